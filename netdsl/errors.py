@@ -1,0 +1,119 @@
+"""Every exception of netdsl.
+
+::
+
+    NetError (Exception)
+    ├── DeclarationError (TypeError, ValueError)   a net, layer, option or parameter that cannot be what was written
+    ├── UnsupportedError (NotImplementedError)     an option of Mathematica that netdsl refuses by name
+    ├── ShapeError (ValueError)                    sizes, ranks or element kinds that contradict each other
+    ├── PartError (LookupError)                    a layer, port, array or property that is not there
+    ├── EncodingError (ValueError)                 a thing that a port's encoder, decoder or type cannot take
+    ├── UninitializedError (ValueError)            arrays or sizes that a net still lacks
+    ├── DataError (ValueError)                     training or test data that cannot be used
+    ├── TrainingError (RuntimeError)               a training that cannot go on
+    ├── DeviceError (RuntimeError)                 a device that is not there or too small
+    ├── ResourceError (OSError)                    data sets and models that cannot be had
+    └── FormatError (ValueError)                   files that are damaged, hostile or of another kind
+
+A message says what was attempted, both ends, who fixed each size, and one next step.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = [
+    "DataError",
+    "DeclarationError",
+    "DeviceError",
+    "EncodingError",
+    "FormatError",
+    "NetError",
+    "PartError",
+    "ResourceError",
+    "ShapeError",
+    "TrainingError",
+    "UninitializedError",
+    "UnsupportedError",
+]
+
+
+class NetError(Exception):
+    """The root of every error that netdsl raises on purpose."""
+
+
+class DeclarationError(NetError, TypeError, ValueError):
+    """A net, layer, option or parameter that cannot be what was written."""
+
+
+class UnsupportedError(NetError, NotImplementedError):
+    """An option or form of Mathematica that netdsl knows and refuses by name."""
+
+
+class ShapeError(NetError, ValueError):
+    """Sizes, ranks or element kinds that contradict each other."""
+
+
+class PartError(NetError, LookupError):
+    """A layer, port, array or property that is not there."""
+
+
+class EncodingError(NetError, ValueError):
+    """A thing that a port's encoder, decoder or type cannot take."""
+
+
+class UninitializedError(NetError, ValueError):
+    """Arrays or sizes that a net still lacks."""
+
+
+class DataError(NetError, ValueError):
+    """Training or test data that cannot be used."""
+
+
+class TrainingError(NetError, RuntimeError):
+    """A training that cannot go on."""
+
+
+class DeviceError(NetError, RuntimeError):
+    """A device that is not there or too small."""
+
+
+class ResourceError(NetError, OSError):
+    """Data sets and models that cannot be had."""
+
+
+class FormatError(NetError, ValueError):
+    """Files that are damaged, hostile or of another kind."""
+
+
+def listing(things: Iterable[object], limit: int = 12) -> str:
+    """The things as ``a, b and c``, cut after `limit` of them."""
+    texts = [str(thing) for thing in things]
+    if len(texts) > limit:
+        texts = texts[:limit] + [f"{len(texts) - limit} more"]
+    if len(texts) < 2:
+        return "".join(texts)
+    return ", ".join(texts[:-1]) + " and " + texts[-1]
+
+
+def nearest(name: object, names: Iterable[object]) -> str:
+    """A sentence that names what was probably meant, or all there is."""
+    known = [str(candidate) for candidate in names]
+    if not known:
+        return "There are none."
+    lower = {candidate.lower(): candidate for candidate in reversed(known)}
+    close = difflib.get_close_matches(str(name).lower(), lower, n=1, cutoff=0.6)
+    if close:
+        return f"Did you mean {lower[close[0]]!r}?"
+    return f"There {'is' if len(known) == 1 else 'are'} {listing(map(repr, known))}."
+
+
+def excerpt(thing: object, limit: int = 60) -> str:
+    """The repr of a thing of the user's, short enough for a message."""
+    try:
+        text = repr(thing)
+    except Exception:  # a user's own __repr__ may raise anything
+        text = object.__repr__(thing)
+    text = " ".join(text.split())
+    return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -1,0 +1,51 @@
+"""Sizes, port types, the signature notation and the solver."""
+
+from netdsl.shapes.signature import Contradiction, Signature, merge_sizes, parse_signature, parse_slot
+from netdsl.shapes.solver import Clash, Node, Origin, Solution, Solver
+from netdsl.shapes.types import (
+    INTEGER,
+    OPEN,
+    REAL,
+    SCALAR,
+    VARYING,
+    ArrayType,
+    Elements,
+    Length,
+    Size,
+    array_of,
+    describe,
+    element_count,
+    parse_type,
+    shape_form,
+    shape_text,
+    type_text,
+)
+
+__all__ = [
+    "INTEGER",
+    "OPEN",
+    "REAL",
+    "SCALAR",
+    "VARYING",
+    "ArrayType",
+    "Clash",
+    "Contradiction",
+    "Elements",
+    "Length",
+    "Node",
+    "Origin",
+    "Signature",
+    "Size",
+    "Solution",
+    "Solver",
+    "array_of",
+    "describe",
+    "element_count",
+    "merge_sizes",
+    "parse_signature",
+    "parse_slot",
+    "parse_type",
+    "shape_form",
+    "shape_text",
+    "type_text",
+]

@@ -1,0 +1,235 @@
+"""What a port takes or gives: sizes, rank and element kind, each open or known.
+
+A size is an integer, a `Length` (a varying size, only at level 1) or ``None`` while open. Open parts are the
+bottom of a lattice that the solver climbs: it may fix what is open and never changes what is fixed.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+from netdsl.errors import DeclarationError, excerpt
+from netdsl.symbols import Automatic, Restricted, Symbol
+
+__all__ = [
+    "INTEGER",
+    "OPEN",
+    "REAL",
+    "SCALAR",
+    "VARYING",
+    "ArrayType",
+    "Elements",
+    "Length",
+    "Size",
+    "array_of",
+    "describe",
+    "element_count",
+    "parse_type",
+    "shape_form",
+    "shape_text",
+    "type_text",
+]
+
+
+class Length(NamedTuple):
+    """A varying size. Equal names mean equal lengths in every example; the empty name is a fresh one."""
+
+    name: str
+
+    def __repr__(self) -> str:
+        return "'Varying'"
+
+
+VARYING = Length("")
+
+Size = int | Length | None
+
+
+class Elements(NamedTuple):
+    """The kind of an array's elements: real numbers, or the integers from `low` to `high` (open where None)."""
+
+    kind: str
+    low: int | None = None
+    high: int | None = None
+
+
+REAL = Elements("real")
+INTEGER = Elements("integer")
+
+
+class ArrayType(NamedTuple):
+    """The type of a port or array: its sizes (None: rank open) and elements (None: kind open)."""
+
+    sizes: tuple[Size, ...] | None = None
+    elements: Elements | None = None
+
+    @property
+    def rank(self) -> int | None:
+        """The number of levels, None while open."""
+        return None if self.sizes is None else len(self.sizes)
+
+    @property
+    def known(self) -> bool:
+        """Whether rank and every size are fixed (a varying size counts as fixed)."""
+        return self.sizes is not None and None not in self.sizes
+
+    @property
+    def varying(self) -> bool:
+        """Whether level 1 is of varying length."""
+        return bool(self.sizes) and isinstance(self.sizes[0], Length)
+
+    @property
+    def integer(self) -> bool:
+        """Whether the elements are integers."""
+        return self.elements is not None and self.elements.kind == "integer"
+
+
+OPEN = ArrayType()
+SCALAR = ArrayType((), REAL)
+
+
+def array_of(*sizes: Size) -> ArrayType:
+    """The type of a real array of these sizes."""
+    return ArrayType(sizes, REAL)
+
+
+def element_count(sizes: tuple[Size, ...] | None) -> int | None:
+    """The product of the sizes, None unless all are integers."""
+    if sizes is None or any(not isinstance(size, int) for size in sizes):
+        return None
+    return math.prod(sizes)  # type: ignore[arg-type]
+
+
+def parse_type(shape: Any, port: str) -> ArrayType:
+    """The type that a shape of the user's means; `port` names the port in messages.
+
+    Shapes: ``"Real"``, ``"Integer"``, ``Restricted("Integer", n)``, ``n``, lists of sizes with ``Automatic`` for an open one,
+    ``"Varying"`` for a varying one at level 1, and an element kind at the end of a list.
+
+    >>> parse_type([1, 28, 28], "Input")
+    ArrayType(sizes=(1, 28, 28), elements=Elements(kind='real', low=None, high=None))
+    """
+    if isinstance(shape, ArrayType):
+        return shape
+    if shape is Automatic:
+        return OPEN
+    kind = _elements(shape)
+    if kind is not None:
+        return ArrayType((), kind)
+    sizes = list(shape) if isinstance(shape, (list, tuple)) else [shape]
+    elements = REAL
+    if sizes and not isinstance(sizes[-1], Length):
+        kind = _elements(sizes[-1])
+        if kind is not None:
+            elements = kind
+            sizes = sizes[:-1]
+    return ArrayType(tuple(_size(size, place, shape, port) for place, size in enumerate(sizes)), elements)
+
+
+def _elements(shape: Any) -> Elements | None:
+    if isinstance(shape, Restricted):
+        if shape.kind != "Integer":
+            raise DeclarationError(f"{shape!r}: only \"Integer\" can be restricted.")
+        low, high = shape.bounds if isinstance(shape.bounds, tuple) else (1, shape.bounds)
+        bounds = [None if isinstance(b, float) and math.isinf(b) else b for b in (low, high)]
+        if any(b is not None and not isinstance(b, int) for b in bounds) or (None not in bounds and bounds[0] > bounds[1]):
+            raise DeclarationError(f"{shape!r}: the bounds are integers, the lower first.")
+        return Elements("integer", *bounds)
+    if isinstance(shape, str) and shape in ("Real", "Integer"):
+        return REAL if shape == "Real" else INTEGER
+    return None
+
+
+def _size(size: Any, place: int, shape: Any, port: str) -> Size:
+    if isinstance(size, Length) or (isinstance(size, str) and size == "Varying"):
+        if place:
+            raise DeclarationError(
+                f"Port {port!r}: the shape {excerpt(shape)} has \"Varying\" at level {place + 1}; only level 1 can vary."
+            )
+        return size if isinstance(size, Length) else VARYING
+    if size is Automatic or size is None:
+        return None
+    if isinstance(size, bool) or not hasattr(size, "__index__"):
+        raise DeclarationError(
+            f"Port {port!r} cannot have the shape {excerpt(shape)}. A shape is a size, a list of sizes (with Automatic or "
+            f'"Varying"), "Real", "Integer", Restricted("Integer", n), a NetEncoder or a NetDecoder.'
+        )
+    if size.__index__() < 1:
+        raise DeclarationError(f"Port {port!r} cannot have the shape {excerpt(shape)}: sizes are at least 1.")
+    return int(size.__index__())
+
+
+def shape_text(sizes: tuple[Size, ...] | None) -> str:
+    """The sizes as ``3x28x28``."""
+    if sizes is None:
+        return "?"
+    return "x".join("n" if isinstance(size, Length) else "?" if size is None else str(size) for size in sizes)
+
+
+def describe(type_: ArrayType) -> str:
+    """The type in words, for messages and tables."""
+    elements = type_.elements
+    of = ""
+    if elements is not None and elements.kind == "integer":
+        of = f" of {_integers(elements, plural=True)}"
+    if type_.sizes is None:
+        return f"an array of unknown rank{of}"
+    if not type_.sizes:
+        return "a real number" if not of else _integers(elements, plural=False)  # type: ignore[arg-type]
+    name = {1: "a vector", 2: "a matrix"}.get(len(type_.sizes), "an array")
+    if len(type_.sizes) == 1 and isinstance(type_.sizes[0], Length):
+        return f"a vector of varying size{of}"
+    return f"{name} of size {shape_text(type_.sizes)}{of}"
+
+
+def type_text(type_: ArrayType) -> str:
+    """The type in Mathematica's words for a port line: ``vector (size: 10)``.
+
+    >>> type_text(array_of(1, 28, 28))
+    'array (size: 1x28x28)'
+    """
+    elements = type_.elements
+    integer = elements is not None and elements.kind == "integer"
+    of = ""
+    if integer:
+        of = f" of {_integers(elements, plural=True)}"  # type: ignore[arg-type]
+    if type_.sizes is None:
+        return f"array{of}"
+    if not type_.sizes:
+        return "integer" + _bounds(elements) if integer else "real"  # type: ignore[arg-type]
+    name = {1: "vector", 2: "matrix"}.get(len(type_.sizes), "array")
+    return f"{name}{of} (size: {shape_text(type_.sizes)})"
+
+
+def _integers(elements: Elements, plural: bool) -> str:
+    return ("integers" if plural else "an integer") + _bounds(elements)
+
+
+def _bounds(elements: Elements) -> str:
+    if elements.high is None:
+        return "" if elements.low in (None, 1) else f" from {elements.low}"
+    return f" from {1 if elements.low is None else elements.low} to {elements.high}"
+
+
+def shape_form(type_: ArrayType) -> Any:
+    """The shape a user would write for this type: the inverse of `parse_type`."""
+    elements = type_.elements
+    kind: Any = None
+    if elements is not None and elements.kind == "integer":
+        if elements.high is None and elements.low in (None, 1):
+            kind = "Integer"
+        elif elements.low in (None, 1):
+            kind = Restricted("Integer", elements.high)
+        else:
+            kind = Restricted("Integer", (elements.low, float("inf") if elements.high is None else elements.high))
+    if type_.sizes is None:
+        return Automatic
+    if not type_.sizes:
+        return kind or "Real"
+    sizes: list[int | str | Symbol] = [
+        "Varying" if isinstance(size, Length) else Automatic if size is None else size for size in type_.sizes
+    ]
+    if kind is not None:
+        return [*sizes, kind]
+    return sizes[0] if len(sizes) == 1 and sizes[0] is not Automatic else sizes

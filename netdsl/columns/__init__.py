@@ -1,0 +1,3 @@
+"""Data as columns: what nets are trained on and measured with."""
+
+from netdsl.columns.column import *  # noqa: F403

@@ -23,6 +23,7 @@ __all__ = ["Column", "Examples"]
 
 Kind = Literal["array", "image", "class", "object"]
 KINDS = ("array", "image", "class", "object")
+TIMES = "\N{MULTIPLICATION SIGN}"
 
 
 def _binary(operation: Callable[[Any, Any], Any]) -> Callable[[Column, Any], Any]:
@@ -242,8 +243,8 @@ class Examples:
     inputs, targets
         Columns, or arrays, which become columns of kind ``"array"``.
 
-    ``Keys`` and ``Values`` give the two columns. An integer, counted from 0, gives one example as a `Rule`; a slice or an array of
-    integers or booleans gives labelled data again; iteration yields rules, and ``Normal`` gives the list of them. Raises
+    ``Keys`` and ``Values`` give the two columns. An integer, counted from 0, gives one example as a `Rule`; a slice or an array
+    of integers or booleans gives labelled data again; iteration yields rules, and ``Normal`` gives the list of them. Raises
     `DataError` when the lengths differ.
 
     Differences from Wolfram: there, labelled data are a list of rules; here that list is held as two arrays.
@@ -267,9 +268,8 @@ class Examples:
             if not isinstance(column, Column):
                 object.__setattr__(self, name, Column(np.asarray(column)))
         if len(self.inputs) != len(self.targets):
-            raise DataError(
-                f"Labelled data need as many targets as inputs. There are {len(self.inputs)} inputs and {len(self.targets)} targets."
-            )
+            counts = f"There are {len(self.inputs)} inputs and {len(self.targets)} targets."
+            raise DataError(f"Labelled data need as many targets as inputs. {counts}")
 
     def keys(self) -> Column:
         """The column of inputs."""
@@ -305,7 +305,7 @@ class Examples:
         return list(self)
 
     def __repr__(self) -> str:
-        return f"Examples({len(self)} × {self.inputs.describe()} -> {self.targets.describe()})"
+        return f"Examples({len(self)} {TIMES} {self.inputs.describe()} -> {self.targets.describe()})"
 
     def _repr_html_(self) -> str:
         import html

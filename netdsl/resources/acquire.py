@@ -111,7 +111,7 @@ def _full(dataset: DataSet) -> ResourceError:
     free = shutil.disk_usage(folder if folder.exists() else folder.anchor or ".").free
     return ResourceError(
         f"ResourceData: no space left for the set {dataset.name} in {folder}. It takes {dataset.bytes / 1e6:,.0f} MB and while "
-        f"it is fetched about three times that; {free / 1e6:,.0f} MB are free. Make space, or set NETDSL_DATA_DIR to another folder."
+        f"it is fetched three times that; {free / 1e6:,.0f} MB are free. Make space, or set NETDSL_DATA_DIR to another folder."
     )
 
 

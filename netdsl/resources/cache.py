@@ -13,6 +13,7 @@ import shutil
 import sys
 import tempfile
 import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -92,16 +93,16 @@ def store(folder: Path, arrays: Mapping[str, np.ndarray]) -> None:
 
 
 def _write(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", suffix=".part", delete=False) as stream:
-        try:
+    part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
+    try:
+        with open(part, "xb") as stream:
             write(stream)
             stream.flush()
             os.fsync(stream.fileno())
-        except BaseException:
-            stream.close()
-            os.unlink(stream.name)
-            raise
-    os.replace(stream.name, path)
+        os.replace(part, path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
     if sys.platform != "win32":
         handle = os.open(path.parent, os.O_RDONLY)
         try:

@@ -15,6 +15,17 @@ from netdsl.resources.sources import Attempt, Read
 
 __all__ = ["DebianPackage"]
 
+APT_GET = ["apt-get", "-q", *(f"-oAcquire::{limit}" for limit in ("Retries=1", "http::Timeout=15", "https::Timeout=15"))]
+
+
+def _own_lists(attempt: Attempt) -> list[str]:
+    """apt-get with lists of packages of its own, for a system whose lists are empty as those of fresh containers are."""
+    folders = {"Dir::State::lists": attempt.folder / "lists", "Dir::Cache": attempt.folder / "apt"}
+    for folder in folders.values():
+        for part in (folder / "partial", folder / "archives" / "partial"):
+            part.mkdir(parents=True, exist_ok=True)
+    return [*APT_GET, "-oAPT::Sandbox::User=root", *(f"-o{name}={folder}" for name, folder in folders.items())]
+
 
 @dataclass(frozen=True)
 class DebianPackage:
@@ -46,8 +57,14 @@ class DebianPackage:
         for program in ("apt-get", "dpkg-deb"):
             if shutil.which(program) is None:
                 raise ResourceError(f"{program} is not on the PATH")
-        options = ["-q", "-o", "Acquire::Retries=1", "-o", "Acquire::http::Timeout=15", "-o", "Acquire::https::Timeout=15"]
-        run_client(["apt-get", *options, "download", self.name], attempt, self.bytes)
+        try:
+            run_client([*APT_GET, "download", self.name], attempt, self.bytes)
+        except ResourceError as problem:
+            if "locate package" not in str(problem):
+                raise
+            own = _own_lists(attempt)
+            run_client([*own, "update"], attempt)
+            run_client([*own, "download", self.name], attempt)
         packages = list(attempt.folder.glob("*.deb"))
         if len(packages) != 1:
             raise ResourceError(f"apt-get brought {len(packages)} packages instead of one")

@@ -97,7 +97,7 @@ def tfds_builder(name: str) -> Any:
     try:
         return tfds.builder(name, data_dir=folder, file_format="array_record")
     except Exception as problem:  # TFDS lets out whatever its many builders raise
-        reason = " ".join(str(problem).split("\n\n")[0].split())
+        reason = str(problem).split("Available datasets")[0].strip(" .") or type(problem).__name__
         raise ResourceError(f"TFDS gives no set named {name!r}: {excerpt(reason, 300)}") from None
 
 

@@ -11,13 +11,13 @@ import subprocess
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
 from netdsl.errors import FormatError, listing
 
-__all__ = ["gunzip", "members_of_deb", "members_of_tar", "members_of_zip"]
+__all__ = ["contents_of_tar", "gunzip", "members_of_deb", "members_of_tar", "members_of_zip"]
 
 MOST_MEMBERS = 100_000
 BLOCK = 1 << 20
@@ -37,11 +37,22 @@ def gunzip(path: Path, largest: int) -> bytes:
     return content
 
 
+def contents_of_tar(path: Path, wanted: Iterable[str], largest: int) -> dict[str, bytes]:
+    """The contents of the `wanted` members of a tar file, of which at most `largest` bytes are unpacked in all."""
+    return {name: stream.read() for name, stream in _members(path, {name: name for name in wanted}, largest)}
+
+
 def members_of_tar(path: Path | IO[bytes], wanted: Mapping[str, str], folder: Path, largest: int) -> None:
     """Copies the `wanted` members (name in the archive → file name) of a tar file into `folder`.
 
     At most `largest` bytes are unpacked in all, those of members that nobody wants included.
     """
+    for file, stream in _members(path, wanted, largest):
+        with open(folder / file, "wb") as copy:
+            shutil.copyfileobj(stream, copy, BLOCK)
+
+
+def _members(path: Path | IO[bytes], wanted: Mapping[str, str], largest: int) -> Iterator[tuple[str, IO[bytes]]]:
     name = path.name if isinstance(path, Path) else "the archive"
     missing, unpacked = dict(wanted), 0
     try:
@@ -56,8 +67,7 @@ def members_of_tar(path: Path | IO[bytes], wanted: Mapping[str, str], folder: Pa
                 stream = archive.extractfile(member) if member.isreg() else None
                 if stream is None:
                     raise FormatError(f"{member.name} in {name} is a link or a special file, not a plain one.")
-                with open(folder / file, "wb") as copy:
-                    shutil.copyfileobj(stream, copy, BLOCK)
+                yield file, stream
                 if not missing:
                     return
     except (tarfile.TarError, EOFError, zlib.error, OSError) as problem:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from netdsl.errors import FormatError
-from netdsl.resources.archives import members_of_tar
+from netdsl.resources.archives import contents_of_tar
 
 __all__ = ["LARGEST", "read_cifar10", "read_cifar100", "read_pictures"]
 
@@ -34,17 +34,14 @@ def read_cifar100(folder: Path) -> dict[str, np.ndarray]:
 
 def _unpacked(folder: Path, archive: str, inside: str, files: list[str], labels: int) -> list[np.ndarray]:
     """Each file as a matrix of one record a row: `labels` bytes, then the pixels plane by plane."""
-    import tempfile
-
     record = labels + PIXELS
+    contents = contents_of_tar(folder / archive, [f"{inside}/{file}" for file in files], LARGEST)
     arrays = []
-    with tempfile.TemporaryDirectory() as scratch:
-        members_of_tar(folder / archive, {f"{inside}/{file}": file for file in files}, Path(scratch), LARGEST)
-        for file in files:
-            content = np.fromfile(Path(scratch) / file, np.uint8)
-            if content.size == 0 or content.size % record:
-                raise FormatError(f"{file} in {archive} has {content.size:,} bytes, which is no whole number of {record}.")
-            arrays.append(content.reshape(-1, record))
+    for file in files:
+        content = np.frombuffer(contents[f"{inside}/{file}"], np.uint8)
+        if content.size == 0 or content.size % record:
+            raise FormatError(f"{file} in {archive} has {content.size:,} bytes, which is no whole number of {record}.")
+        arrays.append(content.reshape(-1, record))
     return arrays
 
 

@@ -22,7 +22,7 @@ def ExampleData(spec: Any, element: str = "TrainingData", /) -> Any:
         ``"Diabetes"``, ``"Digits"`` (8x8 images), ``"FisherIris"`` and ``"Wine"``, which scikit-learn brings and which need no
         network, and those of `ResourceData`.
     element
-        ``"TrainingData"``, ``"TestData"`` or ``"ClassNames"``; a set of scikit-learn also has ``"Data"``, all of it in the original
+        ``"TrainingData"``, ``"TestData"`` or ``"ClassNames"``; a set of scikit-learn also has ``"Data"``, all of it in its own
         order, and ``"VariableNames"``.
 
     The sets of scikit-learn come undivided: here every fifth example, starting with the fifth, is for testing, and the others are

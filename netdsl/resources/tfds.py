@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -112,6 +113,11 @@ def tfds_element(name: str, element: str) -> Any:
             raise ResourceError(f"ResourceData: the set TFDS:{name} has no classes.")
         return _class_labels(target)
     split = SPLITS.get(element, element)
+    if not list(builder.info.splits) and importlib.util.find_spec("tensorflow") is not None:
+        try:
+            builder.download_and_prepare()
+        except Exception as problem:  # TFDS lets out whatever its many builders raise
+            raise ResourceError(f"ResourceData: TFDS cannot prepare {name}: {excerpt(str(problem), 300)}") from None
     splits = list(builder.info.splits)
     if not splits:
         raise ResourceError(

@@ -58,7 +58,8 @@ def download(
 ) -> None:
     """Downloads one file; `size` is its length where it is known, `largest` what it may never exceed.
 
-    A server that is busy is asked a second time. Raises `ResourceError` or `FormatError` with a short reason.
+    Where the server is busy or the connection ends early it is asked a second time. Raises `ResourceError` or `FormatError` with
+    a short reason.
     """
     before = attempt.done
     for last in (False, True):
@@ -67,11 +68,10 @@ def download(
         except urllib.error.HTTPError as problem:
             problem.close()
             if last or problem.code not in RETRIED:
-                reason = "redirects in a circle" if "infinite loop" in str(problem.reason) else f"{problem.code} {problem.reason}"
-                raise ResourceError(f"{path.name}: the server answers {reason}") from None
-        except (urllib.error.URLError, http.client.HTTPException, OSError) as problem:
-            if isinstance(problem, (ResourceError, FileNotFoundError)) or getattr(problem, "errno", None) == 28:
-                raise
+                circle = "infinite loop" in str(problem.reason)
+                answer = "redirects in a circle" if circle else f"{problem.code} {problem.reason}"
+                raise ResourceError(f"{path.name}: the server answers {answer}") from None
+        except (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError) as problem:
             cause = getattr(problem, "reason", problem)
             slow = isinstance(cause, TimeoutError)
             if last or slow or isinstance(cause, (socket.gaierror, ConnectionRefusedError)):
@@ -83,57 +83,60 @@ def download(
 
 
 def _download(address: str, path: Path, attempt: Attempt, size: int | None, largest: int, total: int | None) -> None:
-    parts = urllib.parse.urlsplit(address)
-    if not urllib.request.getproxies().get(parts.scheme):
-        _resolve(parts.hostname or "", attempt)
-    request = urllib.request.Request(address, headers={"User-Agent": "netdsl", "Accept-Encoding": "identity"})
-    with urllib.request.urlopen(request, timeout=attempt.patience.left(CONNECT)) as answer, open(path, "wb") as file:
+    """Transfers the file in a thread and leaves that alone when too little comes, be it in looking up, connecting or reading."""
+    transfer = Transfer(address, path, size, largest)
+    thread = threading.Thread(target=transfer.run, args=(attempt.patience.left(CONNECT),), daemon=True)
+    start, window, before = attempt.done, time.monotonic(), 0
+    thread.start()
+    try:
+        while thread.is_alive():
+            thread.join(0.05)
+            attempt.progress(start + transfer.came, total)
+            passed, came = time.monotonic() - window, transfer.came - before
+            if passed > min(WINDOW, attempt.patience.left()) and thread.is_alive():
+                if came < SLOWEST * passed:
+                    attempt.moved = window
+                    raise ResourceError(f"{path.name}: {came:,} bytes in {passed:.0f} s are too few")
+                window, before = time.monotonic(), transfer.came
+    finally:
+        transfer.cancelled = True
+    if transfer.problem:
+        raise transfer.problem
+
+
+class Transfer:
+    """One file coming from one address; `came` and `problem` tell another thread how it stands."""
+
+    def __init__(self, address: str, path: Path, size: int | None, largest: int) -> None:
+        self.address, self.path, self.size = address, path, size
+        self.largest = largest if size is None else size
+        self.came = 0
+        self.cancelled = False
+        self.problem: Exception | None = None
+
+    def run(self, timeout: float) -> None:
+        """Transfers the file, and keeps what went wrong."""
+        request = urllib.request.Request(self.address, headers={"User-Agent": "netdsl", "Accept-Encoding": "identity"})
+        try:
+            with urllib.request.urlopen(request, timeout=timeout) as answer:
+                length = self._announced(answer)
+                with open(self.path, "wb") as file:
+                    while not self.cancelled and (block := answer.read1(BLOCK)):
+                        self.came += len(block)
+                        if self.came > self.largest:
+                            raise FormatError(f"{self.path.name}: more than the {self.largest:,} bytes that it may have came")
+                        file.write(block)
+            if length is not None and self.came < length:
+                raise ConnectionError(f"the connection ended after {self.came:,} of {length:,} bytes")
+        except Exception as problem:  # it is raised again where the transfer was started
+            self.problem = problem
+
+    def _announced(self, answer: http.client.HTTPResponse) -> int | None:
+        """The bytes that should come; raises `FormatError` when the answer cannot be the file."""
+        if answer.headers.get_content_type() in ("text/html", "application/xhtml+xml"):
+            raise FormatError(f"{self.path.name}: a web page came instead of the file; is there a login page in between?")
         declared = answer.headers.get("Content-Length", "")
         length = int(declared) if declared.isdigit() else None
-        kind = answer.headers.get_content_type()
-        if kind in ("text/html", "application/xhtml+xml"):
-            raise FormatError(f"{path.name}: a web page came instead of the file; is there a login page in between?")
-        if size is not None and length is not None and length != size:
-            raise FormatError(f"{path.name}: the server announces {length:,} bytes, the published file has {size:,}")
-        _copy(answer, file, path.name, attempt, largest if size is None else size, total)
-    came = path.stat().st_size
-    wanted = length if length is not None else size
-    if wanted is not None and came < wanted:
-        raise ResourceError(f"{path.name}: the connection ended after {came:,} of {wanted:,} bytes")
-
-
-def _copy(answer: http.client.HTTPResponse, file: object, name: str, attempt: Attempt, largest: int, total: int | None) -> None:
-    came, start = 0, attempt.done
-    window, in_window = time.monotonic(), 0
-    while block := answer.read1(BLOCK):
-        came += len(block)
-        in_window += len(block)
-        if came > largest:
-            raise FormatError(f"{name}: more than the {largest:,} bytes that it may have came")
-        file.write(block)  # type: ignore[attr-defined]
-        attempt.progress(start + came, total)
-        passed = time.monotonic() - window
-        if passed > min(WINDOW, attempt.patience.left()):
-            if in_window < SLOWEST * passed:
-                attempt.patience.spend(passed)
-                raise ResourceError(f"{name}: too slow, {in_window:,} bytes in {passed:.0f} s")
-            window, in_window = time.monotonic(), 0
-
-
-def _resolve(host: str, attempt: Attempt) -> None:
-    """Looks the host up in a thread of its own, because the system's own limit for that may be minutes."""
-    found: list[object] = []
-
-    def look() -> None:
-        try:
-            found.append(socket.getaddrinfo(host, 443))
-        except OSError as problem:
-            found.append(problem)
-
-    thread = threading.Thread(target=look, daemon=True)
-    thread.start()
-    thread.join(attempt.patience.left(CONNECT))
-    if not found:
-        raise ResourceError(f"the name {host} cannot be looked up in time")
-    if isinstance(found[0], OSError):
-        raise ResourceError(f"the name {host} cannot be looked up: {found[0].strerror or found[0]}")
+        if None not in (self.size, length) and length != self.size:
+            raise FormatError(f"{self.path.name}: the server announces {length:,} bytes, the published file has {self.size:,}")
+        return self.size if length is None else length

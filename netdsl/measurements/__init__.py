@@ -1,0 +1,11 @@
+"""How well nets do: every measurement of classifiers and of predictors of numbers, from plain arrays."""
+
+from __future__ import annotations
+
+from netdsl.measurements import classification, objects, predictions, regression
+from netdsl.measurements.classification import *  # noqa: F403
+from netdsl.measurements.objects import *  # noqa: F403
+from netdsl.measurements.predictions import *  # noqa: F403
+from netdsl.measurements.regression import *  # noqa: F403
+
+__all__ = [*classification.__all__, *objects.__all__, *predictions.__all__, *regression.__all__]

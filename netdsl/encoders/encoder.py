@@ -18,11 +18,14 @@ class Encoder(Declared):
 
     The host half turns one thing (an image, a string, a label) into a compact NumPy array, such as uint8 pixels. The
     device half, pure JAX, turns that into what the port takes (cast, scale, one-hot), inside the compiled function.
+
+    What arrives at a port is asked in this order: `encoded_levels` (not None: the values are in the port's own form and
+    both halves are left out), `takes` (one thing, for `encode`), and otherwise it is many things, for `encode_many`.
     """
 
     kind: ClassVar[str]
     numeric: ClassVar[bool] = False
-    """Whether the things are themselves numbers; such an encoder is never bypassed."""
+    """Whether the things may themselves be numbers; such an encoder is never bypassed."""
 
     @classmethod
     def title(cls) -> str:
@@ -32,6 +35,10 @@ class Encoder(Declared):
         """The type of the port that carries the encoder."""
         raise NotImplementedError
 
+    def encoded_levels(self, thing: Any) -> int | None:
+        """Whether `thing` is already encoded: 0 for one example, 1 for a batch of them, None when it must be encoded."""
+        return None
+
     def takes(self, thing: Any) -> bool:
         """Whether `thing` is one thing of the encoder's domain (not a batch of them)."""
         raise NotImplementedError
@@ -40,21 +47,34 @@ class Encoder(Declared):
         """The host half for one thing. Raises EncodingError that names the thing."""
         raise NotImplementedError
 
-    def encode_many(self, things: Sequence[Any]) -> np.ndarray:
-        """The host half for a list or column of things; the result has one level more, the examples first."""
-        return np.stack([self.encode(thing) for thing in things])
+    def encode_many(self, things: Sequence[Any]) -> np.ndarray | list[np.ndarray]:
+        """The host half for a list, array or column of things; the result has one level more, the examples first.
+
+        Only where the type of the port varies it is a list with one array for each example. Raises EncodingError that names
+        the thing and its position, counted from 1.
+        """
+        raise NotImplementedError
 
     def device(self, compact: Any) -> Any:
         """The device half for one compact array: pure JAX, traceable, float32 or int32 out."""
         return compact
 
-    def __call__(self, things: Any, /) -> np.ndarray:
+    def decoder_spec(self) -> tuple[Any, ...] | None:
+        """The arguments of NetDecoder that undo this encoder, or None when there is no such decoder."""
+        return None
+
+    def __call__(self, things: Any, /) -> Any:
         """What the port would get: the encoded thing, or the encoded things of a list."""
         import jax
 
+        if self.encoded_levels(things) is not None:
+            return np.asarray(things, np.float32)
         if self.takes(things):
             return np.asarray(self.device(self.encode(things)))
-        return np.asarray(jax.vmap(self.device)(self.encode_many(things)))
+        compact = self.encode_many(things)
+        if isinstance(compact, list):
+            return [np.asarray(self.device(one)) for one in compact]
+        return np.asarray(jax.vmap(self.device)(compact))
 
     def __repr__(self) -> str:
         return f"NetEncoder({', '.join([repr(self.kind), *self._written()])})"

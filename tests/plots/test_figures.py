@@ -77,9 +77,7 @@ def test_every_figure_stands_alone(name):
 
 
 def test_import_loads_neither_matplotlib_nor_scikit_learn():
-    code = (
-        "import sys, netdsl.plots, netdsl.measurements; print([m for m in ('matplotlib', 'sklearn') if m in sys.modules])"
-    )
+    code = "import sys, netdsl.plots, netdsl.measurements; print([m for m in ('matplotlib', 'sklearn') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from netdsl.declarations import REQUIRED
 from netdsl.decoders.classes import ClassDecoder
 from netdsl.decoders.decoder import Decoder
 from netdsl.decoders.function import FunctionDecoder
@@ -80,6 +81,11 @@ def _built(kind: type[Decoder], args: tuple[Any, ...], options: dict[str, Any]) 
             positional.append(arg)
     for declared in [p for p in kind.parameters.values() if p.positional][len(positional):]:
         if declared.name not in options:
+            if declared.default is REQUIRED:
+                raise DeclarationError(
+                    f"{kind.title()} needs its {declared.name}: {declared.constraint.words}. "
+                    f'Write NetDecoder("{kind.kind}", {declared.name}).'
+                )
             break
         positional.append(options.pop(declared.name))
     return kind(*positional, **options)

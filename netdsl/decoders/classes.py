@@ -34,13 +34,14 @@ def _label(value: Any) -> Any:
     return value
 
 
-LABELS = list_of(Constraint("a label", _label, ([{}], float("nan"))), "a list of labels, such as range(10) or [\"cat\", \"dog\"]")
+LABELS = list_of(Constraint("a label", _label), 'a list of labels, such as range(10) or ["cat", "dog"]')
 
 
 class ClassDecoder(Decoder):
     """Vectors of probabilities as classes.
 
-    The decision is the label at the place of the greatest probability; with Multilabel, the list of labels whose value exceeds 1/2.
+    The decision is the label at the place of the greatest probability; with Multilabel, the list of labels whose value exceeds
+    1/2.
 
     Input: a real vector of size n, one probability for each of n classes; with InputDepth d, an array of rank d of which the last
     level holds the classes, and the results are nested lists of d - 1 levels.
@@ -67,10 +68,10 @@ class ClassDecoder(Decoder):
     ``"Entropy"``
         Minus the sum of p log p in nats; with Multilabel, the sum of the entropies of all labels [M].
     ``"RandomSample"``, ``["RandomSample", t]``, ``["RandomSample", {...}]``
-        A class drawn by its probability, at the temperature t (probabilities to the power 1/t; 0 means the decision). The dict may hold
-        "Temperature", "TotalProbabilityCutoff" (draw among the most probable classes that together reach this probability) and
-        "TopProbabilities" (draw among that many); they act in the order temperature, number, cut-off [M]. RandomSeeding (default 1234,
-        or Automatic) makes the draw reproducible.
+        A class drawn by its probability, at the temperature t (probabilities to the power 1/t; 0 means the decision). The dict
+        may hold "Temperature", "TotalProbabilityCutoff" (draw among the most probable classes that together reach this
+        probability) and "TopProbabilities" (draw among that many); they act in the order temperature, number, cut-off [M].
+        RandomSeeding (default 1234, or Automatic) makes the draw reproducible.
 
     Raises `PartError` for an unknown property or label, `EncodingError` for NaN or a vector of another size.
 

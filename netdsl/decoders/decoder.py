@@ -34,8 +34,8 @@ class Decoder(Declared):
     `decode` gets one example's output as a NumPy array and the property asked for. ``None`` as a property of a net's call is
     handled by evaluation: it gives the raw array.
 
-    A property is a name, or a name with an argument: ``["TopProbabilities", 3]`` or ``Rule("TopProbabilities", 3)``. Properties that
-    draw at random take `RandomSeeding` (default 1234: always the same draws); the others ignore it.
+    A property is a name, or a name with an argument: ``["TopProbabilities", 3]`` or ``Rule("TopProbabilities", 3)``. Properties
+    that draw at random take `RandomSeeding` (default 1234: always the same draws); the others ignore it.
     """
 
     kind: ClassVar[str]

@@ -49,5 +49,6 @@ class FunctionDecoder(Decoder):
             return self.Function(array)
         except Exception as problem:  # a function of the user's may raise anything
             raise EncodingError(
-                f"{self.title()}: the function failed for an array of sizes {list(array.shape)}: {type(problem).__name__}: {problem}"
+                f"{self.title()}: the function failed for an array of sizes {list(array.shape)}: "
+                f"{type(problem).__name__}: {problem}"
             ) from problem

@@ -59,7 +59,7 @@ def _picture(value: Any) -> FixedArray:
 
 
 def _statistics(level: Constraint, what: str) -> Constraint:
-    kept = either(level, list_of(level, "a list"), Constraint("a picture", _picture))
+    kept = either(level, Constraint("a picture", _picture), list_of(level, "a list"))
     words = f"{what}, a list of them for the channels, or a picture of them"
     return Constraint(words, kept.keep, ("dark", float("nan"), ["dark"], np.zeros((2, 2, 2, 2))))
 

@@ -24,8 +24,8 @@ class BooleanDecoder(Decoder):
     InputDepth
         The rank of the input; default 0.
 
-    Properties: ``"Decision"`` (default), ``"Probability"`` (of True; ``["Probability", False]`` of False), ``"Probabilities"`` (a dict [M]),
-    ``"Entropy"`` (in nats) and ``"RandomSample"`` (True with probability p [M]; RandomSeeding makes it reproducible).
+    Properties: ``"Decision"`` (default), ``"Probability"`` (of True; ``["Probability", False]`` of False), ``"Probabilities"`` (a
+    dict [M]), ``"Entropy"`` (in nats) and ``"RandomSample"`` (True with probability p [M]; RandomSeeding makes it reproducible).
 
     Raises `EncodingError` for NaN or an array of another rank, `PartError` for an unknown property.
 
@@ -79,7 +79,8 @@ class BooleanDecoder(Decoder):
 class ScalarDecoder(Decoder):
     """Vectors of size 1 as numbers.
 
-    Input: a real vector of size 1. There are no properties but None, which gives the vector. Raises `EncodingError` for other sizes.
+    Input: a real vector of size 1. There are no properties but None, which gives the vector. Raises `EncodingError` for other
+    sizes.
 
     >>> from netdsl.decoders import NetDecoder
     >>> NetDecoder("Scalar")([1.5])
@@ -112,4 +113,6 @@ def _surprise(values: np.ndarray) -> np.ndarray:
 
 
 def _nested(values: np.ndarray) -> list[Any]:
-    return [{False: 1 - value, True: value} for value in values.tolist()] if values.ndim == 1 else [_nested(row) for row in values]
+    if values.ndim > 1:
+        return [_nested(row) for row in values]
+    return [{False: 1 - value, True: value} for value in values.tolist()]

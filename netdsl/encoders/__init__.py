@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from netdsl.declarations import REQUIRED
 from netdsl.encoders.classes import ClassEncoder
 from netdsl.encoders.encoder import Encoder
 from netdsl.encoders.function import FunctionEncoder
@@ -36,7 +37,8 @@ def NetEncoder(spec: Any, /, *args: Any, **options: Any) -> Encoder:
     """The encoder of that name, with its parameters.
 
     ``NetEncoder("Image", [28, 28], ColorSpace="Grayscale")``, ``NetEncoder(["Image", [28, 28], {"ColorSpace": "Grayscale"}])``
-    and ``NetEncoder("Image")``; rules may stand for the association. An encoder gives itself, a decoder the encoder for its targets.
+    and ``NetEncoder("Image")``; rules may stand for the association. An encoder gives itself, a decoder the encoder for its
+    targets.
 
     The names are "Boolean", "Class", "Function", "Image" and "Scalar"; their parameters are those of the classes
     `BooleanEncoder`, `ClassEncoder`, `FunctionEncoder`, `ImageEncoder` and `ScalarEncoder`. Raises `DeclarationError` for an
@@ -83,6 +85,11 @@ def _built(kind: type[Encoder], args: tuple[Any, ...], options: dict[str, Any]) 
             positional.append(arg)
     for declared in [p for p in kind.parameters.values() if p.positional][len(positional):]:
         if declared.name not in options:
+            if declared.default is REQUIRED:
+                raise DeclarationError(
+                    f"{kind.title()} needs its {declared.name}: {declared.constraint.words}. "
+                    f'Write NetEncoder("{kind.kind}", {declared.name}).'
+                )
             break
         positional.append(options.pop(declared.name))
     return kind(*positional, **options)

@@ -57,7 +57,7 @@ def _dimensions(value: Any) -> tuple[Any, ...]:
     return tuple("Varying" if isinstance(size, Length) else size for size in type_.sizes or ())
 
 
-LABELS = list_of(Constraint("a label", _label, ([{}], float("nan"))), "a list of labels, such as range(10) or [\"cat\", \"dog\"]")
+LABELS = list_of(Constraint("a label", _label), 'a list of labels, such as range(10) or ["cat", "dog"]')
 FORM = Constraint("'Index' or 'IndicatorVector'", _form, ("Vector", 3))
 DIMENSIONS = Constraint("a list of sizes", _dimensions, ("wide", [0], [2, "Varying"], [1.5], True))
 
@@ -265,10 +265,10 @@ class ClassEncoder(Encoder):
         """The codes, once their shape is known to be that of the port."""
         sizes = codes.shape[batch:]
         wanted = self.Dimensions + ((len(self.Labels),) if self.Multilabel else ())
-        if len(sizes) != len(wanted) or any(a != b for a, b in zip(sizes, wanted) if b != "Varying"):
-            if not (batch and not len(codes)):
-                what = f"arrays of labels of the sizes {list(self.Dimensions)}" if self.Dimensions else "single labels"
-                raise EncodingError(f"{self.title()} takes {what}. Got sizes {list(sizes)}{place(where)}.")
+        empty = batch and not len(codes)
+        if not empty and (len(sizes) != len(wanted) or any(a != b for a, b in zip(sizes, wanted) if b != "Varying")):
+            what = f"arrays of labels of the sizes {list(self.Dimensions)}" if self.Dimensions else "single labels"
+            raise EncodingError(f"{self.title()} takes {what}. Got sizes {list(sizes)}{place(where)}.")
         if self.type().varying and not sizes[0]:
             raise EncodingError(f"{self.title()} takes sequences of at least one label. Got an empty one{place(where)}.")
         return codes

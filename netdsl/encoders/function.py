@@ -27,7 +27,9 @@ def _shape(value: Any) -> Any:
 
 
 SHAPE = Constraint(
-    'a shape, such as 3, [3, 28, 28], ["Varying", 3], "Real" or Restricted("Integer", n)', _shape, ("wide", 0, [2, "Varying"], 1.5)
+    'a shape, such as 3, [3, 28, 28], ["Varying", 3], "Real" or Restricted("Integer", n)',
+    _shape,
+    ("wide", 0, [2, "Varying"], 1.5),
 )
 
 
@@ -43,7 +45,7 @@ class FunctionEncoder(Encoder):
     Batched
         True: the function gets the list of all things of a batch and returns their arrays. Default False.
 
-    A list, tuple or column is a batch of things; anything else, an array too, is one thing, and nothing counts as already encoded.
+    A list, tuple or column is a batch of things; anything else, an array too, is one thing. Nothing counts as already encoded.
     Raises `EncodingError` when the function fails, or returns something else than numbers of that shape.
 
     >>> from netdsl.encoders import NetEncoder

@@ -64,7 +64,9 @@ def _size(value: Any) -> tuple[int, int]:
 def _color_space(value: Any) -> str:
     value = _name(value)
     if value in OTHER_COLOR_SPACES:
-        raise UnsupportedError(f'The ColorSpace {value!r} of NetEncoder("Image") does not exist in netdsl. There are "RGB" and "Grayscale".')
+        raise UnsupportedError(
+            f'The ColorSpace {value!r} of NetEncoder("Image") does not exist in netdsl. There are "RGB" and "Grayscale".'
+        )
     if value not in CHANNELS:
         raise ValueError
     return value
@@ -109,15 +111,18 @@ def _fixed(value: Any) -> FixedArray:
 
 def _statistics(level: Constraint, what: str) -> Constraint:
     words = f"{what}, a list of them for the channels, or a picture of them"
-    kept = either(level, Constraint("", _fixed), list_of(level, "a list"), Constraint("a picture", _picture))
+    kept = either(level, Constraint("", _fixed), Constraint("a picture", _picture), list_of(level, "a list"))
     return Constraint(words, kept.keep, ("dark", float("nan"), ["dark"], np.zeros((2, 2, 2, 2))))
 
 
 SIZE = Constraint("a positive integer or a list [width, height] of two", _size, (0, 1.5, [28], [28, 28, 1], [28, 0], "big", True))
 COLOR_SPACE = Constraint("'RGB' or 'Grayscale'", _color_space, ("Rainbow", 3))
 ALIGNMENT = Constraint("Center, Left, Right, Top, Bottom or a pair of them", _alignment, ("Middle", ["Top", "Left"], 3, ["Left"]))
-PADDING = Constraint(f"a grey level from 0 to 1, a list of levels, or {listing(map(repr, [*COLORS, *PAD_MODES])).replace(' and ', ' or ')}",
-                     _padding, ("Pink", 2, [2], True))
+PADDING = Constraint(
+    f"a grey level from 0 to 1, a list of levels, {listing(map(repr, [*COLORS, *PAD_MODES])).replace(' and ', ' or ')}",
+    _padding,
+    ("Pink", 2, [2], True),
+)
 MEAN = _statistics(number(), "a number")
 VARIANCE = _statistics(number(0, open_low=True), "a number greater than 0")
 
@@ -156,7 +161,7 @@ class ImageEncoder(Encoder):
 
     Of 16-bit pictures the upper 8 bits count, of animations the current (of files the first) frame; EXIF rotation is applied, and
     transparent pixels are seen on white [M]. Float arrays run from 0 to 1, uint16 arrays from 0 to 65535, others from 0 to 255.
-    Raises `EncodingError` that names the file or position for anything that cannot be read, and for files of more than 2^26 pixels.
+    Raises `EncodingError` that names the file or position of what cannot be read; files of more than 2^26 pixels are refused.
 
     Differences from Wolfram: colour spaces other than these two are refused.
 
@@ -200,9 +205,13 @@ class ImageEncoder(Encoder):
                 if name == "VarianceImage" and not np.asarray(value).min() > 0:
                     raise DeclarationError(f"The VarianceImage of {self.title()} must be greater than 0 everywhere.")
             elif isinstance(value, tuple) and len(value) != channels:
-                raise DeclarationError(f"The {name} of {self.title()} needs {channels} numbers for {self.ColorSpace}. Got {len(value)}.")
+                raise DeclarationError(
+                    f"The {name} of {self.title()} needs {channels} numbers for {self.ColorSpace}. Got {len(value)}."
+                )
         if isinstance(self.Padding, tuple) and len(self.Padding) != channels:
-            raise DeclarationError(f"The Padding of {self.title()} needs {channels} levels for {self.ColorSpace}. Got {len(self.Padding)}.")
+            raise DeclarationError(
+                f"The Padding of {self.title()} needs {channels} levels for {self.ColorSpace}. Got {len(self.Padding)}."
+            )
 
     def type(self) -> ArrayType:
         return array_of(*self._shape)
@@ -243,7 +252,8 @@ class ImageEncoder(Encoder):
     def encode_many(self, things: Sequence[Any]) -> np.ndarray:
         width, height = self.ImageSize
         if not is_many(things):
-            raise EncodingError(f"{self.title()}: {excerpt(things)} is no picture. A picture is a PIL image, a path or an array of pixels.")
+            self.encode(things)
+            raise EncodingError(f"{self.title()} takes a list of pictures here. Got {excerpt(things)}.")
         stack = self._stack(things)
         if stack is not None and stack.shape[1:3] == (height, width):
             return to_channels(stack, self.ColorChannels)

@@ -50,7 +50,8 @@ class BooleanEncoder(Encoder):
 
     def encode_many(self, things: Sequence[Any]) -> np.ndarray | list[np.ndarray]:
         if self.type().varying:
-            return [_checked(_truth(thing, self.title(), (i,)), self.Dimensions, self.title(), (i,)) for i, thing in enumerate(things, 1)]
+            arrays = [(_truth(thing, self.title(), (i,)), (i,)) for i, thing in enumerate(things, 1)]
+            return [_checked(array, self.Dimensions, self.title(), where) for array, where in arrays]
         return _checked(_truth(things, self.title(), ()), (len(things), *self.Dimensions), self.title(), ())
 
     def device(self, compact: Any) -> Any:
@@ -103,8 +104,9 @@ class ScalarEncoder(Encoder):
                 raise EncodingError(f"{self.title()} takes single numbers. Got an array of sizes {list(array.shape)}.")
             raise EncodingError(f"{self.title()} takes numbers. Got {excerpt(bad[1])}{place((bad[0],) if bad[0] else ())}.")
         if not np.isfinite(array).all():
-            first = tuple(int(i) + 1 for i in np.argwhere(~np.isfinite(array))[0])[:1]
-            raise EncodingError(f"{self.title()} takes finite numbers. Got {array.ravel()[first[0] - 1 if first else 0]}{place(first)}.")
+            first = int(np.argmin(np.isfinite(array.ravel())))
+            bad_one = array.ravel()[first]
+            raise EncodingError(f"{self.title()} takes finite numbers. Got {bad_one}{place((first + 1,) if shape else ())}.")
         return array.astype(np.float32).reshape(*shape, 1)
 
     def decoder_spec(self) -> tuple[Any, ...]:
@@ -133,5 +135,7 @@ def _truth(thing: Any, title: str, where: tuple[int, ...]) -> np.ndarray:
 
 def _checked(array: np.ndarray, sizes: tuple[Any, ...], title: str, where: tuple[int, ...]) -> np.ndarray:
     if array.ndim != len(sizes) or any(a != b for a, b in zip(array.shape, sizes) if b != "Varying"):
-        raise EncodingError(f"{title} needs truth values of the sizes {list(sizes)}{place(where)}. Got sizes {list(array.shape)}.")
+        raise EncodingError(
+            f"{title} needs truth values of the sizes {list(sizes)}{place(where)}. Got sizes {list(array.shape)}."
+        )
     return array

@@ -15,7 +15,20 @@ from netdsl.errors import EncodingError, excerpt
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["ALPHA_BACKGROUND", "AUTOMATIC_RESAMPLING", "MAX_PIXELS", "fit", "is_array", "is_picture", "pixels_of", "to_bytes", "to_channels"]
+__all__ = [
+    "ALPHA_BACKGROUND",
+    "AUTOMATIC_RESAMPLING",
+    "FILTERS",
+    "MAX_PIXELS",
+    "PAD_MODES",
+    "fit",
+    "is_array",
+    "is_image",
+    "is_picture",
+    "pixels_of",
+    "to_bytes",
+    "to_channels",
+]
 
 MAX_PIXELS = 2**26
 """Files that declare more pixels than this are refused before they are decoded (Pillow itself only warns from 89 million on)."""
@@ -44,12 +57,13 @@ def is_image(thing: Any) -> bool:
 
 
 def is_picture(thing: Any) -> bool:
-    """Whether the thing is one picture: a path, a PIL image, a 2-D array, a uint8 or bool array with 1, 3 or 4 in the last place."""
+    """Whether the thing is one picture: a path, a PIL image, a 2-D array, a 3-D uint8 or bool array that ends in 1, 3 or 4."""
     if isinstance(thing, (str, os.PathLike)) or is_image(thing):
         return True
     if not is_array(thing):
         return False
-    return thing.ndim == 2 or (thing.ndim == 3 and str(thing.dtype) in ("uint8", "bool") and thing.shape[2] in (1, 3, 4))
+    of_bytes = str(thing.dtype).removeprefix("torch.") in ("uint8", "bool")
+    return thing.ndim == 2 or (thing.ndim == 3 and of_bytes and thing.shape[2] in (1, 3, 4))
 
 
 def pixels_of(thing: Any) -> np.ndarray:
@@ -71,14 +85,14 @@ def pixels_of(thing: Any) -> np.ndarray:
         return array[:, :, None] if array.ndim == 2 else array
     if is_array(thing):
         raise EncodingError(
-            f"A {thing.dtype} array of shape {list(thing.shape)} is no picture. A picture is an array [height, width], or a uint8 "
-            f"array [height, width, channels] with 1, 3 or 4 channels."
+            f"A {thing.dtype} array of shape {list(thing.shape)} is no picture. A picture is an array [height, width], or a "
+            f"uint8 array [height, width, channels] with 1, 3 or 4 channels."
         )
     raise EncodingError(f"{excerpt(thing)} is no picture. A picture is a PIL image, a path or an array of pixels.")
 
 
 def to_bytes(array: np.ndarray) -> np.ndarray:
-    """Pixel values as uint8: booleans are black and white, floats run from 0 to 1, uint16 from 0 to 65535, others from 0 to 255."""
+    """Pixel values as uint8: floats run from 0 to 1, uint16 from 0 to 65535, other integers from 0 to 255."""
     kind = array.dtype.kind
     if array.dtype == np.uint8:
         return array
@@ -98,7 +112,7 @@ def to_bytes(array: np.ndarray) -> np.ndarray:
 
 
 def to_channels(pixels: np.ndarray, channels: int) -> np.ndarray:
-    """Pixels of shape (..., 1, 3 or 4) as (..., channels): alpha is blended, colours become grey by ITU-R 601, grey is repeated."""
+    """Pixels of shape (..., 1, 3 or 4) as (..., channels): alpha is blended, colours turn grey by ITU-R 601, grey is repeated."""
     if pixels.shape[-1] == 4:
         alpha = pixels[..., 3:].astype(np.uint32)
         blended = pixels[..., :3] * alpha + ALPHA_BACKGROUND * (255 - alpha)
@@ -128,7 +142,8 @@ def fit(pixels: np.ndarray, size: tuple[int, int], method: str, resampling: str,
         scale = max(width / old_width, height / old_height)
         kept_width, kept_height = min(old_width, width / scale), min(old_height, height / scale)
         left, top = (old_width - kept_width) * alignment[0], (old_height - kept_height) * alignment[1]
-        return _resized(pixels, width, height, (left, top, left + kept_width, top + kept_height), resampling)
+        right, bottom = min(old_width, left + kept_width), min(old_height, top + kept_height)
+        return _resized(pixels, width, height, (left, top, right, bottom), resampling)
     scale = min(width / old_width, height / old_height)
     new_width, new_height = min(width, max(1, round(old_width * scale))), min(height, max(1, round(old_height * scale)))
     inner = _resized(pixels, new_width, new_height, (0, 0, old_width, old_height), resampling)

@@ -11,7 +11,7 @@ import subprocess
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -39,7 +39,13 @@ def gunzip(path: Path, largest: int) -> bytes:
 
 def contents_of_tar(path: Path, wanted: Iterable[str], largest: int) -> dict[str, bytes]:
     """The contents of the `wanted` members of a tar file, of which at most `largest` bytes are unpacked in all."""
-    return {name: stream.read() for name, stream in _members(path, {name: name for name in wanted}, largest)}
+    contents: dict[str, bytes] = {}
+
+    def keep(name: str, stream: IO[bytes]) -> None:
+        contents[name] = stream.read()
+
+    _visit(path, {name: name for name in wanted}, largest, keep)
+    return contents
 
 
 def members_of_tar(path: Path | IO[bytes], wanted: Mapping[str, str], folder: Path, largest: int) -> None:
@@ -47,12 +53,16 @@ def members_of_tar(path: Path | IO[bytes], wanted: Mapping[str, str], folder: Pa
 
     At most `largest` bytes are unpacked in all, those of members that nobody wants included.
     """
-    for file, stream in _members(path, wanted, largest):
+
+    def keep(file: str, stream: IO[bytes]) -> None:
         with open(folder / file, "wb") as copy:
             shutil.copyfileobj(stream, copy, BLOCK)
 
+    _visit(path, wanted, largest, keep)
 
-def _members(path: Path | IO[bytes], wanted: Mapping[str, str], largest: int) -> Iterator[tuple[str, IO[bytes]]]:
+
+def _visit(path: Path | IO[bytes], wanted: Mapping[str, str], largest: int, keep: Callable[[str, IO[bytes]], None]) -> None:
+    """Calls `keep` with the new name and the stream of each wanted member."""
     name = path.name if isinstance(path, Path) else "the archive"
     missing, unpacked = dict(wanted), 0
     try:
@@ -67,7 +77,7 @@ def _members(path: Path | IO[bytes], wanted: Mapping[str, str], largest: int) ->
                 stream = archive.extractfile(member) if member.isreg() else None
                 if stream is None:
                     raise FormatError(f"{member.name} in {name} is a link or a special file, not a plain one.")
-                yield file, stream
+                keep(file, stream)
                 if not missing:
                     return
     except (tarfile.TarError, EOFError, zlib.error, OSError) as problem:

@@ -75,7 +75,7 @@ def _read(file: Path, shape: tuple[int, ...]) -> np.ndarray:
         raise FormatError(f"{file} is damaged: it has {file.stat().st_size:,} bytes.")
     try:
         array = np.load(file, allow_pickle=False)
-    except (ValueError, EOFError, SyntaxError) as problem:
+    except Exception as problem:  # numpy lets out whatever its parser of headers raises
         raise FormatError(f"{file} is damaged: {problem}.") from None
     if not isinstance(array, np.ndarray) or array.dtype != np.uint8 or array.shape != shape:
         raise FormatError(f"{file} is damaged: it does not hold bytes of shape {list(shape)}.")

@@ -14,6 +14,7 @@ __all__ = ["LARGEST", "read_cifar10", "read_cifar100", "read_pictures"]
 
 LARGEST = 200_000_000  # bytes that an archive may unpack to
 PIXELS = 3 * 32 * 32
+ROWS = 10_000  # of an image each, in a picture
 BATCHES = [f"data_batch_{number}" for number in range(1, 6)]
 ARCHIVE_10, ARCHIVE_100 = "cifar-10-binary.tar.gz", "cifar-100-binary.tar.gz"
 
@@ -72,8 +73,8 @@ def _picture(path: Path) -> np.ndarray:
 
     try:
         with Image.open(path, formats=["PNG"]) as image:
-            if image.size != (1024, 10_000) or image.mode != "RGB":
-                raise FormatError(f"{path.name} is {image.size[0]}x{image.size[1]} {image.mode}, not 1024x10000 RGB")
+            if image.size != (1024, ROWS) or image.mode != "RGB":
+                raise FormatError(f"{path.name} is {image.size[0]}x{image.size[1]} {image.mode}, not 1024x{ROWS} RGB")
             return np.asarray(image).reshape(-1, 32, 32, 3)
     except (UnidentifiedImageError, SyntaxError, OSError) as problem:
         if isinstance(problem, FileNotFoundError):

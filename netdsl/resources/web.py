@@ -23,6 +23,7 @@ __all__ = ["Website", "download"]
 
 CONNECT = 8.0  # seconds until a site must have answered
 SLOWEST, WINDOW = 4096, 10.0  # fewer bytes a second than this over so many seconds count as nothing
+PAUSE = 1.0  # seconds before a second try
 RETRIED = (429, 500, 502, 503, 504)
 BLOCK = 1 << 16
 
@@ -79,7 +80,7 @@ def download(
         finally:
             attempt.settle(grace=1.0)
         attempt.done = before
-        time.sleep(attempt.patience.left(1.0))
+        time.sleep(attempt.patience.left(PAUSE))
 
 
 def _download(address: str, path: Path, attempt: Attempt, size: int | None, largest: int, total: int | None) -> None:

@@ -55,7 +55,7 @@ def _name(value: Any) -> Any:
 
 def _size(value: Any) -> tuple[int, int]:
     side = integer(1).keep
-    if hasattr(value, "__index__"):
+    if not hasattr(value, "__len__"):
         return side(value), side(value)
     width, height = value
     return side(width), side(height)

@@ -46,7 +46,8 @@ def run_client(command: Sequence[str], attempt: Attempt, size: int | None = None
         _end(process)
         attempt.settle(grace=2.0)
     if process.returncode:
-        raise ResourceError(f"{Path(command[0]).name} ended with code {process.returncode}: {_last_words(log)}")
+        name = command[2] if command[1] == "-m" else Path(command[0]).name
+        raise ResourceError(f"{name} ended with code {process.returncode}: {_last_words(log)}")
 
 
 def _watch(process: subprocess.Popen[bytes], attempt: Attempt, size: int | None) -> None:

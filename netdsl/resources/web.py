@@ -75,7 +75,10 @@ def download(
         except (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError) as problem:
             cause = getattr(problem, "reason", problem)
             slow = isinstance(cause, TimeoutError)
-            if last or slow or isinstance(cause, (socket.gaierror, ConnectionRefusedError)):
+            if isinstance(cause, socket.gaierror):
+                host = urllib.parse.urlsplit(address).hostname
+                raise ResourceError(f"{path.name}: the name {host} cannot be looked up; is there a network?") from None
+            if last or slow or isinstance(cause, ConnectionRefusedError):
                 raise ResourceError(f"{path.name}: {'no answer in time' if slow else cause}") from None
         finally:
             attempt.settle(grace=1.0)
@@ -101,6 +104,7 @@ def _download(address: str, path: Path, attempt: Attempt, size: int | None, larg
                 window, before = time.monotonic(), transfer.came
     finally:
         transfer.cancelled = True
+    attempt.progress(start + transfer.came, total)
     if transfer.problem:
         raise transfer.problem
 

@@ -23,6 +23,7 @@ __all__ = [
     "Keys",
     "Length",
     "Normal",
+    "NormalDistribution",
     "Quantity",
     "RandomSample",
     "Range",
@@ -33,6 +34,7 @@ __all__ = [
     "Symbol",
     "Take",
     "Thread",
+    "UniformDistribution",
     "Values",
 ]
 
@@ -173,6 +175,31 @@ class File:
 
     def __repr__(self) -> str:
         return f"File({self.path!r})"
+
+
+@dataclass(frozen=True, slots=True)
+class NormalDistribution:
+    """Normally distributed numbers of this mean and standard deviation."""
+
+    mean: float = 0
+    deviation: float = 1
+
+    def __repr__(self) -> str:
+        return f"NormalDistribution({self.mean!r}, {self.deviation!r})"
+
+
+@dataclass(frozen=True, slots=True)
+class UniformDistribution:
+    """Numbers distributed uniformly between two bounds: ``UniformDistribution([-1, 1])``."""
+
+    bounds: Any = (0, 1)
+
+    def __post_init__(self) -> None:
+        low, high = self.bounds
+        object.__setattr__(self, "bounds", (low, high))
+
+    def __repr__(self) -> str:
+        return f"UniformDistribution({list(self.bounds)!r})"
 
 
 def is_rules(things: object) -> bool:

@@ -82,9 +82,11 @@ class Solver:
             for variable in node.slots.values():
                 self.watchers[variable].append(index)
         for node in nodes:
-            self._ask(node, {}, "parameter", node.relate)
+            self._ask(node, dict.fromkeys(node.slots, OPEN), "parameter", node.relate)
             if node.given:
-                self._ask(node, node.given, "array", node.relate)
+                for name, type_ in node.given.items():
+                    self._merge(node.slots[name], type_, Origin(node.owner, name, "array"), False, name)
+                self._ask(node, dict.fromkeys(node.slots, OPEN) | dict(node.given), "array", node.relate)
         self._settle(nodes, range(len(nodes)))
         for index, node in enumerate(nodes):
             if node.default is not None and node.owner not in self.failed:
@@ -133,6 +135,8 @@ class Solver:
                     origin = Origin(node.owner, slot, how)
                 if self._merge(variable, type_, origin, slot not in node.outputs, slot):
                     changed.append(variable)
+                elif node.owner in self.failed:
+                    break
         return changed
 
     def _merge(self, variable: int, new: ArrayType, origin: Origin, consumer: bool, slot: str = "") -> bool:

@@ -1,0 +1,140 @@
+"""The numeric functions that nets are written with: `Ramp`, `Tanh`, `Plus`, `Max`, `Mean` and the like.
+
+Each is one object that names itself in reprs and files and can be called on numbers and arrays, also inside the function of a
+FunctionLayer. Elementwise functions take one argument; `Plus`, `Times`, `Max` … thread over several; `Mean`, `Total` … take
+the first level of one array away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.scipy import special
+
+__all__ = ["ACTIVATIONS", "FUNCTIONS", "Function"]
+
+
+class Function:
+    """A named numeric function.
+
+    >>> Ramp
+    Ramp
+    >>> float(Ramp(-2.0)), float(Plus(1.0, 2.0, 3.0))
+    (0.0, 6.0)
+    """
+
+    __slots__ = ("__name__", "arity", "compute")
+
+    def __init__(self, name: str, compute: Callable[..., Any], arity: int | None = 1) -> None:
+        object.__setattr__(self, "__name__", name)
+        object.__setattr__(self, "compute", compute)
+        object.__setattr__(self, "arity", arity)
+
+    def __call__(self, *arguments: Any) -> Any:
+        """The value at numbers or arrays."""
+        return self.compute(*arguments)
+
+    def __repr__(self) -> str:
+        return self.__name__
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"{self!r} cannot be changed.")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _named, (self.__name__,)
+
+
+def _named(name: str) -> Function:
+    return FUNCTIONS[name]
+
+
+def _fold(function: Callable[[Any, Any], Any]) -> Callable[..., Any]:
+    def threaded(first: Any, *rest: Any) -> Any:
+        for value in rest:
+            first = function(first, value)
+        return first
+
+    return threaded
+
+
+
+def _gudermannian(x: Any) -> Any:
+    return 2 * jnp.arctan(jnp.tanh(jnp.asarray(x) / 2))
+
+
+def _fractional_part(x: Any) -> Any:
+    x = jnp.asarray(x)
+    return x - jnp.trunc(x)
+
+
+_ONE: dict[str, Callable[[Any], Any]] = {
+    "Ramp": lambda x: jnp.maximum(x, 0),
+    "LogisticSigmoid": jax.nn.sigmoid,
+    "Tan": jnp.tan, "Tanh": jnp.tanh, "ArcTanh": jnp.arctanh,
+    "Sin": jnp.sin, "Sinh": jnp.sinh, "ArcSin": jnp.arcsin, "ArcSinh": jnp.arcsinh,
+    "Cos": jnp.cos, "Cosh": jnp.cosh, "ArcCos": jnp.arccos, "ArcCosh": jnp.arccosh,
+    "Cot": lambda x: 1 / jnp.tan(x), "Coth": lambda x: 1 / jnp.tanh(x),
+    "ArcCot": lambda x: jnp.arctan(1 / jnp.asarray(x)), "ArcCoth": lambda x: jnp.arctanh(1 / jnp.asarray(x)),
+    "Csc": lambda x: 1 / jnp.sin(x), "Csch": lambda x: 1 / jnp.sinh(x),
+    "ArcCsc": lambda x: jnp.arcsin(1 / jnp.asarray(x)), "ArcCsch": lambda x: jnp.arcsinh(1 / jnp.asarray(x)),
+    "Sec": lambda x: 1 / jnp.cos(x), "Sech": lambda x: 1 / jnp.cosh(x),
+    "ArcSec": lambda x: jnp.arccos(1 / jnp.asarray(x)), "ArcSech": lambda x: jnp.arccosh(1 / jnp.asarray(x)),
+    "Haversine": lambda x: (1 - jnp.cos(x)) / 2, "InverseHaversine": lambda x: 2 * jnp.arcsin(jnp.sqrt(x)),
+    "Gudermannian": _gudermannian, "InverseGudermannian": lambda x: 2 * jnp.arctanh(jnp.tan(jnp.asarray(x) / 2)),
+    "Log": jnp.log, "Exp": jnp.exp, "Sqrt": jnp.sqrt, "CubeRoot": jnp.cbrt, "Abs": jnp.abs,
+    "Gamma": special.gamma, "LogGamma": special.gammaln, "Erf": special.erf, "InverseErf": special.erfinv,
+    "Erfc": special.erfc, "InverseErfc": lambda x: special.erfinv(1 - jnp.asarray(x)),
+    "Round": jnp.round, "Floor": jnp.floor, "Ceiling": jnp.ceil, "Sign": jnp.sign,
+    "FractionalPart": _fractional_part, "IntegerPart": lambda x: jnp.trunc(jnp.asarray(x)),
+    "Unitize": lambda x: jnp.where(jnp.asarray(x) == 0, 0.0, 1.0),
+    "KroneckerDelta": lambda x: jnp.where(jnp.asarray(x) == 0, 1.0, 0.0),
+}
+
+_SEVERAL: dict[str, Callable[..., Any]] = {
+    "Plus": _fold(jnp.add), "Subtract": jnp.subtract, "Times": _fold(jnp.multiply), "Divide": jnp.divide,
+    "Power": jnp.power, "Surd": lambda x, n: jnp.sign(x) * jnp.abs(x) ** (1 / jnp.asarray(n)),
+    "Mod": jnp.mod,
+    "ArcTan": lambda x, y=None: jnp.arctan(x) if y is None else jnp.arctan2(y, x),
+    "Clip": lambda x, bounds=(-1, 1): jnp.clip(x, *bounds),
+    "Max": lambda *xs: jnp.max(xs[0]) if len(xs) == 1 and jnp.ndim(xs[0]) else _fold(jnp.maximum)(*xs),
+    "Min": lambda *xs: jnp.min(xs[0]) if len(xs) == 1 and jnp.ndim(xs[0]) else _fold(jnp.minimum)(*xs),
+}
+
+_REDUCING: dict[str, Callable[..., Any]] = {
+    "Total": lambda x: jnp.sum(x, axis=0),
+    "Mean": lambda x: jnp.mean(x, axis=0),
+    "Dot": _fold(lambda x, y: jnp.tensordot(x, y, axes=1)),
+}
+
+FUNCTIONS: dict[str, Function] = {
+    **{name: Function(name, compute) for name, compute in _ONE.items()},
+    **{name: Function(name, compute, None) for name, compute in _SEVERAL.items()},
+    **{name: Function(name, compute, 0) for name, compute in _REDUCING.items()},
+}
+"""Every exported function by name."""
+
+globals().update(FUNCTIONS)
+__all__ += list(FUNCTIONS)
+
+ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
+    "RectifiedLinearUnit": FUNCTIONS["Ramp"],
+    "ReLU": FUNCTIONS["Ramp"],
+    "ExponentialLinearUnit": jax.nn.elu,
+    "ELU": jax.nn.elu,
+    "ScaledExponentialLinearUnit": jax.nn.selu,
+    "SELU": jax.nn.selu,
+    "GaussianErrorLinearUnit": lambda x: 0.5 * x * (1 + special.erf(x / jnp.sqrt(2.0))),
+    "GELU": lambda x: 0.5 * x * (1 + special.erf(x / jnp.sqrt(2.0))),
+    "Swish": lambda x: x * jax.nn.sigmoid(x),
+    "HardSwish": lambda x: x * jnp.clip(x + 3, 0, 6) / 6,
+    "Mish": lambda x: x * jnp.tanh(jax.nn.softplus(x)),
+    "SoftSign": lambda x: x / (1 + jnp.abs(x)),
+    "SoftPlus": jax.nn.softplus,
+    "HardTanh": lambda x: jnp.clip(x, -1, 1),
+    "HardSigmoid": lambda x: jnp.clip((x + 1) / 2, 0, 1),
+    "Sigmoid": jax.nn.sigmoid,
+}
+"""The named activations of ElementwiseLayer."""

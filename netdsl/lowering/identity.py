@@ -1,0 +1,99 @@
+"""What is the same net to the compiler: a canonical, type-tagged text of the flat program, without the arrays' values."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from netdsl.declarations import Declared
+from netdsl.functions import Function
+from netdsl.nets import Layer, Net, NetArray, Step, named_arrays
+from netdsl.shapes import ArrayType, Length
+from netdsl.symbols import Rule, Span, Symbol
+
+__all__ = ["program_key"]
+
+VARYING_SAMPLE = 3
+"""The length at which a function of a varying input is traced for its text."""
+
+
+def program_key(net: Net) -> str:
+    """The key of a net's flat program; equal keys mean that the same compiled function serves both."""
+    if "_program_key" not in net.__dict__:
+        net.__dict__["_program_key"] = hashlib.sha256(_program_text(net).encode()).hexdigest()
+    return net.__dict__["_program_key"]
+
+
+def _program_text(net: Net) -> str:
+    program, solved = net.program, net.solved
+    lines = [f"in {port} {_type(solved.input_type(port))} {canonical(program.encoders.get(port))}" for port in program.inputs]
+    for index, step in enumerate(program.steps):
+        samples = _samples(step, solved.step_types(step, index))
+        lines.append(f"{step.path} {layer_text(step.layer, samples)} {step.inputs}")
+    lines += [f"out {port} {ref}" for port, ref in program.outputs.items()]
+    return "\n".join(lines)
+
+
+def layer_text(layer: Layer, samples: list[Any] | None) -> str:
+    """A layer's class and parameters; functions by what they trace to on the samples."""
+    parts = [type(layer).__name__]
+    parts += [f"{name}={canonical(value, samples)}" for name, value in layer.values_of_parameters().items()]
+    parts += [f"{name}:{value.Name if isinstance(value, NetArray) else ''}" for name, value in layer.array_values().items()]
+    parts += [f"{name}({_program_text(inner)})" for name, inner in layer.nets.items()]
+    if layer.LearningRateMultipliers in (0, None):
+        parts.append("fixed")
+    return " ".join(parts)
+
+
+def canonical(value: Any, samples: list[Any] | None = None) -> str:
+    """A text that is equal only for values that mean the same: types beside numbers, arrays by digest, functions by trace."""
+    if isinstance(value, (bool, int, float, str, bytes, type(None), Symbol, Function)):
+        return f"{type(value).__name__}:{value!r}"
+    if isinstance(value, (Rule, Span)):
+        return f"{type(value).__name__}({', '.join(canonical(getattr(value, f)) for f in value.__slots__)})"
+    if isinstance(value, Declared):
+        return f"{type(value).__name__}({', '.join(f'{n}={canonical(v)}' for n, v in value.values_of_parameters().items())})"
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{canonical(k)}: {canonical(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, (tuple, list)):
+        return "[" + ", ".join(canonical(item) for item in value) + "]"
+    if hasattr(value, "__array__"):
+        array = np.asarray(value)
+        return f"array {array.dtype} {array.shape} {hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()}"
+    if callable(value):
+        return _function_text(value, samples)
+    return f"{type(value).__qualname__} {value!r}"
+
+
+def _function_text(function: Any, samples: list[Any] | None) -> str:
+    """What a function traces to; one that cannot be traced alone is itself."""
+    if samples is not None:
+        try:
+            with named_arrays():
+                closed = jax.make_jaxpr(function)(*samples)
+        except Exception:  # a function that fails here fails again, with its message, where it is used
+            closed = None
+        if closed is not None:
+            return f"{closed.jaxpr} {[canonical(constant) for constant in closed.consts]}"
+    return f"function {id(function)}"
+
+
+def _samples(step: Step, types: Mapping[str, ArrayType]) -> list[Any] | None:
+    samples = []
+    for port, _ in step.inputs:
+        type_ = types[port]
+        if not type_.known:
+            return None
+        sizes = tuple(VARYING_SAMPLE if isinstance(size, Length) else size for size in type_.sizes or ())
+        samples.append(jax.ShapeDtypeStruct(sizes, jnp.int32 if type_.integer else jnp.float32))
+    return samples
+
+
+def _type(type_: ArrayType) -> str:
+    sizes = None if type_.sizes is None else tuple("n" if isinstance(size, Length) else size for size in type_.sizes)
+    return f"{sizes} {'integer' if type_.integer else 'real'}"

@@ -1,0 +1,192 @@
+"""What a user passes to a net, as arrays for a batch: one or many is decided by the port, never by the values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from netdsl.errors import EncodingError, excerpt, listing, nearest
+from netdsl.nets import Net
+from netdsl.shapes import REAL, ArrayType, Length, describe
+
+__all__ = ["PortData", "check_integers", "given_ports", "pad_sequences", "port_data"]
+
+
+@dataclass(frozen=True)
+class PortData:
+    """The values of one port: `values` has the examples first (a list of arrays where the port varies)."""
+
+    port: str
+    values: Any
+    many: bool
+    compact: bool
+    """Whether the encoder's device half is still to be run."""
+    type: ArrayType
+    """What the values say of the port's type."""
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+
+def given_ports(net: Net, data: Any) -> dict[str, Any]:
+    """What the user's data give each input port."""
+    names = net.input_names
+    if isinstance(data, Mapping):
+        unknown = [key for key in data if key not in names]
+        if not unknown:
+            missing = [name for name in names if name not in data]
+            if missing:
+                raise EncodingError(f"{net.title()} got no value for its input port{'s' if len(missing) > 1 else ''} "
+                                    f"{listing(map(repr, missing))}. Pass {{{', '.join(f'{name!r}: ...' for name in names)}}}.")
+            return {name: data[name] for name in names}
+        if len(names) != 1 or any(key in names for key in data):
+            raise EncodingError(f"{net.title()} has no input port {unknown[0]!r}. {nearest(unknown[0], names)}")
+    if len(names) == 1:
+        return {names[0]: data}
+    if getattr(net, "variadic", False) and isinstance(data, (list, tuple)) and len(data) == len(names):
+        return dict(zip(names, data))
+    raise EncodingError(f"{net.title()} has {len(names)} input ports, {listing(map(repr, names)) or 'none'}: pass a dict "
+                        f"{{{', '.join(f'{name!r}: ...' for name in names)}}}. Got {excerpt(data)}.")
+
+
+def port_data(net: Net, port: str, thing: Any) -> PortData:
+    """The values of one port, encoded by the host half of its encoder if it has one."""
+    encoder, type_ = net.encoder(port), net.port_type(port)
+    if encoder is not None:
+        levels = encoder.encoded_levels(thing)
+        if levels is not None:
+            values = thing if hasattr(thing, "shape") else np.asarray(thing, np.float32)
+            return PortData(port, values if levels else values[None], bool(levels), False, encoder.type())
+        if encoder.takes(thing):
+            return PortData(port, _stacked([encoder.encode(thing)], encoder.type()), False, True, encoder.type())
+        _refuse_unless_many(port, thing, encoder.title())
+        return PortData(port, encoder.encode_many(thing), True, True, encoder.type())
+    if type_.varying:
+        return _varying(port, thing, type_)
+    array = numeric(thing, port, type_)
+    rank = type_.rank
+    if rank is None or array.ndim == rank:
+        many = False
+        array = array[None]
+    elif array.ndim == rank + 1:
+        many = True
+    else:
+        raise EncodingError(f"The port {port!r} takes {describe(type_)}, or a list of them. Got an array of size "
+                            f"{'x'.join(map(str, array.shape)) or 'none (one number)'}.")
+    if many and not len(array):
+        return PortData(port, array, many, False, type_)
+    _check_sizes(port, array.shape[1:], type_)
+    return PortData(port, array, many, False, ArrayType(tuple(array.shape[1:]), _elements(array, type_)))
+
+
+def _elements(array: Any, type_: ArrayType) -> Any:
+    return type_.elements or REAL
+
+
+def _refuse_unless_many(port: str, thing: Any, title: str) -> None:
+    if isinstance(thing, (str, bytes)) or not (hasattr(thing, "__len__") and hasattr(thing, "__getitem__")):
+        raise EncodingError(f"The port {port!r} has the encoder {title}, which cannot take {excerpt(thing)}.")
+
+
+def _check_sizes(port: str, sizes: tuple[int, ...], type_: ArrayType) -> None:
+    if type_.sizes is None:
+        return
+    if len(sizes) != len(type_.sizes) or any(a is not None and not isinstance(a, Length) and a != b for a, b in zip(type_.sizes, sizes)):
+        raise EncodingError(f"The port {port!r} takes {describe(type_)}. Got an array of size {'x'.join(map(str, sizes))}.")
+    if any(size == 0 for size in sizes):
+        raise EncodingError(f"The port {port!r} got an empty array of size {'x'.join(map(str, sizes))}. Empty arrays are not taken.")
+
+
+def numeric(thing: Any, port: str, type_: ArrayType) -> Any:
+    """The thing as a float32 or int32 array; JAX arrays stay where they are."""
+    integer = type_.integer
+    if isinstance(thing, jax.Array):
+        if integer:
+            return thing.astype(jnp.int32)
+        return thing if jnp.issubdtype(thing.dtype, jnp.floating) else thing.astype(jnp.float32)
+    try:
+        if hasattr(thing, "mask") and isinstance(thing, np.ma.MaskedArray):
+            raise EncodingError(f"The port {port!r} got a masked array. Fill it first: values.filled(0).")
+        array = np.asarray(thing)
+    except ValueError:
+        raise EncodingError(f"The port {port!r} takes {describe(type_)}. Got a list whose elements have different sizes: "
+                            f"{excerpt(thing)}. A port for lists of varying length is declared with \"Varying\".") from None
+    if array.dtype.kind not in "fiub":
+        raise EncodingError(f"The port {port!r} takes {describe(type_)}. Got {excerpt(thing)}, which is not numbers. "
+                            "A NetEncoder on the port turns other things into numbers.")
+    if not integer:
+        return array.astype(np.float64 if array.dtype == np.float64 and jax.config.jax_enable_x64 else np.float32)
+    if array.dtype.kind == "f" and not np.array_equal(array, np.round(array)):
+        raise EncodingError(f"The port {port!r} takes {describe(type_)}. Got numbers that are not integers: {excerpt(thing)}.")
+    check_integers(port, array, type_)
+    return array.astype(np.int32)
+
+
+def check_integers(port: str, array: Any, type_: ArrayType) -> None:
+    """Refuse integers outside the range of the port."""
+    elements = type_.elements
+    if elements is None or not array.size:
+        return
+    low = 1 if elements.low is None and elements.high is not None else elements.low
+    for bound, wrong in ((low, array.min()), (elements.high, array.max())):
+        if bound is not None and ((bound == low and wrong < bound) or (bound == elements.high and wrong > bound)):
+            where = np.argwhere(np.asarray(array) == wrong)[0]
+            place = f" (at position {'/'.join(str(i + 1) for i in where)})" if len(where) else ""
+            raise EncodingError(f"The port {port!r} takes {describe(type_)}. Got {wrong}{place}, which is out of range. Classes count from 1.")
+
+
+def _varying(port: str, thing: Any, type_: ArrayType) -> PortData:
+    """Sequences of varying length: one, or a list of them."""
+    rank = len(type_.sizes or ())
+    depth = _depth(thing)
+    if depth == rank:
+        sequences = [numeric(thing, port, type_)]
+    elif depth == rank + 1:
+        sequences = [numeric(one, port, type_) for one in thing]
+    else:
+        raise EncodingError(f"The port {port!r} takes {describe(type_)}, or a list of them. Got a list of depth {depth}.")
+    for sequence in sequences:
+        if sequence.ndim != rank or not len(sequence):
+            raise EncodingError(f"The port {port!r} takes {describe(type_)}. Got an array of size "
+                                f"{'x'.join(map(str, sequence.shape))}; empty sequences are not taken.")
+        _check_sizes(port, sequence.shape, type_)
+    return PortData(port, sequences, depth == rank + 1, False,
+                    ArrayType((type_.sizes[0], *sequences[0].shape[1:]) if sequences else type_.sizes, type_.elements))  # type: ignore[index]
+
+
+def _depth(thing: Any) -> int:
+    depth = 0
+    while isinstance(thing, (list, tuple)):
+        depth += 1
+        if not thing:
+            return depth
+        thing = thing[0]
+    return depth + np.ndim(thing)
+
+
+def _stacked(arrays: list[Any], type_: ArrayType) -> Any:
+    return arrays if type_.varying else np.stack(arrays)
+
+
+def length_bucket(length: int) -> int:
+    """The padded length: at most two for each octave, so that few programs serve all lengths."""
+    size = 1
+    while size < length:
+        if size * 3 // 2 >= length and size > 1:
+            return size * 3 // 2
+        size *= 2
+    return size
+
+
+def pad_sequences(sequences: list[Any]) -> tuple[np.ndarray, np.ndarray]:
+    """Sequences as one array, each padded with its last element, and their lengths."""
+    lengths = np.array([len(sequence) for sequence in sequences], np.int32)
+    padded = length_bucket(int(lengths.max()))
+    data = np.stack([np.concatenate([sequence, np.repeat(sequence[-1:], padded - len(sequence), axis=0)])
+                     for sequence in map(np.asarray, sequences)])
+    return data, lengths

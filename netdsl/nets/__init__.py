@@ -1,0 +1,31 @@
+"""The data model: nets, layers, ports, arrays, paths and the flat program."""
+
+from netdsl.nets.arrays import ArrayDeclaration, ArrayPath, Arrays, NetArray, array, named_arrays, state
+from netdsl.nets.layer import Layer, Operator
+from netdsl.nets.net import SHARED, Net, declared_port
+from netdsl.nets.program import Parts, Program, Ref, Solved, Step, path_text
+from netdsl.nets.report import element_name
+from netdsl.nets.sequence import Sequence
+
+__all__ = [
+    "SHARED",
+    "ArrayDeclaration",
+    "ArrayPath",
+    "Arrays",
+    "Layer",
+    "Net",
+    "NetArray",
+    "Operator",
+    "Parts",
+    "Program",
+    "Ref",
+    "Sequence",
+    "Solved",
+    "Step",
+    "array",
+    "declared_port",
+    "element_name",
+    "named_arrays",
+    "path_text",
+    "state",
+]

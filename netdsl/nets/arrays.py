@@ -1,0 +1,224 @@
+"""The arrays of a layer: their declaration, and arrays shared by name."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from netdsl.declarations import frozen
+from netdsl.errors import DeclarationError, excerpt
+from netdsl.shapes.signature import Slot, parse_slot
+from netdsl.symbols import Automatic, Symbol
+
+__all__ = ["ArrayDeclaration", "Arrays", "NetArray", "array", "as_array", "state"]
+
+ArrayPath = tuple[str, ...]
+
+jax.tree_util.register_pytree_node(Symbol, lambda symbol: ((), symbol.name), lambda name, _: Symbol(name))
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayDeclaration:
+    """One array that a layer class states: its sizes, how it starts, whether it may be None, and whether it is state."""
+
+    sizes: str
+    initial: str | float = "weights"
+    optional: bool = False
+    is_state: bool = False
+    name: str = ""
+
+    @property
+    def slot(self) -> Slot:
+        """The array as a slot of the layer's signature."""
+        return parse_slot(self.sizes, self.name)
+
+
+def array(sizes: str, initial: str | float = "weights", *, optional: bool = False) -> Any:
+    """Declare a trainable array: its sizes in the names of the signature, and its start.
+
+    `initial` is "weights" (left to the method of NetInitialize) or the number that fills it. An optional array may be
+    None: the layer then has no such array.
+    """
+    return ArrayDeclaration(sizes, initial, optional)
+
+
+def state(sizes: str, initial: float) -> Any:
+    """Declare a state array: not trained, but changed by training itself, such as a moving mean."""
+    return ArrayDeclaration(sizes, initial, is_state=True)
+
+
+class NetArray:
+    """An array that several layers share by name; inside FunctionLayer, a learnable array.
+
+    ``NetArray("w")``, ``NetArray()`` (a fresh name), ``NetArray(Name="w", Array=values)``, ``NetArray("w", Dimensions=[3, 4])``.
+
+    Every layer that names the same NetArray has the same values; they live once, in the outermost net. NetTrain adds up the
+    gradients of all places.
+
+    >>> NetArray("w")
+    NetArray('w')
+    """
+
+    __slots__ = ("Array", "Dimensions", "Name")
+
+    def __init__(self, name: str | None = None, /, *, Name: str | None = None, Array: Any = Automatic,
+                 Dimensions: Any = Automatic) -> None:
+        name = name if name is not None else Name
+        if name is not None and (not isinstance(name, str) or not name):
+            raise DeclarationError(f"The name of a NetArray is a string that is not empty. Got {excerpt(name)}.")
+        object.__setattr__(self, "Name", name or str(uuid.uuid4()))
+        values = Array if Array is Automatic else as_array(Array, f"NetArray({self.Name!r})")
+        sizes = Dimensions if Dimensions is Automatic else frozen(Dimensions if hasattr(Dimensions, "__iter__") else (Dimensions,))
+        if values is not Automatic:
+            if sizes is not Automatic and tuple(sizes) != values.shape:
+                raise DeclarationError(f"NetArray({self.Name!r}) has Dimensions {list(sizes)}, but its Array is {list(values.shape)}.")
+            sizes = values.shape
+        object.__setattr__(self, "Array", values)
+        object.__setattr__(self, "Dimensions", sizes)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError("NetArray is immutable.")
+
+    def __repr__(self) -> str:
+        sizes = "" if self.Dimensions is Automatic else f", Dimensions={list(self.Dimensions)}"
+        return f"NetArray({self.Name!r}{sizes})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, NetArray) and self.Name == other.Name and self.Dimensions == other.Dimensions
+
+    def __hash__(self) -> int:
+        return hash((NetArray, self.Name))
+
+    def bare(self) -> NetArray:
+        """The same without its values: what a layer keeps, once the values moved to the net's table."""
+        return self if self.Array is Automatic else NetArray(self.Name, Dimensions=self.Dimensions)
+
+    def __jax_array__(self) -> Any:
+        """The values, inside a FunctionLayer that is being traced."""
+        return _NAMED.lookup(self)
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        return NotImplemented
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The sizes, inside a FunctionLayer."""
+        return self.__jax_array__().shape
+
+
+class _Named(threading.local):
+    """The values of the NetArrays of the FunctionLayer that is being traced, in this thread."""
+
+    def __init__(self) -> None:
+        self.stack: list[dict[str, Any] | _Recorder] = []
+
+    def lookup(self, net_array: NetArray) -> Any:
+        if not self.stack:
+            raise DeclarationError(f"{net_array!r} has values only inside a net: use it in the function of a FunctionLayer, "
+                                   "or as an array of a layer.")
+        values = self.stack[-1]
+        if isinstance(values, _Recorder):
+            return values.record(net_array)
+        return values[net_array.Name]
+
+
+class _Recorder:
+    """Collects the NetArrays that a function uses while it is traced for shapes."""
+
+    def __init__(self) -> None:
+        self.seen: dict[str, NetArray] = {}
+
+    def record(self, net_array: NetArray) -> Any:
+        if net_array.Dimensions is Automatic:
+            raise DeclarationError(f"{net_array!r} inside a function needs its sizes: NetArray({net_array.Name!r}, Dimensions=[...]).")
+        known = self.seen.setdefault(net_array.Name, net_array)
+        if known.Dimensions != net_array.Dimensions:
+            raise DeclarationError(f"NetArray({net_array.Name!r}) is used with Dimensions {list(known.Dimensions)} and "
+                                   f"{list(net_array.Dimensions)} in one function.")
+        return jnp.zeros(net_array.Dimensions, jnp.float32)
+
+
+_NAMED = _Named()
+
+
+class named_arrays:
+    """A context in which NetArrays stand for the given values, or (given nothing) are recorded with zeros in their place."""
+
+    def __init__(self, values: dict[str, Any] | None = None) -> None:
+        self.values = _Recorder() if values is None else values
+
+    def __enter__(self) -> Any:
+        _NAMED.stack.append(self.values)
+        return self.values
+
+    def __exit__(self, *_: object) -> None:
+        _NAMED.stack.pop()
+
+
+def _operator(name: str, reverse: bool = False) -> Any:
+    import operator
+
+    function = getattr(operator, name)
+
+    def method(self: NetArray, other: Any) -> Any:
+        values = self.__jax_array__()
+        if isinstance(other, NetArray):
+            other = other.__jax_array__()
+        return function(other, values) if reverse else function(values, other)
+
+    return method
+
+
+for _name in ("add", "sub", "mul", "truediv", "matmul", "pow"):
+    setattr(NetArray, f"__{_name}__", _operator(_name))
+    setattr(NetArray, f"__r{_name}__", _operator(_name, reverse=True))
+NetArray.__neg__ = lambda self: -self.__jax_array__()  # type: ignore[attr-defined]
+NetArray.__getitem__ = lambda self, index: self.__jax_array__()[index]  # type: ignore[attr-defined]
+
+
+class Arrays:
+    """The arrays of one layer as `apply` sees them: attributes by name, None where the layer has no such array."""
+
+    __slots__ = ("_values",)
+
+    def __init__(self, values: dict[str, Any]) -> None:
+        object.__setattr__(self, "_values", values)
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self._values[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+    def __getitem__(self, name: str) -> Any:
+        return self._values[name]
+
+    def __iter__(self) -> Any:
+        return iter(self._values)
+
+    def items(self) -> Any:
+        """Names and values."""
+        return self._values.items()
+
+
+def as_array(value: Any, where: str) -> Any:
+    """A user's value as a float32 array, or an error that names `where` it was given."""
+    if isinstance(value, jax.Array):
+        return value if jnp.issubdtype(value.dtype, jnp.floating) else value.astype(jnp.float32)
+    try:
+        values = np.asarray(value)
+        if values.dtype == object or values.dtype.kind not in "fiub":
+            raise ValueError
+    except ValueError:
+        raise DeclarationError(f"{where} must be an array of numbers, Automatic or None. Got {excerpt(value)} instead.") from None
+    if isinstance(value, np.ma.MaskedArray):
+        raise DeclarationError(f"{where} is a masked array. Fill it first: value.filled(0).")
+    return jnp.asarray(np.ascontiguousarray(values), dtype=None if values.dtype == np.float64 and jax.config.jax_enable_x64 else jnp.float32)
+
+

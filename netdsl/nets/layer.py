@@ -1,0 +1,156 @@
+"""A layer: one declaration that everything else reads."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, ClassVar
+
+from netdsl.errors import DeclarationError
+from netdsl.nets.arrays import ArrayDeclaration, NetArray, as_array
+from netdsl.nets.net import Net
+from netdsl.nets.program import Parts, Step
+from netdsl.shapes import ArrayType, Signature, Size, parse_signature
+from netdsl.symbols import Automatic
+
+__all__ = ["Layer", "Operator"]
+
+CONTEXT = ("key", "training", "axes", "weight", "state", "inner")
+"""What `apply` may declare as keyword-only arguments, and then receives."""
+
+
+class Layer(Net):
+    """The abstract layer.
+
+    A subclass states
+
+    - its parameters, with `parameter`;
+    - `signature`, its ports and how their sizes relate (or its own `relate`);
+    - its arrays, with `array` and `state`;
+    - `varying`: how it takes sequences of varying length: "elementwise" along level 1, "aware" of them, or None: not at all;
+    - `apply(arrays, *inputs)` for one example, without a batch axis, in pure JAX. It may ask, as keyword-only arguments, for
+      ``key`` (random key), ``training`` (bool), ``axes`` (names of the mapped axes around it), ``weight`` (1, or 0 for a
+      padded example), ``state`` (its state arrays; it then returns ``(outputs, state)``) and ``inner`` (its inner net's runner).
+    """
+
+    signature: ClassVar[str] = "... -> ..."
+    variadic: ClassVar[bool] = False
+    varying: str | None = None
+    traced_arrays: ClassVar[bool] = False
+    """Whether the layer's arrays are known only once its function was traced."""
+    array_declarations: ClassVar[dict[str, ArrayDeclaration]] = {}
+    needs: ClassVar[frozenset[str]] = frozenset()
+    parsed: ClassVar[Signature]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        import dataclasses
+
+        own = {name: dataclasses.replace(value, name=name) for name, value in vars(cls).items() if isinstance(value, ArrayDeclaration)}
+        cls.array_declarations = {**cls.array_declarations, **own}
+        cls.parsed = parse_signature(cls.signature)
+        if "apply" in vars(cls):
+            parameters = inspect.signature(cls.apply).parameters.values()
+            cls.needs = frozenset(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
+            if not cls.needs <= set(CONTEXT):
+                raise TypeError(f"{cls.__name__}.apply asks for {sorted(cls.needs - set(CONTEXT))}; a layer may ask for {CONTEXT}")
+        super().__init_subclass__(**kwargs)
+
+    # Construction
+
+    def _take_array(self, name: str, value: Any) -> bool:
+        declared = self.array_declarations.get(name)
+        if declared is None:
+            return False
+        where = f"The array {name} of {self.title()}"
+        if value is None and not declared.optional:
+            raise DeclarationError(f"{where} cannot be None: the layer needs it. Leave it out to have it initialized.")
+        if isinstance(value, NetArray):
+            if value.Array is not Automatic:
+                self.__dict__["shared"] = type(self.shared)({**self.shared, value.Name: value.Array})
+            value = value.bare()
+        elif value is not Automatic and value is not None:
+            value = as_array(value, where)
+        self.__dict__[name] = value
+        return True
+
+    def _empty_arrays(self) -> None:
+        for name in self.array_declarations:
+            self.__dict__[name] = Automatic
+
+    def array_slots(self) -> tuple[str, ...]:
+        """The names of the arrays that a layer of this class can have."""
+        return tuple(self.array_declarations)
+
+    def array_values(self) -> dict[str, Any]:
+        """The arrays of this layer by name: values, Automatic or a NetArray; those set to None left out."""
+        return {name: value for name in self.array_declarations if (value := self.__dict__[name]) is not None}
+
+    def declared_arrays(self) -> Mapping[str, ArrayDeclaration]:
+        """The declaration of each array of this layer, those set to None left out."""
+        return {name: d for name, d in self.array_declarations.items() if self.__dict__[name] is not None}
+
+    # Ports
+
+    @property
+    def input_names(self) -> tuple[str, ...]:
+        return tuple(slot.name for slot in self.parsed.inputs)
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        return tuple(slot.name for slot in self.parsed.outputs)
+
+    def parts(self) -> Parts | None:
+        return None
+
+    def port_sets(self, step: Step) -> tuple[frozenset[str], frozenset[str]]:
+        """The input and output ports of this layer in a step."""
+        return _frozen(tuple(port for port, _ in step.inputs)), _frozen(step.outputs)
+
+    # Types
+
+    def bound(self) -> dict[str, Size]:
+        """The sizes that parameters fix, by their names in the signature."""
+        sizes: dict[str, Size] = {}
+        for declared in self.parameters.values():
+            if declared.binds is not None:
+                value = self.__dict__[declared.name]
+                if isinstance(value, int):
+                    sizes[declared.binds] = value
+        return sizes
+
+    def relate(self, types: Mapping[str, ArrayType]) -> Mapping[str, ArrayType]:
+        """The types of ports and arrays, refined by what follows from each other; never a guess."""
+        return self.by_signature(types)
+
+    def by_signature(self, types: Mapping[str, ArrayType]) -> dict[str, ArrayType]:
+        """What the signature says of ports and arrays."""
+        present = tuple(name for name in self.array_declarations if name in types)
+        return _with_arrays(type(self), present).relate(types, self.bound())
+
+    default: ClassVar[Any] = None
+    """A relation like `relate` that is asked once, after everything that follows is known."""
+
+    def apply(self, arrays: Any, *inputs: Any) -> Any:
+        """The value for one example."""
+        raise NotImplementedError
+
+    def inner_arrays(self, types: Mapping[str, ArrayType]) -> dict[tuple[str, ...], ArrayType]:
+        """The types of the arrays of the inner nets, by path, for an operator whose ports have these types."""
+        return {}
+
+
+class Operator(Layer):
+    """The abstract operator: a layer that holds inner nets in `nets` and runs them through ``inner``."""
+
+
+@lru_cache(maxsize=4096)
+def _with_arrays(cls: type[Layer], present: tuple[str, ...]) -> Signature:
+    return cls.parsed._replace(arrays=tuple(cls.array_declarations[name].slot for name in present))
+
+
+@lru_cache(maxsize=4096)
+def _frozen(names: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(names)
+
+

@@ -1,0 +1,380 @@
+"""The net: an immutable value that describes itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, ClassVar, Self
+
+import jax
+import numpy as np
+
+from netdsl.declarations import Declared, FrozenDict, source_text
+from netdsl.decoders import NetDecoder
+from netdsl.decoders.decoder import Decoder
+from netdsl.encoders import NetEncoder
+from netdsl.encoders.encoder import Encoder
+from netdsl.errors import DeclarationError, PartError, ShapeError, excerpt, nearest
+from netdsl.nets.arrays import ArrayPath, NetArray
+from netdsl.nets.program import SHARED, Parts, Program, Solved, flatten, path_text, solve
+from netdsl.nets.report import contradictions
+from netdsl.shapes import ArrayType, parse_type, shape_form
+from netdsl.symbols import Automatic, Rule, is_rules
+
+__all__ = ["SHARED", "Net", "declared_port"]
+
+PortDeclaration = ArrayType | Encoder | Decoder
+
+
+class Net(Declared):
+    """The abstract net: a layer, chain, graph or operator.
+
+    A net is frozen and a JAX pytree whose leaves are its arrays. Its fields hold what was declared; sizes, types and the flat
+    program are derived once per object and cached beside them.
+    """
+
+    nets: FrozenDict = FrozenDict()
+    """The inner nets by name: the parts of a container, the nets of an operator."""
+    ports: FrozenDict
+    """What is declared of ports: a type, an encoder or a decoder."""
+    shared: FrozenDict = FrozenDict()
+    """The values of shared arrays by name, in the outermost net."""
+    LearningRateMultipliers: Any
+
+    array_declarations: ClassVar[dict[str, Any]] = {}
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        jax.tree_util.register_pytree_with_keys(cls, _flatten_with_keys, _unflatten, _flatten)
+
+    # Construction
+
+    def _take_options(self, options: dict[str, Any]) -> None:
+        own = self.__dict__
+        own.setdefault("nets", FrozenDict())
+        own.setdefault("shared", FrozenDict())
+        own["ports"] = FrozenDict()
+        own["LearningRateMultipliers"] = _multipliers(options.pop("LearningRateMultipliers", Automatic))
+        self._empty_arrays()
+        further = options.pop("Ports", {})
+        own_shared = options.pop("SharedArrays", None)
+        if own_shared is not None:
+            own["shared"] = FrozenDict({**own_shared, **own["shared"]})
+        if not isinstance(further, Mapping):
+            raise DeclarationError(f"Ports of {self.title()} is a dict from port names to shapes or coders. Got {excerpt(further)}.")
+        ports = {}
+        for name, value in {**options, **further}.items():
+            if self._take_array(name, value):
+                continue
+            if name not in self.input_names and name not in self.output_names:
+                self._refuse_option(name, self.option_names())
+            declared = declared_port(name, value, is_input=name in self.input_names)
+            if declared is not None:
+                ports[name] = declared
+        own["ports"] = FrozenDict(ports)
+
+    def _take_array(self, name: str, value: Any) -> bool:
+        return False
+
+    def _empty_arrays(self) -> None:
+        """Mark the net's own arrays as not yet made."""
+
+    def _check(self) -> None:
+        if self.ports or self.nets or any(hasattr(self.__dict__[name], "dtype") for name in self.array_declarations):
+            _ = self.solved
+
+    def option_names(self) -> list[str]:
+        """Everything that may be given to this net as a keyword."""
+        options = [p.name for p in self.parameters.values() if not p.positional]
+        return [*options, *self.array_declarations, *self.input_names, *self.output_names, "LearningRateMultipliers"]
+
+    def fields(self) -> dict[str, Any]:
+        arrays = {name: self.__dict__[name] for name in self.array_declarations}
+        extra = {"SharedArrays": self.shared} if self.shared else {}
+        return (self.values_of_parameters() | arrays | extra
+                | {"Ports": dict(self.ports), "LearningRateMultipliers": self.LearningRateMultipliers})
+
+    def rebuilt(self, **entries: Any) -> Self:
+        """A copy with entries of its state replaced as they are, unchecked: the mechanism below surgery and training."""
+        copy = object.__new__(type(self))
+        copy.__dict__.update({name: value for name, value in self.__dict__.items() if not name.startswith("_")} | entries)
+        return copy
+
+    # Structure
+
+    @property
+    def input_names(self) -> tuple[str, ...]:
+        """The names of the input ports, in order."""
+        raise NotImplementedError
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """The names of the output ports, in order."""
+        raise NotImplementedError
+
+    def parts(self) -> Parts | None:
+        """The parts of a container and the wires between them; None for a layer."""
+        raise NotImplementedError
+
+    @property
+    def program(self) -> Program:
+        """The flat program of this net."""
+        return self._cached("_program", lambda: flatten(self))
+
+    @property
+    def solved(self) -> Solved:
+        """The types of everything in this net; raises ShapeError when they contradict each other."""
+        return self._cached("_solved", lambda: self.solve())
+
+    def solve(self, extra: Mapping[str, ArrayType] | None = None) -> Solved:
+        """The types of everything in this net when `extra` is known of its ports too."""
+        solved = solve(self, extra)
+        if solved.clashes:
+            raise ShapeError(contradictions(self, solved))
+        return solved
+
+    def _cached(self, name: str, make: Callable[[], Any]) -> Any:
+        if name not in self.__dict__:
+            self.__dict__[name] = make()
+        return self.__dict__[name]
+
+    def port_type(self, port: str) -> ArrayType:
+        """The type of an input or output port, as far as it is known."""
+        solved = self.solved
+        return solved.input_type(port) if port in self.input_names else solved.output_type(port)
+
+    def encoder(self, port: str) -> Encoder | None:
+        """The encoder of an input port, its own or one lifted from a part."""
+        return self.program.encoders.get(port)
+
+    def decoder(self, port: str) -> Decoder | None:
+        """The decoder of an output port, its own or one lifted from a part."""
+        return self.program.decoders.get(port)
+
+    def leaves(self, path: ArrayPath = ()) -> Iterator[tuple[ArrayPath, Any]]:
+        """The path and net of every layer and operator inside, operators before what they hold."""
+        if self.parts() is None:
+            yield path, self
+        for name, net in self.nets.items():
+            yield from net.leaves((*path, name))
+
+    # Arrays
+
+    def array_table(self) -> dict[ArrayPath, Any]:
+        """Every array by path, state included: a value, or Automatic where there is none yet. Shared ones once, as ("", name)."""
+        table: dict[ArrayPath, Any] = {}
+        leaves = list(self.leaves())
+        if any(layer.traced_arrays for _, layer in leaves):
+            _ = self.solved
+        for path, layer in leaves:
+            for name, value in layer.array_values().items():
+                if isinstance(value, NetArray):
+                    table[SHARED, value.Name] = self.shared.get(value.Name, Automatic)
+                else:
+                    table[(*path, name)] = value
+        return table
+
+    def _split(self, is_state: bool) -> dict[ArrayPath, Any]:
+        states = self.state_paths()
+        return {path: value for path, value in self.array_table().items()
+                if value is not Automatic and (path in states) is is_state}
+
+    def state_paths(self) -> frozenset[ArrayPath]:
+        """The paths of the arrays that are state, not trained."""
+        return self._cached("_state_paths", lambda: frozenset(
+            (*path, name) for path, layer in self.leaves() for name, d in layer.declared_arrays().items() if d.is_state))
+
+    @property
+    def arrays(self) -> dict[ArrayPath, Any]:
+        """The trainable arrays that the net has, by path: ``net.arrays["conv", "Weights"]``. Safe for `jax.grad`."""
+        return self._split(is_state=False)
+
+    @property
+    def state(self) -> dict[ArrayPath, Any]:
+        """The state arrays that the net has, by path, such as moving means."""
+        return self._split(is_state=True)
+
+    @property
+    def missing(self) -> list[ArrayPath]:
+        """The paths of the arrays not yet made."""
+        return [path for path, value in self.array_table().items() if value is Automatic]
+
+    @property
+    def initialized(self) -> bool:
+        """Whether every array has values."""
+        return self._cached("_initialized", lambda: not self.missing)
+
+    def with_arrays(self, arrays: Mapping[ArrayPath, Any]) -> Self:
+        """The net with these arrays by path (trainable, state or shared) in place of what it has.
+
+        Raises PartError for a path that is not there.
+        """
+        known = self.array_table()
+        for path in arrays:
+            if path not in known:
+                raise PartError(f"This net has no array {path!r}. {nearest(path_text(path), map(path_text, known))}")
+        return self._with_arrays(dict(arrays))
+
+    def _with_arrays(self, arrays: dict[ArrayPath, Any]) -> Self:
+        entries: dict[str, Any] = {}
+        inner: dict[str, dict[ArrayPath, Any]] = {}
+        shared = dict(self.shared)
+        for path, value in arrays.items():
+            if path[0] == SHARED and len(path) == 2:
+                shared[path[1]] = value
+            elif len(path) == 1:
+                entries[path[0]] = value
+            else:
+                inner.setdefault(path[0], {})[path[1:]] = value
+        if inner:
+            nets = {name: net._with_arrays(inner[name]) if name in inner else net for name, net in self.nets.items()}
+            entries["nets"] = FrozenDict(nets)
+        if shared != dict(self.shared):
+            entries["shared"] = FrozenDict(shared)
+        rebuilt = self.rebuilt(**entries)
+        for name in ("_program_key", "_state_paths"):
+            if name in self.__dict__:
+                rebuilt.__dict__[name] = self.__dict__[name]
+        return rebuilt
+
+    def function(self, **options: Any) -> Callable[..., Any]:
+        """The pure function ``f(arrays, state, inputs, key, training) -> (outputs, state)`` of a batch; see `lowering`."""
+        from netdsl.lowering import net_function
+
+        return net_function(self, **options)
+
+    # As a Python object
+
+    def __call__(self, *arguments: Any, **options: Any) -> Any:
+        """The net's value on one example or a batch of them."""
+        from netdsl.lowering import evaluate
+
+        return evaluate(self, *arguments, **options)
+
+    def __getitem__(self, position: Any) -> Any:
+        from netdsl.surgery import part
+
+        return part(self, position)
+
+    def __len__(self) -> int:
+        return len(self.nets)
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __iter__(self) -> Iterator[Net]:
+        return iter(self.values())
+
+    def keys(self) -> list[str]:
+        """The names of the parts."""
+        return list(self.nets)
+
+    def values(self) -> list[Net]:
+        """The parts, as Part gives them."""
+        return [self[i + 1] for i in range(len(self.nets))]
+
+    def _repr_html_(self) -> str:
+        from netdsl.display import html
+
+        return html(self)
+
+    def __str__(self) -> str:
+        from netdsl.display import text
+
+        return text(self)
+
+    def _written(self) -> list[str]:
+        parts = super()._written()
+        for name in self.array_declarations:
+            value = self.__dict__[name]
+            if value is not Automatic:
+                parts.append(f"{name}={source_text(value)}")
+        further = {}
+        for name, declared in self.ports.items():
+            shape = shape_form(declared) if isinstance(declared, ArrayType) else declared
+            if name.isidentifier() and name not in self.array_declarations and name not in self.parameters:
+                parts.append(f"{name}={source_text(shape)}")
+            else:
+                further[name] = shape
+        if further:
+            parts.append(f"Ports={source_text(further)}")
+        if self.LearningRateMultipliers is not Automatic:
+            parts.append(f"LearningRateMultipliers={source_text(self.LearningRateMultipliers)}")
+        return parts
+
+    def identity(self) -> tuple[Any, ...]:
+        return (*super().identity(), tuple(self.nets), self.ports, self.LearningRateMultipliers)
+
+    def __eq__(self, other: object) -> bool:
+        same = super().__eq__(other)
+        if same is not True or not isinstance(other, Net):
+            return same
+        if any(a != b for a, b in zip(self.nets.values(), other.nets.values())) or self.shared.keys() != other.shared.keys():
+            return False
+        pairs = [(self.__dict__[name], other.__dict__[name]) for name in self.array_declarations]
+        pairs += [(self.shared[name], other.shared[name]) for name in self.shared]
+        return all(_bits_equal(a, b) for a, b in pairs)
+
+    __hash__ = Declared.__hash__
+
+
+def declared_port(name: str, value: Any, is_input: bool) -> PortDeclaration | None:
+    """What a user's setting of a port means: a type, an encoder, a decoder, or None for nothing."""
+    if value is None or value is Automatic:
+        return None
+    if isinstance(value, str) and value not in ("Real", "Integer", "Varying"):
+        value = NetEncoder(value) if is_input else NetDecoder(value)
+    if isinstance(value, Encoder if is_input else Decoder):
+        return value
+    if isinstance(value, (Encoder, Decoder)):
+        wrong, right = ("encoder", "decoder") if not is_input else ("decoder", "encoder")
+        kind = "output" if not is_input else "input"
+        raise DeclarationError(f"Port {name!r} is an {kind} port: it takes a Net{right.capitalize()}, not the {wrong} {value!r}. "
+                               f"Net{right.capitalize()}({wrong}) makes one of the other.")
+    return parse_type(value, name)
+
+
+def _multipliers(value: Any) -> Any:
+    if value is Automatic or value is None or isinstance(value, (int, float)):
+        return value
+    if isinstance(value, Mapping):
+        value = [Rule(key, number) for key, number in value.items()]
+    if is_rules(value):
+        return tuple(Rule(tuple(rule.key) if isinstance(rule.key, list) else rule.key, rule.value) for rule in value)
+    raise DeclarationError(f"LearningRateMultipliers is a number, None, or rules from parts to numbers. Got {excerpt(value)}.")
+
+
+def _bits_equal(a: Any, b: Any) -> bool:
+    if not (hasattr(a, "dtype") and hasattr(b, "dtype")):
+        return type(a) is type(b) and bool(a == b)
+    return a.shape == b.shape and a.dtype == b.dtype and np.asarray(a).tobytes() == np.asarray(b).tobytes()
+
+
+def _flatten(net: Net) -> tuple[tuple[Any, ...], Any]:
+    values = net.__dict__
+    arrays = {name: values[name] for name in net.array_declarations}
+    leaves = {name: value for name, value in arrays.items() if not isinstance(value, NetArray)}
+    fixed = tuple((name, value) for name, value in arrays.items() if isinstance(value, NetArray))
+    meta = tuple((name, value) for name, value in values.items()
+                 if not name.startswith("_") and name not in ("nets", "shared") and name not in arrays)
+    data = (*leaves.values(), *net.nets.values(), *net.shared.values())
+    return data, (type(net), meta, fixed, tuple(leaves), tuple(net.nets), tuple(net.shared))
+
+
+def _flatten_with_keys(net: Net) -> tuple[tuple[Any, ...], Any]:
+    data, aux = _flatten(net)
+    names = [*aux[3], *aux[4], *(f"{SHARED}/{name}" for name in aux[5])]
+    return tuple((jax.tree_util.DictKey(name), value) for name, value in zip(names, data)), aux
+
+
+def _unflatten(aux: Any, data: Any) -> Net:
+    cls, meta, fixed, arrays, nets, shared = aux
+    net = object.__new__(cls)
+    values = list(data)
+    net.__dict__.update(meta)
+    net.__dict__.update(fixed)
+    net.__dict__.update(zip(arrays, values))
+    net.__dict__["nets"] = FrozenDict(zip(nets, values[len(arrays):]))
+    net.__dict__["shared"] = FrozenDict(zip(shared, values[len(arrays) + len(nets):]))
+    return net
+
+

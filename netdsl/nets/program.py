@@ -1,0 +1,248 @@
+"""The flat program of a net: its layers in order, and where each input comes from; and the solution of its types.
+
+Chains and graphs, however nested, flatten into one list of steps. Everything that must know a whole net reads this list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from netdsl.decoders.decoder import Decoder
+from netdsl.encoders.encoder import Encoder
+from netdsl.errors import DeclarationError
+from netdsl.nets.arrays import ArrayPath, NetArray
+from netdsl.shapes import REAL, ArrayType, Clash, Length, Node, Origin, Solver
+from netdsl.symbols import Automatic
+
+if TYPE_CHECKING:
+    from netdsl.nets.layer import Layer
+    from netdsl.nets.net import Net
+
+__all__ = ["SHARED", "Parts", "Program", "Ref", "Solved", "Step", "flatten", "path_text", "solve"]
+
+SHARED = ""
+"""The first part of the path of a shared array; no layer may have this name."""
+
+Ref = tuple[int, str]
+"""A wire: (step, output port), or (-1, name of an input port of the net)."""
+
+PortRef = tuple[str, str]
+"""A port inside a container: (part, port), or ("", port) for a port of the container itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a container says of itself: its parts in an order in which they can run, and what feeds each port."""
+
+    nets: Mapping[str, Net]
+    feeds: Mapping[str, Mapping[str, PortRef]]
+    outputs: Mapping[str, PortRef]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One layer of a program."""
+
+    path: ArrayPath
+    layer: Layer
+    inputs: tuple[tuple[str, Ref], ...]
+    outputs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """The steps of a net, its ports, what is declared of them, and the encoders and decoders lifted to them."""
+
+    steps: tuple[Step, ...]
+    inputs: tuple[str, ...]
+    outputs: Mapping[str, Ref]
+    declared: tuple[tuple[Ref, ArrayType, tuple[ArrayPath, str], bool], ...]
+    encoders: Mapping[str, Encoder]
+    decoders: Mapping[str, Decoder]
+    ports: Mapping[tuple[ArrayPath, str], Ref]
+    """The wire at every port of every part, containers included."""
+
+
+@dataclass(slots=True)
+class Solved:
+    """A program with the types of its wires and arrays, who fixed them, and the contradictions."""
+
+    program: Program
+    types: dict[Ref, ArrayType]
+    arrays: dict[ArrayPath, ArrayType]
+    clashes: list[Clash]
+    variables: dict[int, Ref | ArrayPath]
+    origins: dict[tuple[Any, int | str], Origin]
+
+    def input_type(self, port: str) -> ArrayType:
+        """The type of an input port of the net."""
+        return self.types[-1, port]
+
+    def output_type(self, port: str) -> ArrayType:
+        """The type of an output port of the net."""
+        return self.types[self.program.outputs[port]]
+
+    def step_types(self, step: Step, index: int) -> dict[str, ArrayType]:
+        """The types of all ports and arrays of one step, by slot."""
+        types = {port: self.types[ref] for port, ref in step.inputs}
+        types |= {port: self.types[index, port] for port in step.outputs}
+        for name, value in step.layer.array_values().items():
+            types[name] = self.arrays[(SHARED, value.Name) if isinstance(value, NetArray) else (*step.path, name)]
+        return types
+
+
+def path_text(path: ArrayPath) -> str:
+    """A path as one would write it in NetExtract."""
+    return "/".join(path)
+
+
+class _Flattener:
+    def __init__(self) -> None:
+        self.steps: list[Step] = []
+        self.declared: list[tuple[Ref, ArrayType, tuple[ArrayPath, str], bool]] = []
+        self.encoders: dict[str, tuple[ArrayPath, Encoder]] = {}
+        self.decoders: dict[Ref, Decoder] = {}
+        self.ports: dict[tuple[ArrayPath, str], Ref] = {}
+
+    def visit(self, net: Net, path: ArrayPath, incoming: dict[str, Ref]) -> dict[str, Ref]:
+        self._note(net, path, incoming, inputs=True)
+        parts = net.parts()
+        if parts is None:
+            index = len(self.steps)
+            outputs = net.output_names
+            self.steps.append(Step(path, net, tuple(incoming.items()), outputs))  # type: ignore[arg-type]
+            outgoing = {port: (index, port) for port in outputs}
+        else:
+            local: dict[PortRef, Ref] = {("", port): ref for port, ref in incoming.items()}
+            for name, part in parts.nets.items():
+                feeds = {port: local[source] for port, source in parts.feeds[name].items()}
+                for port, ref in self.visit(part, (*path, name), feeds).items():
+                    local[name, port] = ref
+            outgoing = {port: local[source] for port, source in parts.outputs.items()}
+        self._note(net, path, outgoing, inputs=False)
+        return outgoing
+
+    def _note(self, net: Net, path: ArrayPath, refs: dict[str, Ref], inputs: bool) -> None:
+        for port, ref in refs.items():
+            self.ports[path, port] = ref
+        for port, declared in net.ports.items():
+            if port not in refs or (port in net.input_names) is not inputs:
+                continue
+            ref = refs[port]
+            if isinstance(declared, (Encoder, Decoder)):
+                self._lift(declared, ref, path, port)
+                declared = declared.type()
+            self.declared.append((ref, declared, (path, port), inputs))
+
+    def _lift(self, coder: Encoder | Decoder, ref: Ref, path: ArrayPath, port: str) -> None:
+        if isinstance(coder, Decoder):
+            self.decoders[ref] = coder
+            return
+        if ref[0] != -1:
+            return
+        known = self.encoders.get(ref[1])
+        if known is None:
+            self.encoders[ref[1]] = (path, coder)
+        elif known[1] != coder and path[: len(known[0])] != known[0]:
+            raise DeclarationError(
+                f"Two different encoders meet at the input port {ref[1]!r}: {known[1]!r} of layer {path_text(known[0])!r} and "
+                f"{coder!r} of layer {path_text(path)!r}. Declare one for the whole net: {ref[1]}=NetEncoder(...)."
+            )
+
+
+def flatten(net: Net) -> Program:
+    """The flat program of a net."""
+    flattener = _Flattener()
+    outputs = flattener.visit(net, (), {port: (-1, port) for port in net.input_names})
+    decoders = {port: flattener.decoders[ref] for port, ref in outputs.items() if ref in flattener.decoders}
+    encoders = {port: encoder for port, (_, encoder) in flattener.encoders.items()}
+    return Program(tuple(flattener.steps), net.input_names, outputs, tuple(flattener.declared), encoders, decoders,
+                   flattener.ports)
+
+
+def solve(net: Net, extra: Mapping[str, ArrayType] | None = None) -> Solved:
+    """The types of everything in a net; `extra` declares more of its ports, such as what the data are."""
+    while True:
+        named = _traced_names(net)
+        solved = _solve_once(net, extra or {})
+        if _traced_names(net) == named:
+            return solved
+
+
+def _traced_names(net: Net) -> list[list[str]]:
+    """The arrays that functions have named so far; tracing may find more."""
+    return [list(step.layer.array_values()) for step in net.program.steps if step.layer.traced_arrays]
+
+
+def _solve_once(net: Net, extra: Mapping[str, ArrayType]) -> Solved:
+    program = net.program
+    numbers: dict[Any, int] = {}
+    for port in program.inputs:
+        numbers[-1, port] = len(numbers)
+    nodes = []
+    array_variables: dict[ArrayPath, int] = {}
+    for index, step in enumerate(program.steps):
+        slots = {port: numbers[ref] for port, ref in step.inputs}
+        for port in step.outputs:
+            slots[port] = numbers[index, port] = len(numbers)
+        given = {}
+        layer = step.layer
+        for name, value in layer.array_values().items():
+            path = (SHARED, value.Name) if isinstance(value, NetArray) else (*step.path, name)
+            slots[name] = array_variables[path] = numbers.setdefault(path, len(numbers))
+            sizes = _given_sizes(net, value)
+            if sizes is not None:
+                given[name] = ArrayType(sizes, REAL)
+        inputs, outputs = layer.port_sets(step)
+        nodes.append(Node(index, layer.relate, slots, inputs, outputs, given, layer.default))
+    solver = Solver(len(numbers))
+    for ref, type_, (path, port), consumer in program.declared:
+        solver.declare(numbers[ref], _fresh(type_, path, port), ("declared", path, port), port, consumer and ref[0] != -1)
+    for port, type_ in extra.items():
+        ref = (-1, port) if port in program.inputs else program.outputs[port]
+        solver.declare(numbers[ref], _fresh(type_, (), port), ("data", (), port), port, False)
+    solution = solver.solve(nodes)
+    names = {number: key for key, number in numbers.items()}
+    types = {key: _settled(solution.types[number]) for key, number in numbers.items() if isinstance(key[0], int)}
+    arrays = {path: _settled(solution.types[number]) for path, number in array_variables.items()}
+    for index, step in enumerate(program.steps):
+        if step.layer.nets:
+            inner = step.layer.inner_arrays({port: types[ref] for port, ref in step.inputs} |
+                                            {port: types[index, port] for port in step.outputs})
+            arrays |= {path if path[0] == SHARED else (*step.path, *path): type_ for path, type_ in inner.items()}
+    clashes = solution.clashes + [clash for index, step in enumerate(program.steps) for clash in _not_varying(step, index, types)]
+    return Solved(program, types, arrays, clashes, names, solution.origins)
+
+
+def _not_varying(step: Step, index: int, types: Mapping[Ref, ArrayType]) -> list[Clash]:
+    """The clash of a layer that cannot take the varying sequence it is given."""
+    if step.layer.varying is not None:
+        return []
+    fact = "does not take sequences of varying length"
+    return [Clash(index, port, None, types[ref], "derived", None, fact) for port, ref in step.inputs if types[ref].varying][:1]
+
+
+def _given_sizes(net: Net, value: Any) -> tuple[int, ...] | None:
+    """The sizes of an array that has values, or whose NetArray states them."""
+    if isinstance(value, NetArray):
+        known = net.shared.get(value.Name, Automatic)
+        if known is Automatic:
+            return None if value.Dimensions is Automatic else tuple(value.Dimensions)
+        value = known
+    return None if value is Automatic else tuple(value.shape)
+
+
+def _fresh(type_: ArrayType, path: ArrayPath, port: str) -> ArrayType:
+    """The type with its unnamed varying length named after the port that declares it."""
+    if type_.sizes and isinstance(type_.sizes[0], Length) and not type_.sizes[0].name:
+        return ArrayType((Length(":".join((*path, port))), *type_.sizes[1:]), type_.elements)
+    return type_
+
+
+def _settled(type_: ArrayType) -> ArrayType:
+    """Elements that nobody fixed are real."""
+    return type_ if type_.elements is not None else ArrayType(type_.sizes, REAL)
+
+

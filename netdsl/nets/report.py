@@ -1,0 +1,198 @@
+"""Contradictions between types as messages: what was attempted, both ends, who fixed each size, one next step."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from netdsl.declarations import Declared
+from netdsl.shapes import OPEN, ArrayType, Clash, Origin, describe, shape_text
+from netdsl.symbols import Automatic
+
+if TYPE_CHECKING:
+    from netdsl.nets.net import Net
+    from netdsl.nets.program import Solved, Step
+
+__all__ = ["contradictions", "element_name"]
+
+
+class _End(NamedTuple):
+    """One side of a contradiction."""
+
+    name: str
+    title: str
+    verb: str
+    type: ArrayType
+    why: str
+    advice: str
+
+
+def element_name(path: tuple[str, ...]) -> str:
+    """How messages call a part: by number, or by name."""
+    if not path:
+        return "this net"
+    if len(path) == 1 and path[0].isdigit():
+        return f"element {path[0]}"
+    return f"layer {'/'.join(path)!r}"
+
+
+def contradictions(net: Net, solved: Solved) -> str:
+    """One message for all contradictions of a net."""
+    messages = []
+    for clash in solved.clashes:
+        text = _Report(net, solved).message(clash)
+        if text not in messages:
+            messages.append(text)
+    return "\n".join(messages)
+
+
+class _Report:
+    def __init__(self, net: Net, solved: Solved) -> None:
+        self.net = net
+        self.solved = solved
+        self.steps = solved.program.steps
+        self.refs = {key: number for number, key in solved.variables.items()}
+
+    def message(self, clash: Clash) -> str:
+        if clash.new is None:
+            return self._impossible(clash)
+        how, _, slot = clash.how.partition(":")
+        near = self._end(Origin(clash.owner, slot or clash.slot, how), clash.slot, clash.new)
+        if isinstance(clash.owner, int) and clash.slot in self.steps[clash.owner].layer.array_slots():
+            return self._array(clash)
+        far = self._far_end(clash)
+        ends = sorted((near, far), key=lambda end: end.verb != "gives")
+        head = f"cannot connect {ends[0].name} to {ends[1].name} of this {self.net.title()}."
+        return "\n".join([head, *_table(ends), _advice(ends)])
+
+    def _far_end(self, clash: Clash) -> _End:
+        """The other side of the wire at which `clash` shows."""
+        origin = clash.origin
+        ref = self._ref(clash)
+        producing = ref is not None and ref[0] == clash.owner
+        if origin is not None and isinstance(origin.owner, int):
+            step = self.steps[origin.owner]
+            if ref is not None and not producing and ref[0] >= 0 and origin.owner != ref[0]:
+                return self._end(Origin(ref[0], ref[1], "derived"), ref[1], clash.old)
+            if origin.slot in step.outputs or any(port == origin.slot for port, _ in step.inputs):
+                return self._end(origin, origin.slot, clash.old)
+        if origin is not None and not isinstance(origin.owner, int):
+            return self._end(origin, origin.slot, clash.old)
+        if ref is not None and ref[0] >= 0 and not producing:
+            return self._end(Origin(ref[0], ref[1], "derived"), ref[1], clash.old)
+        slot = clash.slot if origin is None else origin.slot
+        return self._end(Origin(clash.owner if origin is None else origin.owner, slot, "derived"), slot, clash.old)
+
+    def _ref(self, clash: Clash) -> Any:
+        if not isinstance(clash.owner, int):
+            path, port = clash.owner[1], clash.owner[2]
+            return next((ref for ref, _, where, _ in self.solved.program.declared if where == (path, port)), None)
+        step = self.steps[clash.owner]
+        if clash.slot in step.outputs:
+            return clash.owner, clash.slot
+        return dict(step.inputs).get(clash.slot)
+
+    def _end(self, origin: Origin, slot: str, type_: ArrayType) -> _End:
+        if not isinstance(origin.owner, int):
+            kind, path, port = origin.owner
+            inner = self.net
+            for name in path:
+                inner = inner.nets[name]
+            is_input = port in inner.input_names
+            name = f"the {port} port" if not path else f"port {port!r} of {element_name(path)}"
+            why = "what the data are" if kind == "data" else f"declared in {_short(inner)}" if path else "declared"
+            advice = "Give other data" if kind == "data" else f"change the declared {port}"
+            inner_most = not path
+            gives = is_input if inner_most else not is_input
+            return _End(name, "", "gives" if gives else "takes", type_, why, advice)
+        step = self.steps[origin.owner]
+        name = element_name(step.path)
+        output = slot in step.outputs
+        return _End(name, step.layer.title(), "gives" if output else "takes", type_, self._why(step, origin, slot, type_),
+                    self._fix(step, origin, name, slot))
+
+    def _why(self, step: Step, origin: Origin, slot: str, type_: ArrayType) -> str:
+        if origin.how == "parameter":
+            what = f"{slot.lower()} size {shape_text(type_.sizes)}, " if type_.known and type_.sizes else ""
+            return f"{what}set in {_short(step.layer)}"
+        if origin.how == "array":
+            name = origin.slot if origin.slot in step.layer.array_slots() else self._given(step)
+            value = step.layer.__dict__.get(name)
+            shape = f", float32[{', '.join(map(str, value.shape))}]" if hasattr(value, "dtype") else ""
+            return f"from its {name}{shape}"
+        if slot in step.outputs:
+            first = next(iter(step.inputs), None)
+            if first is not None:
+                source = self.solved.types.get(first[1], OPEN)
+                return f"what {_short(step.layer)} makes of {describe(source)}"
+        elif self._given(step) != "arrays" and origin.how == "derived":
+            return self._why(step, origin._replace(how="array", slot=self._given(step)), slot, type_)
+        return f"what {_short(step.layer)} needs"
+
+    @staticmethod
+    def _given(step: Step) -> str:
+        names = [name for name in step.layer.array_slots() if step.layer.__dict__[name] not in (None, Automatic)]
+        return names[0] if names else "arrays"
+
+    def _fix(self, step: Step, origin: Origin, name: str, slot: str) -> str:
+        if origin.how == "array":
+            array = origin.slot if origin.slot in step.layer.array_slots() else self._given(step)
+            return f"drop the {array} of {name}"
+        if origin.how == "parameter":
+            return f"change the size of {name}"
+        if slot not in step.outputs and self._given(step) != "arrays":
+            return f"drop the {self._given(step)} of {name}"
+        return f"change {name}"
+
+    def _array(self, clash: Clash) -> str:
+        step = self.steps[clash.owner]
+        given = step.layer.__dict__[clash.slot]
+        has = clash.old if hasattr(given, "dtype") or clash.origin is None else clash.old
+        needs = clash.new or OPEN
+        if clash.how.startswith("array"):
+            has, needs = needs, has
+        return (f"the {clash.slot} of {element_name(step.path)}, {_short(step.layer)}, do not fit.\n"
+                f"  {clash.slot} has   {describe(has)}\n  the layer needs   {describe(needs)}\n"
+                f"Give {clash.slot} of size {shape_text(needs.sizes)}, or leave them out to have them initialized.")
+
+    def _impossible(self, clash: Clash) -> str:
+        step = self.steps[clash.owner]
+        name = f"{element_name(step.path)}, {_short(step.layer)},"
+        ref = dict(step.inputs).get(clash.slot)
+        fact = clash.fact
+        if ref is None or clash.old == OPEN:
+            return f"{name} {fact}."
+        given = describe(clash.old)
+        if ref[0] >= 0:
+            source = self.steps[ref[0]]
+            end = self._end(Origin(ref[0], ref[1], self._how(clash)), ref[1], clash.old)
+            return "\n".join([
+                f"cannot connect {element_name(source.path)} to {element_name(step.path)} of this {self.net.title()}.",
+                *_table([end]),
+                f"  {name} {fact}.",
+                f"Change {element_name(source.path)} or {element_name(step.path)}.",
+            ])
+        return f"{name} cannot take its {clash.slot}: it {fact}. Given is {given}, from the port {ref[1]!r} of this {self.net.title()}."
+
+    @staticmethod
+    def _how(clash: Clash) -> str:
+        return clash.origin.how if clash.origin is not None else "derived"
+
+
+def _table(ends: list[_End]) -> list[str]:
+    names = [f"{end.name}, {end.title}" if end.title else end.name for end in ends]
+    types = [describe(end.type) for end in ends]
+    wide, wider = max(map(len, names)), max(map(len, types))
+    return [f"  {name:{wide}}  {end.verb}  {type_:{wider}}  ({end.why})" for name, type_, end in zip(names, types, ends)]
+
+
+def _advice(ends: list[_End]) -> str:
+    first, second = ends[0].advice, ends[1].advice
+    if ends[0].advice.startswith("change the size of") and ends[1].type.known and len(ends[1].type.sizes or ()) == 1:
+        first = f"{ends[0].advice} to {shape_text(ends[1].type.sizes)}"
+    return f"{first[0].upper()}{first[1:]}, or {second}."
+
+
+def _short(net: Net) -> str:
+    """The net as written, without its arrays and ports, cut when long."""
+    text = f"{net.title()}({', '.join(Declared._written(net))})"
+    return text if len(text) <= 60 else text[:59] + "…"

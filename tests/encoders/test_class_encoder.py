@@ -40,8 +40,10 @@ def test_types():
     assert NetEncoder("Class", PETS, Dimensions=["Varying"]).type().varying
 
 
-@pytest.mark.parametrize("labels", [PETS, range(10), [True, False], [0.5, 1.5], [("a", 1), ("b", 2)], ["a", 1, None, 2.5],
-                                    [Symbol("a"), "a"], [-5, 2**70, 3], [frozenset({1}), frozenset({1, 2})], ["only"], ["", " ", "é"]])
+@pytest.mark.parametrize("labels", [
+    PETS, range(10), [True, False], [0.5, 1.5], [("a", 1), ("b", 2)], ["a", 1, None, 2.5], [Symbol("a"), "a"], [-5, 2**70, 3],
+    [frozenset({1}), frozenset({1, 2})], ["only"], ["", " ", "é"],
+])
 def test_positions_count_from_one(labels):
     encoder = NetEncoder("Class", labels)
     labels = list(labels)

@@ -5,9 +5,12 @@ from __future__ import annotations
 import io
 import pathlib
 import struct
+import subprocess
+import sys
 import time
 import warnings
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 
 import jax
 import numpy as np
@@ -80,6 +83,8 @@ def test_colour_spaces():
     encoder = NetEncoder("Image", (5, 6), ColorSpace="Grayscale")
     assert encoder.ColorChannels == 1
     assert NetEncoder("Image").ColorChannels == 3
+    many = RNG.integers(0, 256, (300, 200, 3), np.uint8)
+    assert (NetEncoder("Image", (200, 300), ColorSpace="Grayscale").encode(many)[..., 0] == luma(many)).all()
 
 
 def test_mean_and_variance():
@@ -158,8 +163,8 @@ def test_what_counts_as_one_picture(tmp_path):
     encoder = NetEncoder("Image", (5, 6))
     one = ["a.png", tmp_path / "a.png", File("a.png"), Image.new("L", (2, 2)), GREY, GREY / 255, GREY > 9, COLOR, COLOR > 9,
            np.zeros((6, 5, 4), np.uint8), np.zeros((6, 5, 1), np.uint8), jax.numpy.asarray(GREY)]
-    many = [["a.png"], [GREY], (GREY, COLOR), np.zeros((2, 6, 5), np.uint8), np.zeros((2, 6, 5, 3), np.uint8), Pictures(COLOR[None]),
-            np.zeros((1, 6, 5, 3), np.uint8)]
+    many = [["a.png"], [GREY], (GREY, COLOR), np.zeros((2, 6, 5), np.uint8), np.zeros((2, 6, 5, 3), np.uint8),
+            Pictures(COLOR[None]), np.zeros((1, 6, 5, 3), np.uint8)]
     assert [encoder.takes(thing) for thing in one] == [True] * len(one)
     assert [encoder.takes(thing) for thing in many] == [False] * len(many)
 
@@ -173,7 +178,7 @@ def test_what_counts_as_encoded():
     assert encoder.encoded_levels(encoded.tolist()) == 0
     assert encoder.encoded_levels([encoded.tolist()] * 2) == 1
     assert encoder.encoded_levels(jax.numpy.asarray(encoded)) == 0
-    for thing in [GREY, GREY[None], GREY / 255, "a.png", [GREY], [], [[]], encoded[..., :4], [encoded, GREY], [[1.0], [1.0, 2.0]]]:
+    for thing in [GREY, GREY[None], GREY / 255, "a.png", [GREY], [], [[]], encoded[..., :4], [encoded, GREY], [[1.0], [1.0, 2]]]:
         assert encoder.encoded_levels(thing) is None
     assert (encoder(encoded) == encoded).all()
 
@@ -298,8 +303,8 @@ def test_garbage_and_bombs(tmp_path):
             with pytest.raises(EncodingError) as caught:
                 encoder(path)
             assert str(caught.value) == f'NetEncoder("Image"): Cannot read {str(path)!r}: {message}.'
-    assert Image.MAX_IMAGE_PIXELS == before
-    assert pixels.MAX_PIXELS < before
+    assert before == Image.MAX_IMAGE_PIXELS
+    assert before > pixels.MAX_PIXELS
 
 
 def test_what_is_no_picture(tmp_path):
@@ -314,14 +319,17 @@ def test_what_is_no_picture(tmp_path):
          "Float pixels run from 0 to 1. These run from 0 to 255; scale them, or convert them to uint8."),
         (np.array([[0.0, np.nan]]),
          "Float pixels run from 0 to 1. These run from nan to nan; scale them, or convert them to uint8."),
-        (np.array([[-1, 300]]), "Pixels of int64 run from 0 to 255. These run from -1 to 300; scale them, or convert them to uint8."),
+        (np.array([[-1, 300]]), "Pixels of int64 run from 0 to 255. These run from -1 to 300; scale them, or convert "
+                                "them to uint8."),
         (np.zeros((0, 5), np.uint8), "A picture needs at least one pixel. Got an array of shape [0, 5]."),
         (np.array([["a"]]), "Pixels are numbers. Got an array of <U1."),
         (np.zeros((6, 5, 3)),
-         "the float64 array of shape [6, 5, 3] is no picture and no list of pictures. Pictures are uint8 arrays [n, height, width] or "
+         "the float64 array of shape [6, 5, 3] is no picture and no list of pictures. Pictures are uint8 arrays [n, "
+         "height, width] or "
          "[n, height, width, channels] with 1, 3 or 4 channels; encoded ones are float arrays [3, 6, 5]."),
         (np.zeros((2, 3, 6, 5), np.uint8),
-         "the uint8 array of shape [2, 3, 6, 5] is no picture and no list of pictures. Pictures are uint8 arrays [n, height, width] or "
+         "the uint8 array of shape [2, 3, 6, 5] is no picture and no list of pictures. Pictures are uint8 arrays [n, "
+         "height, width] or "
          "[n, height, width, channels] with 1, 3 or 4 channels; encoded ones are float arrays [3, 6, 5]."),
         (np.zeros(5, np.uint8),
          "the uint8 array of shape [5] is no picture and no list of pictures. Pictures are uint8 arrays [n, height, width] or "
@@ -354,9 +362,11 @@ def test_wrong_declarations():
          "NetEncoder(\"Image\") has no option or port 'ColourSpace'. Did you mean 'ColorSpace'?"),
         ({"MeanImage": [0.1, 0.2]}, DeclarationError, 'The MeanImage of NetEncoder("Image") needs 3 numbers for RGB. Got 2.'),
         ({"MeanImage": np.zeros((2, 2))}, DeclarationError,
-         "The MeanImage of NetEncoder(\"Image\") must have the picture's own shape [128, 128, 3] ([height, width, channels]). Got [2, 2]."),
+         "The MeanImage of NetEncoder(\"Image\") must have the picture's own shape [128, 128, 3] ([height, width, "
+         "channels]). Got [2, 2]."),
         ({"VarianceImage": 0}, DeclarationError,
-         'The VarianceImage parameter of NetEncoder("Image") must be a number greater than 0, a list of them for the channels, or a '
+         'The VarianceImage parameter of NetEncoder("Image") must be a number greater than 0, a list of them for the '
+         'channels, or a '
          "picture of them or None. Got 0 instead."),
         ({"VarianceImage": np.zeros((128, 128, 3))}, DeclarationError,
          'The VarianceImage of NetEncoder("Image") must be greater than 0 everywhere.'),
@@ -372,8 +382,8 @@ def test_the_parameters_of_wolfram():
     assert encoder.ImageSize == (28, 28)
     assert NetEncoder("Image").ImageSize == (128, 128)
     assert list(encoder.parameters) == [
-        "ImageSize", "ColorSpace", "Interleaving", "DataTransposed", "MeanImage", "VarianceImage", "Method", "Resampling", "Alignment",
-        "Padding",
+        "ImageSize", "ColorSpace", "Interleaving", "DataTransposed", "MeanImage", "VarianceImage", "Method", "Resampling",
+        "Alignment", "Padding",
     ]
 
 
@@ -382,3 +392,26 @@ def test_reading_home(tmp_path, monkeypatch):
     (tmp_path / "a.png").write_bytes(saved(Image.fromarray(COLOR), "PNG"))
     assert NetEncoder("Image", (5, 6))("~/a.png").shape == (3, 6, 5)
     assert NetEncoder("Image", (5, 6))(pathlib.Path("~/a.png")).shape == (3, 6, 5)
+
+
+def test_folders_read_by_several_threads(tmp_path):
+    paths = []
+    for i in range(40):
+        paths.append(tmp_path / f"{i}.png")
+        paths[-1].write_bytes(saved(Image.fromarray(np.full((6, 5), i, np.uint8)), "PNG"))
+    encoder = NetEncoder("Image", (5, 6), ColorSpace="Grayscale")
+    filters = list(warnings.filters)
+    with ThreadPoolExecutor(8) as pool:
+        encoded = list(pool.map(encoder.encode, paths))
+    assert [int(one[0, 0, 0]) for one in encoded] == list(range(40))
+    assert list(warnings.filters) == filters
+
+
+def test_pillow_is_not_imported_for_arrays():
+    code = (
+        "import sys, numpy as np; from netdsl.encoders import NetEncoder; "
+        "NetEncoder('Image', 5).encode_many(np.zeros((2, 5, 5), np.uint8)); print('PIL.Image' in sys.modules)"
+    )
+    folder = pathlib.Path(pixels.__file__).parents[2]
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=folder)
+    assert done.stdout.strip() == "False"

@@ -17,8 +17,8 @@ SPECIMENS = {
     "Boolean": NetEncoder("Boolean", [2]),
     "Class": NetEncoder("Class", ["a", 1, 2.5], "IndicatorVector", Multilabel=True, Dimensions=[3]),
     "Function": NetEncoder("Function", len, [2, "Real"], Batched=True),
-    "Image": NetEncoder("Image", (28, 30), ColorSpace="Grayscale", MeanImage=[0.5], VarianceImage=2, Method="Fit", Resampling="Cubic",
-                        Alignment=["Left", "Top"], Padding=0.5, Interleaving=True, DataTransposed=True),
+    "Image": NetEncoder("Image", (28, 30), ColorSpace="Grayscale", MeanImage=[0.5], VarianceImage=2, Method="Fit",
+                        Resampling="Cubic", Alignment=["Left", "Top"], Padding=0.5, Interleaving=True, DataTransposed=True),
     "Scalar": NetEncoder("Scalar"),
 }
 
@@ -77,7 +77,8 @@ def test_forms():
 
 
 @pytest.mark.parametrize("encoder", [
-    NetEncoder("Class", ["a", "b"]), NetEncoder("Class", ["a", "b"], Multilabel=True), NetEncoder("Boolean"), NetEncoder("Scalar"),
+    NetEncoder("Class", ["a", "b"]), NetEncoder("Class", ["a", "b"], Multilabel=True), NetEncoder("Boolean"),
+    NetEncoder("Scalar"),
 ])
 def test_there_and_back(encoder):
     assert NetEncoder(NetDecoder(encoder)) == encoder
@@ -98,13 +99,16 @@ def test_of_decoders():
     (lambda: NetEncoder(["Tokens", "English"]), UnsupportedError,
      "NetEncoder(\"Tokens\") does not exist in netdsl yet. There are 'Boolean', 'Class', 'Function', 'Image' and 'Scalar'."),
     (lambda: NetEncoder(3), DeclarationError,
-     'NetEncoder takes a name and parameters, such as NetEncoder("Image", [28, 28]), a list of them, an encoder or a decoder. Got 3.'),
+     'NetEncoder takes a name and parameters, such as NetEncoder("Image", [28, 28]), a list of them, an encoder or a '
+     'decoder. Got 3.'),
     (lambda: NetEncoder([]), DeclarationError,
-     'NetEncoder takes a name and parameters, such as NetEncoder("Image", [28, 28]), a list of them, an encoder or a decoder. Got [].'),
+     'NetEncoder takes a name and parameters, such as NetEncoder("Image", [28, 28]), a list of them, an encoder or a '
+     'decoder. Got [].'),
     (lambda: NetEncoder(NetEncoder("Scalar"), 3), DeclarationError,
      "NetEncoder(NetEncoder('Scalar')) takes nothing beside the encoder. NetReplacePart changes its parameters."),
     (lambda: NetEncoder("Class"), DeclarationError,
-     'NetEncoder("Class") needs its Labels: a list of labels, such as range(10) or ["cat", "dog"]. Write NetEncoder("Class", Labels).'),
+     'NetEncoder("Class") needs its Labels: a list of labels, such as range(10) or ["cat", "dog"]. Write '
+     'NetEncoder("Class", Labels).'),
     (lambda: NetEncoder("Scalar", 3), DeclarationError,
      'NetEncoder("Scalar") takes no positional arguments (none). Got 1: 3. Options are written as keywords.'),
 ])

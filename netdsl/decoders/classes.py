@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from netdsl.declarations import BOOLEAN, POSITIVE, Constraint, list_of, parameter
-from netdsl.decoders.decoder import Decoder, generator
+from netdsl.decoders.decoder import Decoder, as_numbers, generator
 from netdsl.errors import DeclarationError, EncodingError, PartError, excerpt, listing, nearest
 from netdsl.shapes import REAL, ArrayType
 from netdsl.symbols import Automatic, Rule
@@ -128,8 +128,8 @@ class ClassDecoder(Decoder):
         if isinstance(arrays, (list, tuple)) and len({np.shape(array) for array in arrays}) > 1:
             source = generator(RandomSeeding)
             return [self.decode(np.asarray(array), property, RandomSeeding=source) for array in arrays]
-        array = np.asarray(arrays)
-        if array.ndim == 1 and not array.size:
+        array = as_numbers(arrays, self.title())
+        if array.ndim and not len(array):
             return []
         vectors = self._vectors(array)
         argument = self._argument(name, argument, vectors.shape[1])
@@ -141,13 +141,14 @@ class ClassDecoder(Decoder):
 
     def _vectors(self, array: np.ndarray) -> np.ndarray:
         """The probability vectors as one float64 matrix."""
-        if array.ndim != self.InputDepth + 1 or (self.Labels is not Automatic and array.shape[-1] != len(self.Labels)):
-            classes = "n" if self.Labels is Automatic else str(len(self.Labels))
+        wanted = None if self.Labels is Automatic else len(self.Labels)
+        if array.ndim != self.InputDepth + 1 or array.shape[-1] != (wanted or max(1, array.shape[-1])):
+            classes = wanted or "n"
             takes = f"vectors of {classes} probabilities" if self.InputDepth == 1 else (
                 f"arrays of rank {self.InputDepth} whose last level holds {classes} probabilities"
             )
             raise EncodingError(f"{self.title()} takes {takes}. Got an array of sizes {list(array.shape[1:])}.")
-        vectors = array.reshape(-1, array.shape[-1]).astype(np.float64)
+        vectors = array.reshape(-1, array.shape[-1])
         if np.isnan(vectors).any():
             example = int(np.argwhere(np.isnan(array).reshape(len(array), -1).any(1))[0, 0]) + 1
             where = f" for example {example} of {len(array)}" if len(array) > 1 else ""

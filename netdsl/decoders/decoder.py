@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+import zlib
 from typing import Any, ClassVar
 
 import numpy as np
 
 from netdsl.declarations import Declared
-from netdsl.errors import DeclarationError, PartError, excerpt, listing, nearest
+from netdsl.errors import DeclarationError, EncodingError, PartError, excerpt, listing, nearest
 from netdsl.shapes import ArrayType
 from netdsl.symbols import Automatic, Rule
 
-__all__ = ["Decoder", "generator"]
+__all__ = ["Decoder", "as_numbers", "generator"]
+
+
+def as_numbers(array: Any, title: str) -> np.ndarray:
+    """The array as float64; raises EncodingError for anything that is no array of numbers."""
+    try:
+        numbers = np.asarray(array)
+    except ValueError:
+        numbers = np.array(None)
+    if numbers.dtype.kind not in "buif" and "float" not in str(numbers.dtype):
+        raise EncodingError(f"{title} takes arrays of numbers. Got {excerpt(array)}.")
+    return numbers.astype(np.float64)
 
 
 def generator(RandomSeeding: Any) -> np.random.Generator:
-    """The source of chance: for an integer always the same, for Automatic a new one; a generator is used as it stands.
+    """The source of chance: for an integer or string always the same, for Automatic a new one; a generator is used as it stands.
 
     Example i of a batch uses the i-th draw, so that what is drawn for it does not depend on how many come after it.
     """
@@ -23,9 +35,11 @@ def generator(RandomSeeding: Any) -> np.random.Generator:
         return RandomSeeding
     if RandomSeeding is Automatic:
         return np.random.default_rng()
-    if isinstance(RandomSeeding, bool) or not hasattr(RandomSeeding, "__index__") or RandomSeeding.__index__() < 0:
-        raise DeclarationError(f"RandomSeeding must be an integer of at least 0 or Automatic. Got {excerpt(RandomSeeding)}.")
-    return np.random.default_rng(RandomSeeding.__index__())
+    if isinstance(RandomSeeding, str):
+        return np.random.default_rng(zlib.crc32(RandomSeeding.encode()))
+    if isinstance(RandomSeeding, bool) or not hasattr(RandomSeeding, "__index__"):
+        raise DeclarationError(f"RandomSeeding is an integer, a string or Automatic. Got {excerpt(RandomSeeding)}.")
+    return np.random.default_rng(RandomSeeding.__index__() % 2**63)
 
 
 class Decoder(Declared):
@@ -85,7 +99,10 @@ class Decoder(Declared):
         """The decoded array, or the decoded arrays when there is one level more than the decoder takes."""
         if isinstance(property, str) and property == "Properties":
             return list(self.properties)
-        array = np.asarray(array)
+        try:
+            array = np.asarray(array)
+        except ValueError:
+            raise EncodingError(f"{self.title()} takes arrays of numbers. Got {excerpt(array)}.") from None
         rank = self.type().rank
         if rank is not None and array.ndim == rank + 1:
             return self.decode_many(array, property, RandomSeeding=RandomSeeding)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from netdsl.declarations import BOOLEAN, Constraint, either, list_of, number, parameter
-from netdsl.decoders.decoder import Decoder
+from netdsl.decoders.decoder import Decoder, as_numbers
 from netdsl.errors import DeclarationError, EncodingError, UnsupportedError
 from netdsl.shapes import REAL, ArrayType
 from netdsl.symbols import Symbol
@@ -140,7 +140,7 @@ class ImageDecoder(Decoder):
 
         if property is not None:
             self.split_property(property)
-        pixels = np.asarray(array, np.float32)
+        pixels = as_numbers(array, self.title()).astype(np.float32)
         channels = self.ColorChannels
         if pixels.ndim != 3 or pixels.shape[2 if self.Interleaving else 0] != channels:
             form = f"[height, width, {channels}]" if self.Interleaving else f"[{channels}, height, width]"

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from netdsl.declarations import NATURAL, parameter
-from netdsl.decoders.decoder import Decoder, generator
+from netdsl.decoders.decoder import Decoder, as_numbers, generator
 from netdsl.errors import EncodingError, PartError, excerpt
 from netdsl.shapes import REAL, ArrayType, array_of
 
@@ -57,8 +57,10 @@ class BooleanDecoder(Decoder):
         source = generator(RandomSeeding)
         if isinstance(arrays, (list, tuple)) and len({np.shape(array) for array in arrays}) > 1:
             return [self.decode(np.asarray(array), property, RandomSeeding=source) for array in arrays]
-        values = np.asarray(arrays).astype(np.float64)
-        if values.ndim != self.InputDepth + 1 and values.size:
+        values = as_numbers(arrays, self.title())
+        if values.ndim and not len(values):
+            return []
+        if values.ndim != self.InputDepth + 1:
             takes = f"arrays of rank {self.InputDepth}" if self.InputDepth else "single probabilities"
             raise EncodingError(f"{self.title()} takes {takes}. Got an array of sizes {list(values.shape[1:])}.")
         if np.isnan(values).any():
@@ -101,10 +103,10 @@ class ScalarDecoder(Decoder):
     def decode_many(self, arrays: Any, property: Any = None, *, RandomSeeding: Any = 1234) -> list[Any]:
         if property is not None:
             self.split_property(property)
-        values = np.asarray(arrays)
-        if values.size and values.shape[1:] != (1,):
+        values = as_numbers(arrays, self.title())
+        if len(values) and values.shape[1:] != (1,):
             raise EncodingError(f"{self.title()} takes vectors of size 1. Got an array of sizes {list(values.shape[1:])}.")
-        return values.astype(np.float64).reshape(-1).tolist()
+        return values.reshape(-1).tolist()
 
 
 def _surprise(values: np.ndarray) -> np.ndarray:

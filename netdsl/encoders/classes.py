@@ -10,7 +10,7 @@ import numpy as np
 
 from netdsl.declarations import BOOLEAN, Constraint, list_of, parameter
 from netdsl.encoders.encoder import Encoder
-from netdsl.encoders.nesting import is_many, levels, place
+from netdsl.encoders.nesting import is_many, levels, place, unmasked
 from netdsl.errors import DeclarationError, EncodingError, excerpt, listing, nearest
 from netdsl.shapes import ArrayType, Elements, Length, parse_type
 
@@ -179,7 +179,7 @@ class ClassEncoder(Encoder):
         if depth == 0:
             return self._row(things, where) if self.Multilabel else np.array(self._position(things, where), self._dtype)
         if isinstance(getattr(things, "ndim", None), int) and not self.Multilabel:
-            return self._array_codes(np.asarray(things), where)
+            return self._array_codes(unmasked(things), where)
         if not is_many(things):
             raise EncodingError(f"{self.title()} needs a list of labels{place(where)}. Got {excerpt(things)}.")
         if depth == 1 and not self.Multilabel:

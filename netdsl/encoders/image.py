@@ -9,7 +9,7 @@ import numpy as np
 
 from netdsl.declarations import BOOLEAN, Constraint, either, integer, list_of, number, one_of, parameter
 from netdsl.encoders.encoder import Encoder
-from netdsl.encoders.nesting import is_many, place
+from netdsl.encoders.nesting import is_many, place, unmasked
 from netdsl.encoders.pixels import (
     AUTOMATIC_RESAMPLING,
     FILTERS,
@@ -294,7 +294,7 @@ class ImageEncoder(Encoder):
         if getattr(things, "kind", None) in ("image", "array"):
             array = np.asarray(things.data)
         elif is_array(things) and str(things.dtype) != "object":
-            array = np.asarray(things)
+            array = unmasked(things)
         else:
             return None
         channels_last = array.ndim == 4 and array.shape[3] in (1, 3, 4) and array.dtype.kind != "f"

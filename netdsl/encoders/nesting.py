@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-__all__ = ["is_many", "levels", "place"]
+import numpy as np
+
+from netdsl.errors import EncodingError
+
+__all__ = ["is_many", "levels", "place", "unmasked"]
+
+
+def unmasked(thing: Any) -> np.ndarray:
+    """The array or column as a NumPy array; raises EncodingError for a masked one, whose masked values mean nothing."""
+    if np.ma.isMaskedArray(thing):
+        raise EncodingError("A masked array cannot be encoded. Fill it first: values.filled(...).")
+    return np.asarray(thing)
 
 
 def is_many(thing: Any) -> bool:

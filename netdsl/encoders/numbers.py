@@ -10,7 +10,7 @@ import numpy as np
 from netdsl.declarations import parameter
 from netdsl.encoders.classes import DIMENSIONS
 from netdsl.encoders.encoder import Encoder
-from netdsl.encoders.nesting import levels, place
+from netdsl.encoders.nesting import levels, place, unmasked
 from netdsl.errors import EncodingError, excerpt
 from netdsl.shapes import ArrayType, array_of, parse_type
 
@@ -93,11 +93,14 @@ class ScalarEncoder(Encoder):
 
     def _vectors(self, things: Any, shape: tuple[int, ...]) -> np.ndarray:
         try:
-            array = np.asarray(things if hasattr(things, "__array__") else np.array(things if not shape else list(things)))
+            array = unmasked(things if hasattr(things, "__array__") or not shape else list(things))
+        except EncodingError:
+            raise
         except ValueError:
             array = np.array(None)
         if "float" in str(array.dtype):
-            array = array.astype(np.float32)
+            with np.errstate(over="ignore"):
+                array = array.astype(np.float32)
         if array.dtype.kind not in "iuf" or array.shape not in (shape, (*shape, 1)):
             bad = next(((i, one) for i, one in enumerate(things, 1) if not _is_number(one)), None) if shape else (0, things)
             if bad is None:
@@ -106,7 +109,8 @@ class ScalarEncoder(Encoder):
         if not np.isfinite(array).all():
             first = int(np.argmin(np.isfinite(array.ravel())))
             bad_one = array.ravel()[first]
-            raise EncodingError(f"{self.title()} takes finite numbers. Got {bad_one}{place((first + 1,) if shape else ())}.")
+            where = place((first + 1,) if shape else ())
+            raise EncodingError(f"{self.title()} takes finite float32 numbers. Got {bad_one}{where}.")
         return array.astype(np.float32).reshape(*shape, 1)
 
     def decoder_spec(self) -> tuple[Any, ...]:
@@ -114,12 +118,16 @@ class ScalarEncoder(Encoder):
 
 
 def _is_number(thing: Any) -> bool:
-    return isinstance(thing, (int, float, np.integer, np.floating)) and not isinstance(thing, bool)
+    if isinstance(thing, int):
+        return not isinstance(thing, bool) and abs(thing) < 2**63
+    return isinstance(thing, (float, np.integer, np.floating))
 
 
 def _truth(thing: Any, title: str, where: tuple[int, ...]) -> np.ndarray:
     try:
-        array = np.asarray(thing if hasattr(thing, "__array__") else np.array(thing))
+        array = unmasked(thing)
+    except EncodingError:
+        raise
     except ValueError:
         raise EncodingError(f"{title} needs lists of equal lengths. Got {excerpt(thing)}{place(where)}.") from None
     if array.dtype == object and all(isinstance(one, (bool, np.bool_)) for one in array.flat):

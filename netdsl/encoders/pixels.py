@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netdsl.encoders.nesting import unmasked
 from netdsl.errors import EncodingError, excerpt
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def pixels_of(thing: Any) -> np.ndarray:
         except Exception as problem:  # Pillow's decoders raise many kinds of errors for damaged data
             raise EncodingError(f"Cannot read {name}: {_reason(problem)}.") from None
     if is_array(thing) and is_picture(thing):
-        array = to_bytes(np.asarray(thing))
+        array = to_bytes(unmasked(thing))
         if not array.size:
             raise EncodingError(f"A picture needs at least one pixel. Got an array of shape {list(array.shape)}.")
         return array[:, :, None] if array.ndim == 2 else array
@@ -215,6 +216,7 @@ def _read_image(image: Image, name: str) -> np.ndarray:
         return to_bytes(values)[:, :, None]
     if mode == "F":
         return to_bytes(np.asarray(turned))[:, :, None]
+    turned = turned.convert("LA") if mode == "La" else turned
     if turned.has_transparency_data:
         return np.asarray(turned.convert("RGBA"))
     if mode in ("1", "L"):

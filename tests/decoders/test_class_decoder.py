@@ -207,6 +207,9 @@ def test_wrong_arguments(property, message):
 @pytest.mark.parametrize(("array", "message"), [
     ([0.5, 0.5], 'NetDecoder("Class") takes vectors of 3 probabilities. Got an array of sizes [2].'),
     (np.zeros((2, 2, 3)), 'NetDecoder("Class") takes vectors of 3 probabilities. Got an array of sizes [2, 2, 3].'),
+    ([], 'NetDecoder("Class") takes vectors of 3 probabilities. Got an array of sizes [0].'),
+    (["a", "b", "c"], 'NetDecoder("Class") takes arrays of numbers. Got array([[\'a\', \'b\', \'c\']], dtype=\'<U1\').'),
+    ([[1, 2], [3]], 'NetDecoder("Class") takes arrays of numbers. Got [[1, 2], [3]].'),
     ([0.5, np.nan, 0.5], 'NetDecoder("Class") got NaN, so there is no decision. The property None gives the raw array.'),
     ([[1, 0, 0], [0.5, np.nan, 0.5]],
      'NetDecoder("Class") got NaN for example 2 of 2, so there is no decision. The property None gives the raw array.'),
@@ -222,8 +225,9 @@ def test_wrong_labels_and_seeds():
         NetDecoder("Class", [1, True])
     with pytest.raises(DeclarationError, match=r'^NetDecoder\("Class"\) needs at least one label. Got none.$'):
         NetDecoder("Class", [])
-    for seed in (-1, 1.5, True, "seed"):
-        with pytest.raises(DeclarationError, match=r"^RandomSeeding must be an integer of at least 0 or Automatic. Got"):
+    assert PETS(P, "RandomSample", RandomSeeding="seed") == PETS(P, "RandomSample", RandomSeeding="seed")
+    for seed in (1.5, True, None):
+        with pytest.raises(DeclarationError, match=r"^RandomSeeding is an integer, a string or Automatic. Got"):
             PETS(P, "RandomSample", RandomSeeding=seed)
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from netdsl.decoders import NetDecoder
 from netdsl.encoders import ENCODERS, NetEncoder
-from netdsl.errors import DeclarationError, UnsupportedError
+from netdsl.errors import DeclarationError, EncodingError, UnsupportedError
 from netdsl.symbols import Rule
 
 SPECIMENS = {
@@ -74,6 +74,14 @@ def test_forms():
     assert repr(expected) == "NetEncoder('Image', [28, 28], ColorSpace='Grayscale')"
     assert repr(NetEncoder(["Image"])) == "NetEncoder('Image')"
     assert repr(NetEncoder("Class", range(2), "UnitVector")) == "NetEncoder('Class', [0, 1], 'IndicatorVector')"
+
+
+@pytest.mark.parametrize("encoder", [
+    NetEncoder("Image"), NetEncoder("Class", range(3)), NetEncoder("Scalar"), NetEncoder("Boolean"),
+])
+def test_masked_arrays_are_refused(encoder):
+    with pytest.raises(EncodingError, match=r"A masked array cannot be encoded. Fill it first: values.filled\(...\)\."):
+        encoder(np.ma.masked_array(np.zeros((2, 2) if encoder.kind == "Image" else 2, np.uint8), True))
 
 
 @pytest.mark.parametrize("encoder", [

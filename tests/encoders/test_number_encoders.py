@@ -67,8 +67,10 @@ def test_scalar():
     (1j, "takes numbers. Got 1j."),
     ([1, "2"], "takes numbers. Got '2' at position 2."),
     ([1, [2, 3]], "takes numbers. Got [2, 3] at position 2."),
-    (float("nan"), "takes finite numbers. Got nan."),
-    ([1, float("inf")], "takes finite numbers. Got inf at position 2."),
+    (float("nan"), "takes finite float32 numbers. Got nan."),
+    ([1, float("inf")], "takes finite float32 numbers. Got inf at position 2."),
+    (1e300, "takes finite float32 numbers. Got inf."),
+    ([1, 10**40], "takes numbers. Got 10000000000000000000000000000000000000000 at position 2."),
     (np.zeros((2, 3)), "takes numbers. Got array([0., 0., 0.]) at position 1."),
 ])
 def test_wrong_numbers(things, message):

@@ -1,0 +1,177 @@
+"""What a training shows while it runs: a live panel on a terminal, plain lines elsewhere, nothing when asked."""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from netdsl.errors import DeclarationError, UnsupportedError, excerpt
+from netdsl.symbols import Automatic
+
+__all__ = ["Progress", "Status", "duration_text", "progress"]
+
+PRINT_INTERVAL = 2.0
+"""Seconds between two plain lines."""
+
+
+@dataclass
+class Status:
+    """Where a training is."""
+
+    phase: str = "compiling"
+    round: int = 0
+    rounds: int | None = None
+    batch: int = 0
+    batches: int = 0
+    examples_per_second: float = 0.0
+    loss: float | None = None
+    error: float | None = None
+    validation_loss: float | None = None
+    validation_error: float | None = None
+    elapsed: float = 0.0
+    remaining: float | None = None
+
+    @property
+    def fraction(self) -> float:
+        """The share of all batches done."""
+        total = (self.rounds or 1) * max(self.batches, 1)
+        return min(((max(self.round, 1) - 1) * self.batches + self.batch) / total, 1.0)
+
+    def text(self) -> str:
+        """One line that says it all."""
+        if self.phase == "compiling":
+            return f"compiling … {duration_text(self.elapsed)}"
+        parts = [f"{100 * self.fraction:3.0f}%", f"round {self.round}/{self.rounds or '?'}", f"batch {self.batch}/{self.batches}",
+                 f"{self.examples_per_second:,.0f} examples/s"]
+        if self.loss is not None:
+            parts.append(f"loss {self.loss:.4g}")
+        if self.error is not None:
+            parts.append(f"error {100 * self.error:.2f}%")
+        if self.validation_loss is not None:
+            parts.append(f"validation loss {self.validation_loss:.4g}")
+        if self.validation_error is not None:
+            parts.append(f"validation error {100 * self.validation_error:.2f}%")
+        if self.remaining is not None:
+            parts.append(f"{duration_text(self.remaining)} left")
+        return "  ".join(parts)
+
+
+def duration_text(seconds: float) -> str:
+    """Seconds as Mathematica's panel words them: ``19s``, ``2.8min``, ``1.2h``."""
+    if seconds < 60:
+        return f"{seconds:.0f}s" if seconds >= 10 else f"{seconds:.1f}s"
+    return f"{seconds / 60:.1f}min" if seconds < 3600 else f"{seconds / 3600:.1f}h"
+
+
+class Progress:
+    """Shows nothing: what the reporters are made from."""
+
+    def start(self, title: str) -> None:
+        """Called once, before anything is compiled."""
+
+    def update(self, status: Status) -> None:
+        """Called a few times a second."""
+
+    def finish(self, message: str) -> None:
+        """Called once, at the end, whatever the reason."""
+
+
+class Lines(Progress):
+    """Plain lines, for logs and pipes."""
+
+    def __init__(self, stream: Any) -> None:
+        self.stream = stream
+        self.next = 0.0
+        self.phase = ""
+
+    def _write(self, line: str) -> None:
+        try:
+            print(line, file=self.stream, flush=True)
+        except (OSError, ValueError, UnicodeEncodeError):
+            try:
+                print(line.encode("ascii", "replace").decode(), file=self.stream, flush=True)
+            except (OSError, ValueError):
+                self._write = lambda line: None  # type: ignore[method-assign]  # nobody reads on: train on in silence
+
+    def start(self, title: str) -> None:
+        self._write(title)
+
+    def update(self, status: Status) -> None:
+        now = time.monotonic()
+        if now >= self.next or status.phase != self.phase:
+            self.next, self.phase = now + PRINT_INTERVAL, status.phase
+            self._write(status.text())
+
+    def finish(self, message: str) -> None:
+        self._write(message)
+
+
+class Panel(Progress):
+    """A live panel on a terminal."""
+
+    def __init__(self, stream: Any) -> None:
+        from rich.console import Console
+        from rich.live import Live
+
+        self.console = Console(file=stream)
+        self.title = ""
+        self.live = Live("", console=self.console, refresh_per_second=5, transient=True)
+
+    def start(self, title: str) -> None:
+        self.title = title
+        self.live.start()
+        self.update(Status())
+
+    def update(self, status: Status) -> None:
+        self.live.update(self._panel(status))
+
+    def _panel(self, status: Status) -> Any:
+        from rich.panel import Panel as Box
+        from rich.progress_bar import ProgressBar
+        from rich.table import Table
+
+        grid = Table.grid(padding=(0, 2))
+        grid.add_column(justify="right", style="dim")
+        grid.add_column()
+        if status.phase == "compiling":
+            grid.add_row("compiling", duration_text(status.elapsed))
+        else:
+            grid.add_row("progress", ProgressBar(total=1.0, completed=status.fraction, width=40))
+            grid.add_row("round", f"{status.round} of {status.rounds or '?'}, batch {status.batch} of {status.batches}")
+            grid.add_row("examples/s", f"{status.examples_per_second:,.0f}")
+            grid.add_row("training", _values(status.loss, status.error))
+            if status.validation_loss is not None:
+                grid.add_row("validation", _values(status.validation_loss, status.validation_error))
+            left = "" if status.remaining is None else f", {duration_text(status.remaining)} left"
+            grid.add_row("time", f"{duration_text(status.elapsed)}{left}")
+        return Box(grid, title=self.title, subtitle="Ctrl-C stops and keeps the net so far", expand=False)
+
+    def finish(self, message: str) -> None:
+        self.live.stop()
+        self.console.print(message, highlight=False)
+
+
+def _values(loss: float | None, error: float | None) -> str:
+    parts = [] if loss is None else [f"loss {loss:.4g}"]
+    return ", ".join(parts + ([] if error is None else [f"error rate {100 * error:.2f}%"]))
+
+
+def progress(setting: Any) -> Progress:
+    """The reporter that TrainingProgressReporting means: Automatic, "Panel", "Print" or None."""
+    stream = sys.stdout
+    if setting is None:
+        return Progress()
+    if setting is Automatic:
+        terminal = bool(stream is not None and stream.isatty())
+        import os
+
+        setting = "Panel" if terminal and os.environ.get("TERM", "dumb") != "dumb" else "Print"
+    if setting == "Panel":
+        return Panel(stream)
+    if setting == "Print":
+        return Lines(stream)
+    if setting in ("ProgressIndicator",) or callable(setting) or isinstance(setting, (list, tuple)) or type(setting).__name__ == "File":
+        raise UnsupportedError(f"TrainingProgressReporting={excerpt(setting)} is not supported yet; Automatic, \"Panel\", \"Print\" and None are.")
+    raise DeclarationError(f"TrainingProgressReporting is Automatic, \"Panel\", \"Print\" or None. Got {excerpt(setting)}.")

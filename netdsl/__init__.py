@@ -1,18 +1,23 @@
 """netdsl: Mathematica's neural-net language in Python, at JAX speed."""
 
+from netdsl import containers, errors, functions, layers, symbols
+from netdsl.columns import Column, Examples
 from netdsl.containers import *
-from netdsl.containers import __all__ as _containers
 from netdsl.decoders import NetDecoder
 from netdsl.encoders import NetEncoder
 from netdsl.errors import *
-from netdsl.errors import __all__ as _errors
 from netdsl.functions import *
-from netdsl.functions import FUNCTIONS as _functions
 from netdsl.initialization import NetInitialize
 from netdsl.layers import *
-from netdsl.layers import __all__ as _layers
 from netdsl.nets import NetArray
+from netdsl.resources import ExampleData, ResourceData, ResourceObject
 from netdsl.symbols import *
-from netdsl.symbols import __all__ as _symbols
+from netdsl.training import NetTrain, NetTrainResultsObject
 
 __version__ = "0.1.0"
+
+__all__ = sorted({  # noqa: PLE0605
+    *containers.__all__, *errors.__all__, *functions.__all__, *layers.__all__, *symbols.__all__,
+    "Column", "ExampleData", "Examples", "NetArray", "NetDecoder", "NetEncoder", "NetInitialize", "NetTrain", "NetTrainResultsObject",
+    "ResourceData", "ResourceObject",
+} - {"ACTIVATIONS", "FUNCTIONS", "Function"})

@@ -15,6 +15,8 @@
     ├── ResourceError (OSError)                    data sets and models that cannot be had
     └── FormatError (ValueError)                   files that are damaged, hostile or of another kind
 
+    NetWarning (UserWarning)                       something that was done, but that should be known: arrays dropped by surgery
+
 A message says what was attempted, both ends, who fixed each size, and one next step.
 """
 
@@ -30,6 +32,7 @@ __all__ = [
     "EncodingError",
     "FormatError",
     "NetError",
+    "NetWarning",
     "PartError",
     "ResourceError",
     "ShapeError",
@@ -85,6 +88,10 @@ class ResourceError(NetError, OSError):
 
 class FormatError(NetError, ValueError):
     """Files that are damaged, hostile or of another kind."""
+
+
+class NetWarning(UserWarning):
+    """Something that was done, but that the user should know, such as arrays that surgery had to drop."""
 
 
 def listing(things: Iterable[object], limit: int = 12) -> str:

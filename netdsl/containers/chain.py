@@ -33,6 +33,12 @@ class NetChain(Net):
 
     def __init__(self, layers: Any, /, **options: Any) -> None:
         self.__dict__["nets"] = named_layers(layers, "NetChain")
+        self.check_places()
+        lift_shared(self)
+        super().__init__(**options)
+
+    def check_places(self) -> None:
+        """Refuse parts that cannot stand where they do, such as one with two inputs after another."""
         if not self.nets:
             raise DeclarationError("NetChain takes at least one layer. Got none.")
         names = list(self.nets)
@@ -43,8 +49,6 @@ class NetChain(Net):
             if position < len(names) - 1 and len(net.output_names) != 1:
                 raise DeclarationError(f"{_place(name, net)} cannot stand before another layer in a NetChain: it has "
                                        f"{len(net.output_names)} output ports ({listing(net.output_names)}). Use a NetGraph.")
-        lift_shared(self)
-        super().__init__(**options)
 
     @property
     def input_names(self) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from netdsl.containers.ports import Edge, NetPort, edges
@@ -10,6 +11,7 @@ from netdsl.containers.promotion import lift_shared, named_layers
 from netdsl.declarations import FrozenDict, source_text
 from netdsl.errors import DeclarationError, PartError, listing, nearest
 from netdsl.nets import Net, Parts
+from netdsl.symbols import Automatic
 
 __all__ = ["NetGraph"]
 
@@ -54,6 +56,21 @@ class NetGraph(Net):
             raise DeclarationError("NetGraph takes at least one layer. Got none.")
         lift_shared(self)
         super().__init__(**options)
+
+    @classmethod
+    def wired(cls, nets: Mapping[str, Net], feeds: Mapping[PortRef, PortRef], inputs: Iterable[str], outputs: Mapping[str, PortRef],
+              muted: Iterable[PortRef] = (), **entries: Any) -> NetGraph:
+        """The graph with these wires; ports that nothing feeds become its own. Nothing but cycles is checked: for surgery."""
+        wiring = _Wiring(FrozenDict(nets))
+        wiring.feeds, wiring.inputs, wiring.outputs, wiring.muted = dict(feeds), list(inputs), dict(outputs), set(muted)
+        wiring.used = {*feeds.values(), *outputs.values()}
+        for name, _ in feeds:
+            wiring.counts[name] = wiring.counts.get(name, 0) + 1
+        graph = object.__new__(cls)
+        graph.__dict__.update({"nets": wiring.nets, "wires": wiring.finish(), "shared": FrozenDict(), "ports": FrozenDict(),
+                               "LearningRateMultipliers": Automatic} | entries)
+        lift_shared(graph)
+        return graph
 
     # Wiring
 
@@ -134,7 +151,9 @@ class NetGraph(Net):
             written.append((sources, int(name) if numbered else name))
         for port, source in self.wires["outputs"].items():
             written.append((side(source, True), NetPort(port)))
-        return written
+        used = {*feeds.values(), *self.wires["outputs"].values()}
+        muted = [(name, port) for name, net in self.nets.items() for port in net.output_names if (name, port) not in used]
+        return written + [(side(source, True), None) for source in muted]
 
     def _written(self) -> list[str]:
         layers = "[" + ", ".join(map(repr, self.nets.values())) + "]" if self.numbered else source_text(dict(self.nets))

@@ -8,7 +8,7 @@ from typing import Any
 from netdsl.containers.promotion import lift_shared, promote
 from netdsl.declarations import FrozenDict
 from netdsl.errors import DeclarationError, listing
-from netdsl.nets import Operator, Sequence
+from netdsl.nets import Operator, Sequence, Solved
 from netdsl.nets.program import solve
 from netdsl.shapes import ArrayType, Contradiction, Size, merge_sizes
 
@@ -71,6 +71,9 @@ class NetMapOperator(Operator):
                 memory.clear()
             memory[key] = solved
         return memory[key]
+
+    def inner_solved(self, types: Mapping[str, ArrayType]) -> Mapping[str, Solved]:
+        return {"Net": self._inner(types)}
 
     def inner_arrays(self, types: Mapping[str, ArrayType]) -> dict[tuple[str, ...], ArrayType]:
         try:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from netdsl.errors import DeclarationError
 from netdsl.nets.arrays import ArrayDeclaration, NetArray, as_array
 from netdsl.nets.net import Net
-from netdsl.nets.program import Parts, Step
+from netdsl.nets.program import Parts, Solved, Step
 from netdsl.shapes import ArrayType, Signature, Size, parse_signature
 from netdsl.symbols import Automatic
 
@@ -142,6 +142,10 @@ class Layer(Net):
 
 class Operator(Layer):
     """The abstract operator: a layer that holds inner nets in `nets` and runs them through ``inner``."""
+
+    def inner_solved(self, types: Mapping[str, ArrayType]) -> Mapping[str, Solved]:
+        """The solutions of the inner nets by name, for an operator whose ports have these types."""
+        return {}
 
 
 @lru_cache(maxsize=4096)

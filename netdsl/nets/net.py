@@ -18,7 +18,7 @@ from netdsl.nets.arrays import ArrayPath, NetArray
 from netdsl.nets.program import SHARED, Parts, Program, Solved, flatten, path_text, solve
 from netdsl.nets.report import contradictions
 from netdsl.shapes import ArrayType, parse_type, shape_form
-from netdsl.symbols import Automatic, Rule, is_rules
+from netdsl.symbols import All, Automatic, Rule, is_rules
 
 __all__ = ["SHARED", "Net", "declared_port"]
 
@@ -271,6 +271,10 @@ class Net(Declared):
     def values(self) -> list[Net]:
         """The parts, as Part gives them."""
         return [self[i + 1] for i in range(len(self.nets))]
+
+    def normal(self) -> Any:
+        """What Normal gives: the parts as a list, or as a dict when they are named."""
+        return self[All]
 
     def _repr_html_(self) -> str:
         from netdsl.display import html

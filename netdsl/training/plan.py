@@ -10,12 +10,12 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from netdsl.attachment import LossTerm
 from netdsl.layers import ConvolutionLayer, CrossEntropyLossLayer
 from netdsl.lowering import compiled, note_trace, program_key, skeleton
 from netdsl.lowering.execution import Context, Wire, execute
 from netdsl.lowering.kernels import uses_native_convolution
 from netdsl.nets import ArrayPath, Net, Ref, Sequence
-from netdsl.training.losses import LossTerm
 from netdsl.training.optimizers import Optimizer
 
 __all__ = ["Plan", "chunk_function", "permutation", "validation_function"]

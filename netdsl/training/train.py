@@ -14,15 +14,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from netdsl.attachment import TrainingNet, encoded, training_net, typed
 from netdsl.columns import Table, table
 from netdsl.errors import DataError, DeclarationError, TrainingError, UnsupportedError, excerpt, listing, nearest
 from netdsl.initialization import NetInitialize
-from netdsl.lowering import check_integers, device_named, pad_sequences, port_data, seed_of
+from netdsl.lowering import device_named, seed_of
 from netdsl.nets import SHARED, ArrayPath, Net, Sequence
 from netdsl.resources import ResourceData
-from netdsl.shapes import ArrayType
 from netdsl.symbols import All, Automatic, Infinity, Inherited, Quantity, Scaled
-from netdsl.training.losses import TrainingNet, training_net
 from netdsl.training.multipliers import multipliers_by_path
 from netdsl.training.optimizers import optimizer
 from netdsl.training.plan import Plan, chunk_function, permutation, validation_function
@@ -212,71 +211,6 @@ def _split(net_data: Table, validation: Any, seed: int) -> tuple[Table, Table | 
     return net_data, table(ResourceData(validation, "TestData") if isinstance(validation, str) else validation, "validation data")
 
 
-def _typed(training: TrainingNet, data: Table) -> TrainingNet:
-    """The training net with what the data say of the types of its input ports."""
-    graph = training.graph
-    ports = {}
-    for port, name in training.columns.items():
-        type_ = graph.port_type(port)
-        if graph.encoder(port) is not None or type_.known:
-            continue
-        column = data.columns()[name]
-        sizes = _sizes_of(column, port)
-        ports[port] = ArrayType(sizes, type_.elements if type_.integer else None)
-    if not ports:
-        return training
-    typed = graph.changed(Ports={**graph.ports, **ports})
-    return TrainingNet(typed, training.path, training.net, training.terms, training.columns)
-
-
-def _sizes_of(column: Any, port: str) -> tuple[int, ...]:
-    if hasattr(column, "shape"):
-        return tuple(column.shape[1:])
-    try:
-        return np.asarray(column[0]).shape
-    except ValueError:
-        raise DataError(f"The first value for port {port!r} is no array: its rows have different lengths.") from None
-
-
-def _encoded(training: TrainingNet, data: Table, what: str) -> tuple[dict[str, Any], frozenset[str]]:
-    """The columns of the input ports in compact form, and the ports that still need the device half of their encoder."""
-    columns: dict[str, Any] = {}
-    compact = []
-    graph = training.graph
-    for port, name in training.columns.items():
-        column = data.columns()[name]
-        type_ = graph.port_type(port)
-        thing = list(column) if isinstance(column, (tuple, range)) else column
-        values = port_data(graph, port, thing)
-        if not values.many or len(values) != len(data):
-            shape = "x".join(map(str, np.shape(thing)[1:])) if not isinstance(thing, list) else "x".join(map(str, np.shape(thing[0])))
-            raise DataError(f"The column {name!r} of the {what} has values of size {shape or '1 (numbers)'}, which port {port!r} does not take: "
-                            f"it takes arrays of rank {type_.rank}.")
-        if values.compact:
-            compact.append(port)
-            check_integers(port, np.asarray(values.values), type_) if type_.integer and not isinstance(values.values, list) else None
-        columns[port] = _finite(values.values, port, name, what)
-    return columns, frozenset(compact)
-
-
-def _finite(values: Any, port: str, name: str, what: str) -> Any:
-    """The values as arrays, varying ones padded; an error that names the first example that is not finite."""
-    arrays = values if isinstance(values, list) else [values]
-    offset = 0
-    for array in arrays:
-        if array.dtype.kind == "f" and not np.isfinite(np.sum(array)):
-            bad = np.argwhere(~np.isfinite(np.asarray(array)))
-            if len(bad):
-                example = offset + 1 if isinstance(values, list) else int(bad[0][0]) + 1
-                value = np.asarray(array)[tuple(bad[0])]
-                raise DataError(f"Example {example} of the {what} has the value {value} in the column {name!r} (port {port!r}). "
-                                "Training needs finite numbers: remove or replace such examples.")
-        offset += 1
-    if isinstance(values, list):
-        return Sequence(*pad_sequences(values))
-    return values
-
-
 # The training itself
 
 class _Training:
@@ -287,13 +221,13 @@ class _Training:
         if isinstance(data, str):
             data = ResourceData(data, "TrainingData")
         examples, validation = _split(table(data, "training data"), settings.validation, settings.seed)
-        prepared = _typed(training_net(net, examples, settings.loss), examples)
+        prepared = typed(training_net(net, examples, settings.loss), examples)
         graph = NetInitialize(prepared.graph, RandomSeeding=settings.seed) if not prepared.graph.initialized else prepared.graph
         self.training = TrainingNet(graph, prepared.path, prepared.net, prepared.terms, prepared.columns)
-        self.columns, compact = _encoded(self.training, examples, "training data")
+        self.columns, compact = encoded(self.training, examples, "training data")
         self.validation: dict[str, Any] | None = None
         if validation is not None:
-            self.validation, _ = _encoded(self.training, validation, "validation data")
+            self.validation, _ = encoded(self.training, validation, "validation data")
         self.count, self.validation_count = len(examples), 0 if validation is None else len(validation)
         varying = any(isinstance(column, Sequence) for column in self.columns.values())
         self.batch_size = min(settings.batch_size or (BATCH_SIZE_VARYING if varying else BATCH_SIZE), self.count)

@@ -27,6 +27,9 @@ class Function:
     """
 
     __slots__ = ("__name__", "arity", "compute")
+    __name__: str
+    arity: int | None
+    compute: Callable[..., Any]
 
     def __init__(self, name: str, compute: Callable[..., Any], arity: int | None = 1) -> None:
         object.__setattr__(self, "__name__", name)
@@ -115,6 +118,43 @@ FUNCTIONS: dict[str, Function] = {
     **{name: Function(name, compute, 0) for name, compute in _REDUCING.items()},
 }
 """Every exported function by name."""
+
+DESCRIPTIONS: dict[str, str] = {
+    "Ramp": "x where it is positive, else 0.",
+    "LogisticSigmoid": "1 / (1 + exp(-x)).",
+    "Tan": "The tangent of x, in radians.", "Tanh": "The hyperbolic tangent of x.", "ArcTanh": "The inverse of `Tanh`.",
+    "Sin": "The sine of x, in radians.", "Sinh": "The hyperbolic sine of x.", "ArcSin": "The inverse of `Sin`.",
+    "ArcSinh": "The inverse of `Sinh`.",
+    "Cos": "The cosine of x, in radians.", "Cosh": "The hyperbolic cosine of x.", "ArcCos": "The inverse of `Cos`.",
+    "ArcCosh": "The inverse of `Cosh`.",
+    "Cot": "The cotangent 1 / tan x.", "Coth": "The hyperbolic cotangent 1 / tanh x.",
+    "ArcCot": "The inverse of `Cot`: arctan(1 / x).", "ArcCoth": "The inverse of `Coth`.",
+    "Csc": "The cosecant 1 / sin x.", "Csch": "The hyperbolic cosecant 1 / sinh x.",
+    "ArcCsc": "The inverse of `Csc`.", "ArcCsch": "The inverse of `Csch`.",
+    "Sec": "The secant 1 / cos x.", "Sech": "The hyperbolic secant 1 / cosh x.",
+    "ArcSec": "The inverse of `Sec`.", "ArcSech": "The inverse of `Sech`.",
+    "Haversine": "(1 - cos x) / 2.", "InverseHaversine": "The inverse of `Haversine`.",
+    "Gudermannian": "2 arctan(tanh(x / 2)).", "InverseGudermannian": "The inverse of `Gudermannian`.",
+    "Log": "The natural logarithm of x.", "Exp": "e to the power x.", "Sqrt": "The square root of x.",
+    "CubeRoot": "The real cube root of x.", "Abs": "The absolute value of x.",
+    "Gamma": "The gamma function of x.", "LogGamma": "The logarithm of the gamma function of x.",
+    "Erf": "The error function of x.", "InverseErf": "The inverse of `Erf`.",
+    "Erfc": "1 - erf x.", "InverseErfc": "The inverse of `Erfc`.",
+    "Round": "The nearest integer, of two the even one.", "Floor": "The greatest integer of at most x.",
+    "Ceiling": "The least integer of at least x.", "Sign": "-1, 0 or 1 by the sign of x.",
+    "FractionalPart": "x less its integer part.", "IntegerPart": "x without its fraction, towards 0.",
+    "Unitize": "0 where x is 0, else 1.", "KroneckerDelta": "1 where x is 0, else 0.",
+    "Plus": "The sum of its arguments, elementwise.", "Subtract": "x - y, elementwise.",
+    "Times": "The product of its arguments, elementwise.", "Divide": "x / y, elementwise.",
+    "Power": "x to the power y, elementwise.", "Surd": "The real n-th root of x.", "Mod": "The remainder of x / y, with the sign of y.",
+    "ArcTan": "The inverse of `Tan`; ArcTan(x, y) is the angle of the point (x, y).",
+    "Clip": "x limited to -1 and 1, or to the bounds of Clip(x, (low, high)).",
+    "Max": "The greatest of its arguments, elementwise; of one array, its greatest element.",
+    "Min": "The least of its arguments, elementwise; of one array, its least element.",
+    "Total": "The sum over level 1 of an array.", "Mean": "The mean over level 1 of an array.",
+    "Dot": "The product of arrays: the last level of each with the first of the next.",
+}
+"""What each function is, in a sentence."""
 
 globals().update(FUNCTIONS)
 __all__ += list(FUNCTIONS)

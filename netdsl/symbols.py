@@ -76,9 +76,16 @@ class Symbol:
 
 
 All = Symbol("All")
+"""Everything: all results of NetTrain, all outputs of a net, all parts, the end of a `Span`."""
+
 Automatic = Symbol("Automatic")
+"""What follows by itself: a size from its neighbours, a default that depends on net and data, a seed drawn anew."""
+
 Inherited = Symbol("Inherited")
+"""What stands at the same place of the input, as in ``ReshapeLayer([Inherited, 4])``."""
+
 Infinity = float("inf")
+"""The infinite number, the same as ``float("inf")``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +136,11 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Scaled:
-    """A fraction of something: ``ValidationSet=Scaled(0.1)``, or a weight: ``Rule("loss", Scaled(-1))``."""
+    """A fraction of something: ``ValidationSet=Scaled(0.1)``, or a weight: ``Rule("loss", Scaled(-1))``.
+
+    >>> Scaled(0.1).fraction
+    0.1
+    """
 
     fraction: float
 
@@ -139,7 +150,11 @@ class Scaled:
 
 @dataclass(frozen=True, slots=True)
 class Restricted:
-    """The port shape of an integer from 1 to n, ``Restricted("Integer", n)``, or from m to n, ``Restricted("Integer", [m, n])``."""
+    """The port shape of an integer from 1 to n, ``Restricted("Integer", n)``, or from m to n, ``Restricted("Integer", [m, n])``.
+
+    >>> Restricted("Integer", [0, 9])
+    Restricted('Integer', [0, 9])
+    """
 
     kind: str
     bounds: Any = Infinity
@@ -155,7 +170,11 @@ class Restricted:
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
-    """A number with a unit, such as ``Quantity(20, "Seconds")`` or ``Quantity(5, "Percent")``."""
+    """A number with a unit, such as ``Quantity(20, "Seconds")`` or ``Quantity(5, "Percent")``.
+
+    >>> Quantity(20, "Seconds").unit
+    'Seconds'
+    """
 
     magnitude: float
     unit: str
@@ -166,7 +185,11 @@ class Quantity:
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file, where a bare string would mean something else."""
+    """A file, where a bare string would mean something else.
+
+    >>> File("digit.png").path
+    'digit.png'
+    """
 
     path: str
 
@@ -179,7 +202,11 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class NormalDistribution:
-    """Normally distributed numbers of this mean and standard deviation."""
+    """Normally distributed numbers of this mean and standard deviation.
+
+    >>> NormalDistribution(0, 0.01)
+    NormalDistribution(0, 0.01)
+    """
 
     mean: float = 0
     deviation: float = 1
@@ -190,7 +217,11 @@ class NormalDistribution:
 
 @dataclass(frozen=True, slots=True)
 class UniformDistribution:
-    """Numbers distributed uniformly between two bounds: ``UniformDistribution([-1, 1])``."""
+    """Numbers distributed uniformly between two bounds: ``UniformDistribution([-1, 1])``.
+
+    >>> UniformDistribution([-1, 1])
+    UniformDistribution([-1, 1])
+    """
 
     bounds: Any = (0, 1)
 

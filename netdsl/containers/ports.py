@@ -19,9 +19,12 @@ class NetPort:
 
     >>> NetPort("a", "Input")
     NetPort(['a', 'Input'])
+
+    Differences from Wolfram: ``NetPort["a"] -> "b"`` is written ``NetPort("a") >> "b"`` or as a tuple.
     """
 
     __slots__ = ("path",)
+    path: tuple[Any, ...]
 
     def __init__(self, *path: Any) -> None:
         if len(path) == 1 and isinstance(path[0], (list, tuple)):

@@ -51,7 +51,13 @@ class History:
 class NetTrainResultsObject:
     """The results of NetTrain(net, data, All): ``results("TrainedNet")``, ``results("LossPlot")``, ``results(["RoundLoss", "TotalRounds"])``.
 
-    `print(results)` shows a panel; ``results("Properties")`` lists what can be asked.
+    ``print(results)`` shows a panel; ``results("Properties")`` lists what can be asked.
+
+    >>> from netdsl import All, NetChain, NetTrain, Rule
+    >>> data = Rule([[0.0], [1.0]], [1.0, 3.0])
+    >>> results = NetTrain(NetChain([1]), data, All, MaxTrainingRounds=3, TrainingProgressReporting=None)
+    >>> results(["TotalRounds", "BatchSize"])
+    [3, 2]
 
     Differences from Wolfram: the properties that NetTrain's unsupported options would fill are refused by name.
     """

@@ -183,7 +183,7 @@ class _Reader:
 
     def _arrays(self, net: Net, path: ArrayPath) -> tuple[ArrayFact, ...]:
         facts = []
-        values = getattr(net, "array_values", dict)()
+        values: dict[str, Any] = getattr(net, "array_values", dict)()
         for name, value in values.items():
             shared = isinstance(value, NetArray)
             at = (SHARED, value.Name) if shared else (*path, name)

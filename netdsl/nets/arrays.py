@@ -66,6 +66,9 @@ class NetArray:
     """
 
     __slots__ = ("Array", "Dimensions", "Name")
+    Name: str
+    Array: Any
+    Dimensions: Any
 
     def __init__(self, name: str | None = None, /, *, Name: str | None = None, Array: Any = Automatic,
                  Dimensions: Any = Automatic) -> None:

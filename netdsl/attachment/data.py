@@ -2,44 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from netdsl.attachment.losses import TrainingNet
+from netdsl.attachment.types import with_types
 from netdsl.columns import Table
 from netdsl.errors import DataError
 from netdsl.lowering import check_integers, pad_sequences, port_data
 from netdsl.nets import Sequence
-from netdsl.shapes import ArrayType
 
 __all__ = ["encoded", "typed"]
 
 
 def typed(training: TrainingNet, data: Table) -> TrainingNet:
     """The training net with what the data say of the types of its input ports."""
-    graph = training.graph
-    ports = {}
-    for port, name in training.columns.items():
-        type_ = graph.port_type(port)
-        if graph.encoder(port) is not None or type_.known:
-            continue
-        column = data.columns()[name]
-        sizes = _sizes_of(column, port)
-        ports[port] = ArrayType(sizes, type_.elements if type_.integer else None)
-    if not ports:
-        return training
-    typed = graph.changed(Ports={**graph.ports, **ports})
-    return TrainingNet(typed, training.path, training.net, training.terms, training.columns)
-
-
-def _sizes_of(column: Any, port: str) -> tuple[int, ...]:
-    if hasattr(column, "shape"):
-        return tuple(column.shape[1:])
-    try:
-        return np.asarray(column[0]).shape
-    except ValueError:
-        raise DataError(f"The first value for port {port!r} is no array: its rows have different lengths.") from None
+    columns = data.columns()
+    graph = with_types(training.graph, {port: columns[name] for port, name in training.columns.items()})
+    return replace(training, graph=graph)
 
 
 def encoded(training: TrainingNet, data: Table, what: str) -> tuple[dict[str, Any], frozenset[str]]:
@@ -54,8 +36,8 @@ def encoded(training: TrainingNet, data: Table, what: str) -> tuple[dict[str, An
         values = port_data(graph, port, thing)
         if not values.many or len(values) != len(data):
             sizes = "x".join(map(str, np.shape(thing[0] if isinstance(thing, list) else thing[:1])[not isinstance(thing, list):]))
-            raise DataError(f"The column {name!r} of the {what} has values of size {sizes or '1 (numbers)'}, which port {port!r} does "
-                            f"not take: it takes arrays of rank {type_.rank}.")
+            raise DataError(f"The column {name!r} of the {what} has values of size {sizes or '1 (numbers)'}, which port {port!r} "
+                            f"does not take: it takes arrays of rank {type_.rank}.")
         if values.compact:
             compact.append(port)
             if type_.integer and not isinstance(values.values, list):
@@ -68,7 +50,7 @@ def _finite(values: Any, port: str, name: str, what: str) -> Any:
     """The values as arrays, varying ones padded; an error that names the first example that is not finite."""
     arrays = values if isinstance(values, list) else [values]
     for offset, array in enumerate(arrays):
-        if array.dtype.kind == "f" and not np.isfinite(np.sum(array)):
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
             bad = np.argwhere(~np.isfinite(np.asarray(array)))
             if len(bad):
                 example = offset + 1 if isinstance(values, list) else int(bad[0][0]) + 1

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from netdsl.measurements import classification, objects, predictions, regression
 from netdsl.measurements.classification import *  # noqa: F403
+from netdsl.measurements.nets import ClassifierMeasurements, PredictorMeasurements
 from netdsl.measurements.objects import *  # noqa: F403
 from netdsl.measurements.predictions import *  # noqa: F403
 from netdsl.measurements.regression import *  # noqa: F403
 
-__all__ = [*classification.__all__, *objects.__all__, *predictions.__all__, *regression.__all__]
+__all__ = [  # noqa: PLE0605
+    *classification.__all__, *objects.__all__, *predictions.__all__, *regression.__all__,
+    "ClassifierMeasurements", "PredictorMeasurements",
+]

@@ -23,7 +23,7 @@ from netdsl.measurements.examples import (
     selected,
     two_classes,
 )
-from netdsl.measurements.predictions import Predictions
+from netdsl.measurements.predictions import Predictions, asked_seconds
 from netdsl.measurements.properties import Property, PropertyTable
 from netdsl.measurements.rates import (
     RATES,
@@ -192,12 +192,12 @@ def right(p: Predictions) -> np.ndarray:
 NUMBERS = [
     Property("Accuracy", accuracy, positive_integer),
     Property("AccuracyBaseline", accuracy_baseline),
-    Property("BatchEvaluationTime", lambda p: Quantity(p.seconds / len(p.truth), "Seconds"), needs="seconds"),
+    Property("BatchEvaluationTime", lambda p: Quantity(asked_seconds(p.seconds) / len(p.truth), "Seconds"), needs="seconds"),
     Property("CohenKappa", cohen_kappa),
     Property("Entropy", lambda p: float(p.entropies.mean())),
     Property("Error", error, positive_integer),
     Property("ErrorRate", error, positive_integer),
-    Property("EvaluationTime", lambda p: Quantity(p.example_seconds, "Seconds"), needs="example_seconds"),
+    Property("EvaluationTime", lambda p: Quantity(asked_seconds(p.example_seconds), "Seconds"), needs="example_seconds"),
     Property("GeometricMeanProbability", lambda p: float(np.exp(-mean_loss(p)))),
     Property("LogLikelihood", lambda p: -float(p.losses.sum())),
     Property("MeanCrossEntropy", mean_loss),

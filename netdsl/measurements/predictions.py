@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -17,6 +17,14 @@ SMALLEST = float(np.finfo(np.float32).tiny)
 """Smaller probabilities count as this one where a logarithm is taken, as in CrossEntropyLossLayer."""
 
 
+Seconds = float | Callable[[], float] | None
+
+
+def asked_seconds(seconds: Seconds) -> float:
+    """The seconds, found out now if need be."""
+    return float(seconds() if callable(seconds) else seconds or 0.0)
+
+
 @dataclass(frozen=True, eq=False)
 class Predictions:
     """The probabilities that a classifier gave, with the true classes.
@@ -27,8 +35,8 @@ class Predictions:
         classes: the c labels, hashable and different from each other.
         cross_entropies: numbers (n,), -log of the probability of the true class, where they are known better than from
             `probabilities` (a net computes them from its logits); None: taken from `probabilities`.
-        seconds: how long it took to classify all examples together.
-        example_seconds: how long it takes to classify a single one.
+        seconds: how long it took to classify all examples together; a number, or a function that finds it out when asked.
+        example_seconds: how long it takes to classify a single one, likewise.
         examples: the n things that were classified, in the same order; anything with ``[i]``.
         threshold: a prediction whose largest probability is below it is indeterminate.
 
@@ -40,8 +48,8 @@ class Predictions:
     truth: np.ndarray
     classes: tuple[Hashable, ...]
     cross_entropies: np.ndarray | None = None
-    seconds: float | None = None
-    example_seconds: float | None = None
+    seconds: Seconds = None
+    example_seconds: Seconds = None
     examples: Any = None
     threshold: float = 0.0
 

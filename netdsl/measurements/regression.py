@@ -14,6 +14,7 @@ import numpy as np
 
 from netdsl.errors import DataError
 from netdsl.measurements.examples import DEFAULT, positive_integer
+from netdsl.measurements.predictions import Seconds, asked_seconds
 from netdsl.measurements.properties import Property, PropertyTable
 from netdsl.measurements.report import MISSING, text_rows
 from netdsl.plots import comparison_plot, residual_histogram, residual_plot
@@ -29,8 +30,8 @@ class NumberPredictions:
     Args:
         predicted: array (n, …).
         truth: array of the same shape.
-        seconds: how long it took to predict all together.
-        example_seconds: how long it takes to predict a single one.
+        seconds: how long it took to predict all together; a number, or a function that finds it out when asked.
+        example_seconds: how long it takes to predict a single one, likewise.
         examples: the n things from which was predicted.
 
     Raises:
@@ -39,8 +40,8 @@ class NumberPredictions:
 
     predicted: np.ndarray
     truth: np.ndarray
-    seconds: float | None = None
-    example_seconds: float | None = None
+    seconds: Seconds = None
+    example_seconds: Seconds = None
     examples: Any = None
 
     def __post_init__(self) -> None:
@@ -111,10 +112,10 @@ def regression_rows(p: NumberPredictions) -> list[tuple[str, str]]:
 
 REGRESSION = PropertyTable(
     [
-        Property("BatchEvaluationTime", lambda p: Quantity(p.seconds / len(p.truth), "Seconds"), needs="seconds"),
+        Property("BatchEvaluationTime", lambda p: Quantity(asked_seconds(p.seconds) / len(p.truth), "Seconds"), needs="seconds"),
         Property("BestPredictedExamples", ranked(1), positive_integer, "examples"),
         Property("ComparisonPlot", lambda p: comparison_plot(p.truth, p.predicted)),
-        Property("EvaluationTime", lambda p: Quantity(p.example_seconds, "Seconds"), needs="example_seconds"),
+        Property("EvaluationTime", lambda p: Quantity(asked_seconds(p.example_seconds), "Seconds"), needs="example_seconds"),
         Property("FractionVarianceUnexplained", fraction_unexplained),
         Property("MeanDeviation", mean_deviation),
         Property("MeanSquare", mean_square),

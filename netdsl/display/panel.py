@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,9 @@ from netdsl.shapes import OPEN, ArrayType, element_count, shape_text, type_text
 from netdsl.symbols import Automatic
 
 __all__ = ["ArrayFact", "Panel", "Row", "panel"]
+
+TypeAt = Callable[[ArrayPath, str], ArrayType]
+"""The type of a port of the part at a path."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,9 +135,9 @@ class _Reader:
             rows.append(Row(port, "" if words == type_ else words, type=type_, short=_short(net.port_type(port)), sources=source,
                             family=kind.lower()))
         first = len(net.input_names)
-        return (*rows[:first], *self._rows(net, (), self.solved, ()), *rows[first:])
+        return (*rows[:first], *self._rows(net, (), self._type), *rows[first:])
 
-    def _rows(self, net: Net, path: ArrayPath, solved: Solved, base: ArrayPath) -> tuple[Row, ...]:
+    def _rows(self, net: Net, path: ArrayPath, type_at: TypeAt) -> tuple[Row, ...]:
         names = list(net.nets)
         shown = names
         if len(names) > self.each:
@@ -145,41 +148,29 @@ class _Reader:
         for name in shown:
             if cut >= 0 and name == names[cut]:
                 rows.append(Row("...", f"{len(names) - len(shown):,} more", omitted=len(names) - len(shown)))
-            rows.append(self._row(name, net, path, solved, base))
+            rows.append(self._row(name, net, path, type_at))
         return tuple(rows)
 
-    def _row(self, name: str, outer: Net, outer_path: ArrayPath, solved: Solved, base: ArrayPath) -> Row:
+    def _row(self, name: str, outer: Net, outer_path: ArrayPath, type_at: TypeAt) -> Row:
         net, path = outer.nets[name], (*outer_path, name)
-        types = {port: self._type(solved, path[len(base):], port) for port in (*net.input_names, *net.output_names)}
+        types = {port: type_at(path, port) for port in (*net.input_names, *net.output_names)}
         output = ", ".join(self._output(net, port, types[port], type_text) for port in net.output_names)
         short = ", ".join(self._output(net, port, types[port], _short) for port in net.output_names)
-        detail = ", ".join(Declared._written(net)) if not net.nets else f"{len(net.nets):,} layer{'s' * (len(net.nets) != 1)}"
+        detail = ", ".join(Declared._written(net)) if net.parts() is None else _number(len(net.nets), "layer")
         rows: tuple[Row, ...] = ()
-        if net.nets:
-            inner, inner_base = (solved, base) if net.parts() is not None else (self._inner(net, types), path)
-            if net.parts() is None:
-                detail = ", ".join(Declared._written(net))
-            if self.left > 0 and inner is not None:
-                rows = self._rows(net, path, inner, inner_base)
+        if net.nets and self.left > 0:
+            inner = type_at if net.parts() is not None else _types_in(net.inner_solved(types), len(path))
+            rows = self._rows(net, path, inner)
         return Row(name, net.title(), detail, output, short, self.elements[path], _sources(outer, name), _family(net),
                    missing=path in self.lacking, parameters=_parameters(net), arrays=self._arrays(net, path), rows=rows)
-
-    @staticmethod
-    def _type(solved: Solved, path: ArrayPath, port: str) -> ArrayType:
-        ref = solved.program.ports.get((path, port))
-        return OPEN if ref is None else solved.types[ref]
 
     @staticmethod
     def _output(net: Net, port: str, type_: ArrayType, words: Callable[[ArrayType], str]) -> str:
         declared = net.ports.get(port)
         return coder_words(declared, type_) if isinstance(declared, Decoder) else words(type_)
 
-    @staticmethod
-    def _inner(operator: Any, types: dict[str, ArrayType]) -> Solved | None:
-        """The types inside an operator."""
-        solve = getattr(operator, "inner_solved", None)
-        solution: Solved = solve(types) if solve is not None else next(iter(operator.nets.values())).solved
-        return _Shifted(solution, next(iter(operator.nets)))  # type: ignore[return-value]
+    def _type(self, path: ArrayPath, port: str) -> ArrayType:
+        return self.solved.types[self.solved.program.ports[path, port]]
 
     def _arrays(self, net: Net, path: ArrayPath) -> tuple[ArrayFact, ...]:
         facts = []
@@ -219,13 +210,15 @@ class _Reader:
         return text + (f"; {_number(lacking, 'array')} uninitialized" if lacking else "")
 
 
-class _Shifted:
-    """The solution of an operator's inner net, asked with the inner net's name before each path."""
+def _types_in(solutions: Mapping[str, Solved], base: int) -> TypeAt:
+    """How to ask the solutions of the parts that lie below the first `base` names of a path."""
 
-    def __init__(self, solved: Solved, name: str) -> None:
-        self.types = solved.types
-        self.program = self
-        self.ports = {((name, *path), port): ref for (path, port), ref in solved.program.ports.items()}
+    def type_at(path: ArrayPath, port: str) -> ArrayType:
+        solved = solutions.get(path[base])
+        ref = None if solved is None else solved.program.ports.get((path[base + 1:], port))
+        return OPEN if solved is None or ref is None else solved.types[ref]
+
+    return type_at
 
 
 def _is_graph(net: Net) -> bool:

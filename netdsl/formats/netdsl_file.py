@@ -144,8 +144,8 @@ def _net(text: bytes, tensors: bytes, functions: Named) -> Net:
     missing = [name for name in needed if name not in functions]
     if missing:
         given = ", ".join(f"{name!r}: ..." for name in missing[:6])
-        raise FormatError(f"the net needs the function{'s' * (len(missing) > 1)} {listing(map(repr, missing))}, and files hold no "
-                          f"code: give Functions={{{given}}}")
+        raise FormatError(f"the net needs the function{'s' * (len(missing) > 1)} {listing(map(repr, missing))}, and files hold "
+                          f"no code: give Functions={{{given}}}")
     return read_net(value["net"], read_tensors(tensors, "arrays.safetensors"), {name: functions[name] for name in needed})
 
 

@@ -44,6 +44,8 @@ def NetDecoder(spec: Any, /, *args: Any, **options: Any) -> Decoder:
     NetDecoder('Class', ['no', 'yes'], InputDepth=2)
     >>> NetDecoder("Class", range(10))([0, 0, 0, 1, 0, 0, 0, 0, 0, 0])
     3
+
+    Differences from Wolfram: parameters may be keywords as well.
     """
     if isinstance(spec, Decoder):
         if args or options:

@@ -28,6 +28,8 @@ class FunctionDecoder(Decoder):
 
     There are no properties but None, which gives the array. Raises `EncodingError` when the function fails.
 
+    Differences from Wolfram: the function is Python and gets a NumPy array.
+
     >>> from netdsl.decoders import NetDecoder
     >>> NetDecoder("Function", lambda array: round(float(array.sum()), 3))([1.5, 2])
     3.5

@@ -29,6 +29,8 @@ class BooleanDecoder(Decoder):
 
     Raises `EncodingError` for NaN or an array of another rank, `PartError` for an unknown property.
 
+    Differences from Wolfram: random samples are reproducible by default.
+
     >>> from netdsl.decoders import NetDecoder
     >>> NetDecoder("Boolean")(0.75), NetDecoder("Boolean")(0.75, "Probabilities")
     (True, {False: 0.25, True: 0.75})
@@ -83,6 +85,8 @@ class ScalarDecoder(Decoder):
 
     Input: a real vector of size 1. There are no properties but None, which gives the vector. Raises `EncodingError` for other
     sizes.
+
+    Differences from Wolfram: this is the decoder of versions 11, which later lists leave out.
 
     >>> from netdsl.decoders import NetDecoder
     >>> NetDecoder("Scalar")([1.5])

@@ -48,6 +48,8 @@ def NetEncoder(spec: Any, /, *args: Any, **options: Any) -> Encoder:
     NetEncoder('Image', [28, 28], ColorSpace='Grayscale')
     >>> NetEncoder("Class", ["no", "yes"])("yes")
     array(2, dtype=int32)
+
+    Differences from Wolfram: parameters may be keywords as well; "Class" and the other encoders of numbers are never bypassed.
     """
     if isinstance(spec, Encoder):
         if args or options:

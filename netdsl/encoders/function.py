@@ -48,6 +48,8 @@ class FunctionEncoder(Encoder):
     A list, tuple or column is a batch of things; anything else, an array too, is one thing. Nothing counts as already encoded.
     Raises `EncodingError` when the function fails, or returns something else than numbers of that shape.
 
+    Differences from Wolfram: the function is Python; where Batched is True it gets all things of one call at once [M].
+
     >>> from netdsl.encoders import NetEncoder
     >>> NetEncoder("Function", lambda word: [len(word), word.count("a")], 2)(["banana", "fig"])
     array([[6., 3.],

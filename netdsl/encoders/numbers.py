@@ -70,6 +70,8 @@ class ScalarEncoder(Encoder):
 
     Raises `EncodingError` for anything that is no finite real number.
 
+    Differences from Wolfram: this is the encoder of versions 11, which later lists leave out; a number is never bypassed.
+
     >>> from netdsl.encoders import NetEncoder
     >>> NetEncoder("Scalar")([1.5, 2])
     array([[1.5],

@@ -63,6 +63,8 @@ class NetArray:
 
     >>> NetArray("w")
     NetArray('w')
+
+    Differences from Wolfram: none known. Source: Wolfram's public reference page.
     """
 
     __slots__ = ("Array", "Dimensions", "Name")

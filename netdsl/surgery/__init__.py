@@ -1,7 +1,12 @@
 """Surgery: nets from nets. Every function gives a new net, solved anew; arrays that still fit are kept."""
 
 from netdsl.surgery.chains import NetAppend, NetDrop, NetInsert, NetJoin, NetPrepend, NetTake
+from netdsl.surgery.delete import NetDelete
 from netdsl.surgery.extract import NetExtract, part
+from netdsl.surgery.flatten import NetFlatten
+from netdsl.surgery.patterns import NetReplace
+from netdsl.surgery.rename import NetRename
 from netdsl.surgery.replace import NetReplacePart
 
-__all__ = ["NetAppend", "NetDrop", "NetExtract", "NetInsert", "NetJoin", "NetPrepend", "NetReplacePart", "NetTake", "part"]
+__all__ = ["NetAppend", "NetDelete", "NetDrop", "NetExtract", "NetFlatten", "NetInsert", "NetJoin", "NetPrepend", "NetRename",
+           "NetReplace", "NetReplacePart", "NetTake", "part"]

@@ -17,7 +17,7 @@ from netdsl.surgery.positions import chain_of, is_number, is_numbered, missing_p
 from netdsl.surgery.rebuild import make_chain, merged_shared, multipliers_after, new_name, settled, with_ports
 from netdsl.symbols import Automatic, Rule, is_rules
 
-__all__ = ["NetAppend", "NetDrop", "NetInsert", "NetJoin", "NetPrepend", "NetTake"]
+__all__ = ["NetAppend", "NetDrop", "NetInsert", "NetJoin", "NetPrepend", "NetTake", "chain_run"]
 
 
 def NetTake(net: Any, ends: Any, /, **ports: Any) -> Any:
@@ -50,7 +50,7 @@ def NetTake(net: Any, ends: Any, /, **ports: Any) -> Any:
     if first > last:
         raise DeclarationError(f"NetTake: element {first + 1} comes after element {last + 1}, so nothing leads from one to the other. "
                                f"Write NetTake(net, [{end!r}, {start!r}]).")
-    return settled(_run(chain, names[first:last + 1], ports, "NetTake"), "NetTake")
+    return settled(chain_run(chain, names[first:last + 1], ports, "NetTake"), "NetTake")
 
 
 def NetDrop(net: Any, count: Any, /, **ports: Any) -> Any:
@@ -83,7 +83,7 @@ def NetDrop(net: Any, count: Any, /, **ports: Any) -> Any:
         raise DeclarationError(f"NetDrop takes a number of layers, or the first and the last to drop: [start, end]. Got {excerpt(count)}.")
     if not kept:
         raise DeclarationError(f"NetDrop: nothing would be left of this NetChain of {len(names)} layers. A net has at least one layer.")
-    return settled(_run(chain, kept, ports, "NetDrop"), "NetDrop")
+    return settled(chain_run(chain, kept, ports, "NetDrop"), "NetDrop")
 
 
 def with_options(net: Any, ports: Mapping[str, Any], function: str) -> Any:
@@ -91,24 +91,22 @@ def with_options(net: Any, ports: Mapping[str, Any], function: str) -> Any:
     return settled(with_ports(net, ports, function), function) if ports else net
 
 
-def _run(chain: NetChain, names: list[str], ports: Mapping[str, Any], function: str) -> NetChain:
-    """The run of layers with these names as a chain, its ends as they were."""
+def chain_run(chain: NetChain, names: list[str], ports: Mapping[str, Any], function: str, pins: bool = True) -> NetChain:
+    """The layers with these names as a chain. Where it was cut the sizes stay as they were, unless `pins` is off."""
     all_names = part_names(chain)
-    kept = {name: chain.nets[name] for name in names}
+    run = len(names) == all_names.index(names[-1]) - all_names.index(names[0]) + 1
     declared: dict[str, Any] = {}
     for name, inputs in ((names[0], True), (names[-1], False)):
-        part = kept[name]
-        outer = name == all_names[0 if inputs else -1]
+        part = chain.nets[name]
         for port in part.input_names if inputs else part.output_names:
-            if outer:
+            if name == all_names[0 if inputs else -1]:
                 if port in chain.ports:
                     declared[port] = chain.ports[port]
-            elif port not in ports and (part.encoder(port) if inputs else part.decoder(port)) is None:
+            elif pins and (inputs or run) and port not in ports and (part.encoder(port) if inputs else part.decoder(port)) is None:
                 type_ = chain.solved.types[chain.program.ports[(name,), port]]
                 if type_.sizes is not None:
                     declared[port] = unnamed(type_)
-    _ = chain.solved
-    return _chain(chain, [(name, kept[name]) for name in names], declared | ports, function)
+    return _chain(chain, [(name, chain.nets[name]) for name in names], {**declared, **ports}, function)
 
 
 def _chain(chain: NetChain, entries: list[tuple[str, Net]], ports: Mapping[str, Any], function: str) -> NetChain:
@@ -116,8 +114,8 @@ def _chain(chain: NetChain, entries: list[tuple[str, Net]], ports: Mapping[str, 
     numbered = is_numbered(chain) and all(name.isdigit() for name, _ in entries)
     names = [str(i) for i in range(1, len(entries) + 1)] if numbered else unique([name for name, _ in entries], function)
     places = dict(zip((name for name, _ in entries), names))
-    multipliers = multipliers_after(chain.LearningRateMultipliers, new_name(chain, {name: places[name] for name in part_names(chain) if name in places}))
-    made = make_chain(dict(zip(names, (net for _, net in entries))), chain, {}, multipliers)
+    multipliers = multipliers_after(chain, new_name(chain, {name: places[name] for name in part_names(chain) if name in places}))
+    made = make_chain(dict(zip(names, (net for _, net in entries))), chain, multipliers)
     return with_ports(made, ports, function)
 
 
@@ -221,7 +219,7 @@ def _inserted(chain: NetChain, layers: Any, place: int, ports: Mapping[str, Any]
                 name = f"{name}'"
         fresh.append((name, net))
     entries = old[:place] + fresh + old[place:]
-    made = _chain(chain, entries, declared | ports, function)
+    made = _chain(chain, entries, {**declared, **ports}, function)
     new = part_names(made)[place:place + len(added)]
     return settled(made, function, [(name,) for name in new])
 
@@ -273,8 +271,8 @@ def NetJoin(*nets: Any, **ports: Any) -> NetChain:
     for chain in chains:
         rules += _spelled_out(chain, names[start:start + len(chain.nets)])
         start += len(chain.nets)
-    made = make_chain(dict(zip(names, (part for _, _, part in entries))), None, {}, tuple(rules) or Automatic, table)
-    return settled(with_ports(made, outer | ports, "NetJoin"), "NetJoin", [()])
+    made = make_chain(dict(zip(names, (part for _, _, part in entries))), None, tuple(rules) or Automatic, table)
+    return settled(with_ports(made, {**outer, **ports}, "NetJoin"), "NetJoin", [()])
 
 
 def _as_chain(net: Any) -> NetChain:
@@ -290,4 +288,4 @@ def _spelled_out(chain: NetChain, names: list[str]) -> list[Rule]:
         return []
     if not isinstance(multipliers, tuple):
         return [Rule(name, multipliers) for name in names]
-    return list(multipliers_after(multipliers, new_name(chain, dict(zip(part_names(chain), names)))) or ())
+    return list(multipliers_after(chain, new_name(chain, dict(zip(part_names(chain), names)))) or ())

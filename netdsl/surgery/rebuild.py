@@ -15,8 +15,8 @@ from netdsl.nets import SHARED, ArrayPath, Net, NetArray, Solved, declared_port,
 from netdsl.nets.program import solve
 from netdsl.nets.report import contradictions
 from netdsl.shapes import OPEN, ArrayType, Length
-from netdsl.surgery.positions import find_part, is_number, place_text
-from netdsl.symbols import Automatic, Rule
+from netdsl.surgery.positions import find_part, place_text, span_names
+from netdsl.symbols import Automatic, Rule, Span
 
 __all__ = ["array_entries", "make_chain", "merged_shared", "multipliers_after", "muted_ports", "new_name", "settled", "used_shared",
            "with_parts", "with_ports"]
@@ -24,7 +24,7 @@ __all__ = ["array_entries", "make_chain", "merged_shared", "multipliers_after", 
 PortRef = tuple[str, str]
 
 
-def make_chain(nets: Mapping[str, Net], like: Net | None = None, ports: Mapping[str, Any] | None = None, multipliers: Any = Automatic,
+def make_chain(nets: Mapping[str, Net], like: Net | None = None, multipliers: Any = Automatic,
                shared: Mapping[str, Any] | None = None) -> NetChain:
     """The chain of these parts, whose sizes nobody has checked yet; shared values come from `like` or `shared`."""
     chain = object.__new__(NetChain)
@@ -32,7 +32,7 @@ def make_chain(nets: Mapping[str, Net], like: Net | None = None, ports: Mapping[
     chain.__dict__.update(nets=FrozenDict(nets), shared=table, ports=FrozenDict(), LearningRateMultipliers=multipliers)
     chain.check_places()
     lift_shared(chain)
-    return with_ports(chain, ports or {}, "NetChain")
+    return chain
 
 
 def with_ports(net: Any, ports: Mapping[str, Any], function: str) -> Any:
@@ -126,19 +126,19 @@ def _port_pairs(old: list[str], new: Collection[str], wired: list[str], any_numb
     return None
 
 
-def multipliers_after(multipliers: Any, renamed: Callable[[Any], Any]) -> Any:
-    """LearningRateMultipliers whose rules name parts, after parts got new names; `renamed` gives None for those that are gone."""
-    if not isinstance(multipliers, tuple):
-        return multipliers
+def multipliers_after(net: Net, renamed: Callable[[Any], Any]) -> Any:
+    """The net's LearningRateMultipliers after its parts got new names; `renamed` gives None for those that are gone."""
+    if not isinstance(net.LearningRateMultipliers, tuple):
+        return net.LearningRateMultipliers
     rules = []
-    for rule in multipliers:
+    for rule in net.LearningRateMultipliers:
         path = rule.key if isinstance(rule.key, tuple) else (rule.key,)
-        if isinstance(path[0], str) or is_number(path[0]):
-            name = renamed(path[0])
-            if name is None:
-                continue
-            path = (name, *path[1:])
-        rules.append(Rule(path if len(path) > 1 else path[0], rule.value))
+        heads = span_names(net, path[0], "LearningRateMultipliers") if isinstance(path[0], Span) else [path[0]]
+        for head in heads:
+            if find_part(net, head) is not None:
+                head = renamed(head)
+            if head is not None:
+                rules.append(Rule((head, *path[1:]) if len(path) > 1 else head, rule.value))
     return tuple(rules) or Automatic
 
 
@@ -203,7 +203,7 @@ def _fitted(net: Any, function: str, new: set[ArrayPath], solution: Solved) -> t
     bare = net._with_arrays(dict.fromkeys(old, Automatic))
     needed = solve(bare, {})
     if needed.clashes or not old:
-        raise ShapeError(f"{function}: " + contradictions(bare, needed) if needed.clashes else contradictions(net, solution))
+        raise ShapeError(f"{function}: " + (contradictions(bare, needed) if needed.clashes else contradictions(net, solution)))
     dropped = {path for path, value in old.items() if not _fits(value.shape, needed.arrays.get(path, OPEN))}
     while True:
         made = net._with_arrays(dict.fromkeys(dropped, Automatic)) if dropped else net

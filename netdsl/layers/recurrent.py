@@ -51,6 +51,7 @@ class LongShortTermMemoryLayer(Layer):
 
     signature = "t k -> t n"
     varying = "aware"
+    recurrent_states = ("State", "CellState")
 
     def apply(self, arrays: Any, x: Any) -> Any:
         data = x.data if isinstance(x, Sequence) else x

@@ -2,6 +2,7 @@
 
 from netdsl.nets.arrays import ArrayDeclaration, ArrayPath, Arrays, NetArray, array, named_arrays, state
 from netdsl.nets.layer import Layer, Operator
+from netdsl.nets.multipliers import multipliers_by_path
 from netdsl.nets.net import SHARED, Net, declared_port
 from netdsl.nets.program import Parts, Program, Ref, Solved, Step, path_text
 from netdsl.nets.report import element_name
@@ -25,6 +26,7 @@ __all__ = [
     "array",
     "declared_port",
     "element_name",
+    "multipliers_by_path",
     "named_arrays",
     "path_text",
     "state",

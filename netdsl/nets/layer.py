@@ -37,6 +37,8 @@ class Layer(Net):
     signature: ClassVar[str] = "... -> ..."
     variadic: ClassVar[bool] = False
     varying: str | None = None
+    recurrent_states: ClassVar[tuple[str, ...]] = ()
+    """The names of the states that a recurrent layer carries along."""
     traced_arrays: ClassVar[bool] = False
     """Whether the layer's arrays are known only once its function was traced."""
     array_declarations: ClassVar[dict[str, ArrayDeclaration]] = {}
@@ -134,6 +136,10 @@ class Layer(Net):
     def apply(self, arrays: Any, *inputs: Any) -> Any:
         """The value for one example."""
         raise NotImplementedError
+
+    def traced_function(self) -> Any:
+        """The function of one example that stands for the layer's code, where its parameters do not say it all; None: they do."""
+        return None
 
     def inner_arrays(self, types: Mapping[str, ArrayType]) -> dict[tuple[str, ...], ArrayType]:
         """The types of the arrays of the inner nets, by path, for an operator whose ports have these types."""

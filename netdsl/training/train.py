@@ -19,10 +19,9 @@ from netdsl.columns import Table, table
 from netdsl.errors import DataError, DeclarationError, TrainingError, UnsupportedError, excerpt, listing, nearest
 from netdsl.initialization import NetInitialize
 from netdsl.lowering import device_named, seed_of
-from netdsl.nets import SHARED, ArrayPath, Net, Sequence
+from netdsl.nets import SHARED, ArrayPath, Net, Sequence, multipliers_by_path
 from netdsl.resources import ResourceData
 from netdsl.symbols import All, Automatic, Infinity, Inherited, Quantity, Scaled
-from netdsl.training.multipliers import multipliers_by_path
 from netdsl.training.optimizers import optimizer
 from netdsl.training.plan import Plan, chunk_function, permutation, validation_function
 from netdsl.training.progress import Progress, Status, duration_text, progress

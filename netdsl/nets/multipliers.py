@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from netdsl.errors import DeclarationError, PartError, excerpt, nearest
-from netdsl.nets import ArrayPath, Net
+from netdsl.nets.arrays import ArrayPath
+from netdsl.nets.net import Net
 from netdsl.symbols import All, Automatic, Rule, Span, is_rules
 
 __all__ = ["multipliers_by_path"]
 
 
-def multipliers_by_path(graph: Net, prefix: ArrayPath, setting: Any) -> dict[ArrayPath, float]:
-    """The multiplier of every trainable array: NetTrain's setting times those of the layers and containers around it."""
-    found = dict.fromkeys(graph.arrays, 1.0)
+def multipliers_by_path(graph: Net, prefix: ArrayPath, setting: Any, paths: Iterable[ArrayPath] | None = None) -> dict[ArrayPath, float]:
+    """The multiplier of every trainable array, or of those at `paths`: NetTrain's setting times those of the layers and containers
+    around it."""
+    found = dict.fromkeys(graph.arrays if paths is None else paths, 1.0)
     _declared(graph, (), found)
     net = graph
     for name in prefix:

@@ -12,7 +12,6 @@ from functools import partial
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from netdsl import containers, layers
@@ -230,7 +229,7 @@ def _maps(value: Any, fits: Callable[[Any], bool]) -> bool:
 
 
 def _on_device(array: np.ndarray) -> jax.Array:
-    made = jnp.asarray(array)
+    made = jax.device_put(array)  # jnp.asarray would compile a program for each shape
     if made.dtype != array.dtype:
         raise FormatError(f"there is an array of {array.dtype}, which JAX holds only while jax_enable_x64 is on: "
                           "import the file under jax.enable_x64(True)")

@@ -51,7 +51,7 @@ def bits(array: np.ndarray) -> tuple[np.ndarray, str | None]:
 
 def from_bits(array: np.ndarray, name: str) -> np.ndarray:
     """The array whose bits were stored; raises FormatError for an unknown kind."""
-    kind = _AS_BITS.get(name)
+    kind = _AS_BITS.get(name) if isinstance(name, str) else None
     if kind is None or array.dtype.kind != "u" or array.dtype.itemsize != kind.itemsize:
         raise FormatError(f"An array of {array.dtype} cannot hold the bits of {excerpt(name)}.")
     return array.view(kind)

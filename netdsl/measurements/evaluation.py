@@ -118,8 +118,10 @@ class Evaluation:
     def _gathered(self, parts: list[Any], count: int, seconds: float | Callable[[], float]) -> Evaluated:
         terms = [term.port for term in self.training.terms]
         losses = {port: np.concatenate([part[0][i] for part in parts])[:count] for i, port in enumerate(terms)}
-        means = {ref: sum(np.asarray(part[2][i][0], float) for part in parts) / sum(float(part[2][i][1]) for part in parts)
-                 for i, ref in enumerate(self.wires)}
+        means = {}
+        for i, ref in enumerate(self.wires):
+            sums, counts = zip(*(part[2][i] for part in parts))
+            means[ref] = np.sum(sums, axis=0, dtype=float) / np.sum(counts, dtype=float)
         if self.comparison is None:
             return Evaluated(losses, None, np.arange(0), means, seconds)
         real, *arrays = (np.concatenate(column)[:count] for column in zip(*(part[1] for part in parts)))
@@ -149,8 +151,8 @@ def _function(evaluation: Evaluation, graph: Net, compact: frozenset[str], platf
 
     def function(arrays: Any, state: Any, inputs: Any, indices: Any, weights: Any) -> Any:
         note_trace()
-        losses, elements, sums = jax.vmap(one, axis_name="batch", in_axes=(None, None, 0, 0, 0))(arrays | state, state, inputs, indices,
-                                                                                             weights)
+        batched = jax.vmap(one, axis_name="batch", in_axes=(None, None, 0, 0, 0))
+        losses, elements, sums = batched(arrays | state, state, inputs, indices, weights)
         return losses, elements, jax.tree.map(lambda column: jnp.sum(column, axis=0), sums)
 
     return jax.jit(function)
@@ -170,24 +172,26 @@ def _elements(form: str, wire: Wire, target: Any) -> tuple[Any, ...]:
     Cross entropies come from the logits where the probabilities do, so that they stay finite.
     """
     value, target, sequence = pair(wire.value, target)
-    logits = None if wire.logits is None else wire.logits[1]
-    logits = logits.data if isinstance(logits, Sequence) else logits
+    kind, logits = wire.logits or ("", None)
+    if isinstance(logits, Sequence):
+        logits = logits.data
     if form == NUMBERS:
         if sequence is None:
             return jnp.ones(1, bool), value[None], target[None]
         return sequence.mask, value, target
     if form == "Binary":
-        fused = logits is not None and wire.logits is not None and wire.logits[0] == "sigmoid"
-        opposite = jax.nn.sigmoid(-logits) if fused else 1 - value
-        entropies = (jax.nn.softplus(logits) - target * logits if fused
-                     else -(target * safe_log(value) + (1 - target) * safe_log(opposite)))
+        if kind == "sigmoid" and logits is not None:
+            opposite, entropies = jax.nn.sigmoid(-logits), jax.nn.softplus(logits) - target * logits
+        else:
+            opposite, entropies = 1 - value, -(target * safe_log(value) + (1 - target) * safe_log(1 - value))
         probabilities, truth = jnp.stack([opposite, value], axis=-1), (target >= 0.5).astype(jnp.int32)
     else:
-        fused = logits is not None and wire.logits is not None and wire.logits[0] == "softmax"
-        logs = jax.nn.log_softmax(logits, axis=-1) if fused else safe_log(value)
+        logs = jax.nn.log_softmax(logits, axis=-1) if kind == "softmax" and logits is not None else safe_log(value)
         truth = target - 1 if form == "Index" else jnp.argmax(target, axis=-1)
-        entropies = (-jnp.take_along_axis(logs, truth[..., None], axis=-1)[..., 0] if form == "Index"
-                     else -jnp.sum(target * logs, axis=-1))
+        if form == "Index":
+            entropies = -jnp.take_along_axis(logs, truth[..., None], axis=-1)[..., 0]
+        else:
+            entropies = -jnp.sum(target * logs, axis=-1)
         probabilities = value
     real = jnp.ones(truth.shape, bool)
     if sequence is not None:

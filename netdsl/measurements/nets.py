@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from netdsl.attachment import TrainingNet, training_net, typed
+from netdsl.attachment import training_net, typed
 from netdsl.columns import Examples, Table, table
 from netdsl.decoders.decoder import Decoder
 from netdsl.errors import DeclarationError, UninitializedError, UnsupportedError, excerpt, listing, nearest
@@ -35,14 +34,15 @@ def ClassifierMeasurements(classifier: Any, data: Any, property: Any = Automatic
     """How well a classifier does on test data: one measurement, several, or the object that answers for all.
 
     ``ClassifierMeasurements(net, data)``, ``ClassifierMeasurements(net, data, "Accuracy")``,
-    ``ClassifierMeasurements(net, data, ["Accuracy", ["Precision", "cat"]])``, ``ClassifierMeasurements(predictions, truth, "Accuracy")``.
+    ``ClassifierMeasurements(net, data, ["Accuracy", ["Precision", "cat"]])``,
+    ``ClassifierMeasurements(predictions, truth, "Accuracy")``.
 
     classifier
         A net with a Class or Boolean decoder, evaluated once, whatever is asked; or what was predicted: a list of labels, of
         dicts label → probability, or an array of probabilities.
     data
-        ``[Rule(x, label), …]``, ``Rule(xs, labels)``, ``{port: column, …}``, data of ResourceData, or the name of a set ("MNIST": its
-        test data). For given predictions the true labels, or labelled data.
+        ``[Rule(x, label), …]``, ``Rule(xs, labels)``, ``{port: column, …}``, data of ResourceData, or the name of a set ("MNIST":
+        its test data). For given predictions the true labels, or labelled data.
     property
         A name, ``Rule(name, parameter)``, ``[name, parameter]`` or a list; ``"Properties"`` lists the names.
     Classes
@@ -75,7 +75,8 @@ def ClassifierMeasurements(classifier: Any, data: Any, property: Any = Automatic
         if settings["Classes"] is not Automatic:
             raise DeclarationError("Classes belongs to given predictions: the classes of a net are those of its decoder.")
         port, form = _classifying_port(classifier)
-        evaluation, test = _attached(classifier, data, port, CrossEntropyLossLayer(form), device)
+        net = checked_net("ClassifierMeasurements", classifier)
+        evaluation, test = _attached(net, data, port, CrossEntropyLossLayer(form), device)
         measured = ClassifierMeasurementsObject(predictions(evaluation, evaluation.run(test, WHAT), test, WHAT, threshold))
     else:
         inputs, truth = _truth(data)
@@ -88,8 +89,8 @@ def ClassifierMeasurements(classifier: Any, data: Any, property: Any = Automatic
 def PredictorMeasurements(predictor: Any, data: Any, property: Any = Automatic, /, **options: Any) -> Any:
     """How well a net predicts numbers on test data: one measurement, several, or the object that answers for all.
 
-    ``PredictorMeasurements(net, data)``, ``PredictorMeasurements(net, data, "RSquared")``, ``PredictorMeasurements(net, data, [p, q])``,
-    ``PredictorMeasurements(predictions, truth, "RSquared")``.
+    ``PredictorMeasurements(net, data)``, ``PredictorMeasurements(net, data, "RSquared")``,
+    ``PredictorMeasurements(net, data, [p, q])``, ``PredictorMeasurements(predictions, truth, "RSquared")``.
 
     predictor
         A net with one output of numbers, evaluated once, whatever is asked; or the predicted numbers.
@@ -100,8 +101,8 @@ def PredictorMeasurements(predictor: Any, data: Any, property: Any = Automatic, 
     TargetDevice
         "CPU", "GPU", "TPU", ("GPU", n); Automatic: JAX's default device.
 
-    Times are taken as in ClassifierMeasurements. Raises DeclarationError for a net that decides among classes, DataError for data that
-    cannot be used, PartError for an unknown property, UnsupportedError for Mathematica's other options.
+    Times are taken as in ClassifierMeasurements. Raises DeclarationError for a net that decides among classes, DataError for data
+    that cannot be used, PartError for an unknown property, UnsupportedError for Mathematica's other options.
 
     >>> PredictorMeasurements([1.0, 2.0, 3.0], [1.0, 2.0, 5.0], ["MeanDeviation", "MeanSquare"])
     [0.6666666666666666, 1.3333333333333333]
@@ -112,7 +113,8 @@ def PredictorMeasurements(predictor: Any, data: Any, property: Any = Automatic, 
     device = target_device(settings["TargetDevice"])
     if isinstance(predictor, Net):
         port = _predicting_port(predictor)
-        evaluation, test = _attached(predictor, data, port, MeanSquaredLossLayer(), device)
+        net = checked_net("PredictorMeasurements", predictor)
+        evaluation, test = _attached(net, data, port, MeanSquaredLossLayer(), device)
         measured = PredictorMeasurementsObject(number_predictions(evaluation, evaluation.run(test, WHAT), test, WHAT))
     else:
         inputs, truth = _truth(data)
@@ -165,25 +167,29 @@ def checked_net(function: str, net: Any) -> Net:
         raise DeclarationError(f"{function} takes a net first. Got {excerpt(net)}. NetModel(name) gives nets by name.")
     if not net.initialized:
         missing = listing([path_text(path) or f"NetArray({path[1]!r})" for path in net.missing], 6)
-        raise UninitializedError(f"{function}: this {net.title()} has no values yet for {missing}. NetTrain(net, data) gives it trained "
-                                 "ones, NetInitialize(net) random ones.")
+        raise UninitializedError(
+            f"{function}: this {net.title()} has no values yet for {missing}. NetTrain(net, data) gives it trained ones, "
+            "NetInitialize(net) random ones."
+        )
     return net
 
 
 def _attached(net: Net, data: Any, port: str, loss: Net, device: Any) -> tuple[Evaluation, Table]:
     """The evaluation of the net with a loss attached to a port, and the data."""
     test = test_table(data)
-    checked_net("ClassifierMeasurements" if isinstance(loss, CrossEntropyLossLayer) else "PredictorMeasurements", net)
     training = typed(training_net(net, test, Rule(port, loss)), test)
     return Evaluation(training, comparison(training), device=device), test
 
 
 def _classifying_port(net: Net) -> tuple[str, str]:
     """The output port with a Class or Boolean decoder, and the form of its cross entropy."""
-    found = {port: decoder for port in net.output_names if (decoder := net.decoder(port)) and decoder.kind in ("Class", "Boolean")}
+    decoders = {port: net.decoder(port) for port in net.output_names}
+    found = {port: decoder for port, decoder in decoders.items() if decoder is not None and decoder.kind in ("Class", "Boolean")}
     if len(found) > 1:
-        raise DeclarationError(f"ClassifierMeasurements: the outputs {listing(map(repr, found))} of this {net.title()} are all classes. Measure "
-                               "one at a time: NetTake or NetExtract gives the net up to it.")
+        raise DeclarationError(
+            f"ClassifierMeasurements: the outputs {listing(map(repr, found))} of this {net.title()} are all classes. Measure one "
+            "at a time: NetTake gives the net up to it."
+        )
     if not found:
         raise DeclarationError(_no_decoder(net))
     port, decoder = next(iter(found.items()))
@@ -194,11 +200,15 @@ def _classifying_port(net: Net) -> tuple[str, str]:
 
 def _no_decoder(net: Net) -> str:
     if any(isinstance(step.layer, CrossEntropyLossLayer) for step in net.program.steps):
-        return (f"ClassifierMeasurements: this {net.title()} ends in a loss. Take the part of it that classifies, NetExtract(net, name), "
-                "or use NetMeasurements.")
+        return (
+            f"ClassifierMeasurements: this {net.title()} ends in a loss. Take the part that classifies, NetExtract(net, name), "
+            "or use NetMeasurements."
+        )
     port = net.output_names[0] if net.output_names else "Output"
-    return (f"ClassifierMeasurements needs a net that decides among classes; no output of this {net.title()} has a Class decoder. Attach "
-            f'one: NetReplacePart(net, {{{port!r}: NetDecoder("Class", labels)}}).')
+    return (
+        f"ClassifierMeasurements needs a net that decides among classes; no output of this {net.title()} has a Class decoder. "
+        f'Attach one: NetReplacePart(net, {{{port!r}: NetDecoder("Class", labels)}}).'
+    )
 
 
 def _predicting_port(net: Net) -> str:
@@ -208,8 +218,10 @@ def _predicting_port(net: Net) -> str:
     port = net.output_names[0]
     decoder: Decoder | None = net.decoder(port)
     if decoder is not None and decoder.kind in ("Class", "Boolean"):
-        raise DeclarationError(f"PredictorMeasurements: the output {port!r} of this {net.title()} has the decoder {decoder.title()}, so it "
-                               "decides among classes. Use ClassifierMeasurements.")
+        raise DeclarationError(
+            f"PredictorMeasurements: the output {port!r} of this {net.title()} has the decoder {decoder.title()}, so it decides "
+            "among classes. Use ClassifierMeasurements."
+        )
     return port
 
 

@@ -1,0 +1,238 @@
+"""What is asked of NetMeasurements: every form of a measurement, read before anything is evaluated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from netdsl.attachment import TrainingNet
+from netdsl.containers import NetPort
+from netdsl.errors import DeclarationError, PartError, UnsupportedError, excerpt, listing, nearest
+from netdsl.information import NOT_YET, PROPERTIES, Information
+from netdsl.measurements.classification import CLASSIFICATION
+from netdsl.measurements.comparison import NUMBERS, Comparison, loss_steps
+from netdsl.measurements.outcome import Outcome
+from netdsl.measurements.properties import Property, PropertyTable
+from netdsl.measurements.rates import beta, class_or_average
+from netdsl.measurements.regression import REGRESSION
+from netdsl.nets import SHARED, ArrayPath, Net, NetArray, Ref
+from netdsl.symbols import Automatic, Rule
+
+__all__ = ["Asked", "Reader", "values"]
+
+AVERAGING = {"Macro": "MacroAveraged", "Micro": "MicroAveraged"}
+FOR_TRAINING = ("Aggregation", "Direction", "Interval", "Plot")
+"""Suboptions of a measurement that only mean something while a net is trained, or are not supported yet."""
+INFORMATION = (*PROPERTIES, *NOT_YET)
+"""The properties of Information, which are measurements, too."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One measurement that was asked for.
+
+    Args:
+        key: what it is called where results have names.
+        value: takes the outcome of the evaluation to the value.
+        wires: the wires whose means it needs.
+        evaluates: whether it needs an evaluation at all.
+        named: whether the key was given by the user.
+    """
+
+    key: Hashable
+    value: Callable[[Outcome], Any]
+    wires: tuple[Ref, ...] = ()
+    evaluates: bool = True
+    named: bool = False
+
+
+def values(asked: Asked | list[Any], outcome: Any) -> Any:
+    """The value of one measurement, or the list of several: a dict where one of them has a key."""
+    if isinstance(asked, Asked):
+        return asked.value(outcome)
+    found = [values(one, outcome) for one in asked]
+    if not any(isinstance(one, Asked) and one.named for one in asked):
+        return found
+    keys = [one.key if isinstance(one, Asked) else i for i, one in enumerate(asked, 1)]
+    if len(set(keys)) < len(keys):
+        raise DeclarationError(f"The keys of measurements differ from each other. Got {listing(map(repr, keys))}.")
+    return dict(zip(keys, found))
+
+
+class Reader:
+    """Reads measurements of one training net.
+
+    Args:
+        training: the net with its losses attached.
+        comparison: what it compares, if that is one thing.
+    """
+
+    def __init__(self, training: TrainingNet, comparison: Comparison | None) -> None:
+        self.training, self.comparison = training, comparison
+        self.losses = {term.port: term for term in training.terms}
+        self.table: PropertyTable | None = None
+        if comparison is not None:
+            self.table = REGRESSION if comparison.form == NUMBERS else CLASSIFICATION
+
+    @property
+    def names(self) -> list[str]:
+        """Every name that can be asked for."""
+        losses = ["Loss", *self.losses] if self.losses else []
+        return sorted({*losses, *(self.table or ()), "Properties"})
+
+    def read(self, thing: Any) -> Asked | list[Any]:
+        """A measurement, or the list of those in a list."""
+        if isinstance(thing, (list, tuple)) and not self._has_parameter(thing):
+            return [self.read(one) for one in thing]
+        return self._one(thing)
+
+    def _one(self, thing: Any) -> Asked:
+        if isinstance(thing, NetPort):
+            return self._port(thing)
+        if isinstance(thing, Mapping):
+            return self._with_options(thing)
+        if isinstance(thing, (Rule, list, tuple)):
+            name, parameter = thing
+            return self._named(name, [parameter])
+        if isinstance(thing, str):
+            return self._named(thing, [])
+        if callable(thing):
+            raise UnsupportedError(f"NetMeasurements: a function as measurement, {excerpt(thing)}, is not supported yet.")
+        raise DeclarationError("A measurement is a name, Rule(name, parameter), [name, parameter], a NetPort, "
+                               f'{{"Measurement": ..., "Key": ...}}, or a list of those. Got {excerpt(thing)}.')
+
+    def _has_parameter(self, things: Any) -> bool:
+        """Whether a list is a name with its parameter: its first item takes one, and its second is no measurement."""
+        if len(things) != 2 or not isinstance(things[0], str):
+            return False
+        row = self._row(things[0])
+        return row is not None and row.parameter is not None and not self._is_measurement(things[1])
+
+    def _row(self, name: Any) -> Property | None:
+        """The property of the table that has this name."""
+        return self.table[name] if self.table is not None and name in self.table and name != "Properties" else None
+
+    def _is_measurement(self, thing: Any) -> bool:
+        if isinstance(thing, (list, tuple)):
+            return bool(thing) and self._is_measurement(thing[0])
+        if isinstance(thing, Rule):
+            return self._is_measurement(thing.key)
+        return isinstance(thing, (NetPort, Mapping)) or (isinstance(thing, str) and thing in (*self.names, *INFORMATION))
+
+    # Names
+
+    def _named(self, name: Any, parameters: list[Any]) -> Asked:
+        key = Rule(name, parameters[0]) if parameters else name
+        if name == "Properties" and not parameters:
+            return Asked(name, lambda outcome: self.names, evaluates=False)
+        if name in self.losses or (name == "Loss" and self.losses):
+            if parameters:
+                raise DeclarationError(f"{name!r} takes no parameter. Got {excerpt(parameters[0])}.")
+            return Asked(name, lambda outcome: outcome.loss(name))
+        if self.table is not None and name in self.table:
+            if self.comparison is not None and self.comparison.multilabel:
+                raise UnsupportedError(f"{name!r} of a Multilabel decoder is not supported yet; 'Loss' is.")
+            table = self.table
+            return Asked(_hashable(key), lambda outcome: table.value(outcome.predictions, name, parameters))
+        if name in CLASSIFICATION or name in REGRESSION:
+            raise PartError(f"{name!r} cannot be measured of this {self.training.net.title()}: {self._lack(name)}")
+        if isinstance(name, str) and name in INFORMATION:
+            if parameters:
+                raise DeclarationError(f"{name!r} takes no parameter. Got {excerpt(parameters[0])}.")
+            return Asked(name, lambda outcome: Information(self.training.net, name), evaluates=False)
+        raise PartError(f"There is no measurement {excerpt(name)}. {nearest(name, [*self.names, *INFORMATION])}")
+
+    def _lack(self, name: str) -> str:
+        steps = loss_steps(self.training)
+        if self.comparison is None and len(steps) > 1:
+            return f"it has {len(steps)} losses, so it is not clear which one is meant. Ask for 'Loss', or give one LossFunction."
+        if name in CLASSIFICATION:
+            return (
+                "it has no CrossEntropyLossLayer. One is attached to a net that ends in a SoftmaxLayer; for another give "
+                'LossFunction=CrossEntropyLossLayer("Index").'
+            )
+        return "no MeanSquaredLossLayer or MeanAbsoluteLossLayer compares its numbers. Give LossFunction=MeanSquaredLossLayer()."
+
+    # Suboptions
+
+    def _with_options(self, options: Mapping[str, Any]) -> Asked:
+        taken = ("Measurement", "Key", "ClassAveraging")
+        for option, value in options.items():
+            if option in FOR_TRAINING and value is not Automatic:
+                raise UnsupportedError(f"NetMeasurements does not support {option!r} of a measurement yet. Leave it out.")
+            if option not in (*taken, *FOR_TRAINING):
+                raise DeclarationError(f"A measurement has no suboption {option!r}. {nearest(option, taken)}")
+        if "Measurement" not in options:
+            raise DeclarationError(f'A measurement as a dict has a "Measurement", a name or port. Got {excerpt(options)}.')
+        thing, averaging = options["Measurement"], options.get("ClassAveraging", Automatic)
+        if averaging is not Automatic and averaging is not None:
+            thing = self._averaged(thing, averaging)
+        asked = self._one(thing)
+        key = options.get("Key", Automatic)
+        if key is Automatic:
+            return asked
+        if not isinstance(key, str):
+            raise DeclarationError(f"The Key of a measurement is a string. Got {excerpt(key)}.")
+        return Asked(key, asked.value, asked.wires, asked.evaluates, named=True)
+
+    def _averaged(self, thing: Any, averaging: Any) -> Rule:
+        """The measurement averaged over the classes."""
+        if averaging not in AVERAGING:
+            raise DeclarationError(f'ClassAveraging is "Macro", "Micro" or None. Got {excerpt(averaging)}.')
+        name, parameter = thing if isinstance(thing, (Rule, list, tuple)) and len([*thing]) == 2 else (thing, None)
+        row = self._row(name)
+        reads = None if row is None else row.parameter
+        if reads is class_or_average and parameter is None:
+            return Rule(name, AVERAGING[averaging])
+        if reads is beta and not isinstance(parameter, (Rule, list, tuple)):
+            return Rule(name, Rule(1 if parameter is None else parameter, AVERAGING[averaging]))
+        raise DeclarationError(f"ClassAveraging averages values of classes, such as 'Precision'. Got {excerpt(thing)}.")
+
+    # Ports and arrays
+
+    def _port(self, port: NetPort) -> Asked:
+        """The mean of what is at a port over the data, or an array of a layer; the net itself comes before its losses."""
+        graph, path = self.training.graph, self.training.path
+        net = self.training.net
+        if len(port.path) == 1 and port.path[0] not in (*net.input_names, *net.output_names):
+            path = ()
+        found = _at(graph, path, port)
+        if isinstance(found, tuple):
+            return Asked(port, lambda outcome: outcome.mean(found), wires=(found,))
+        return Asked(port, lambda outcome: np.asarray(found), evaluates=False)
+
+
+def _hashable(key: Any) -> Hashable:
+    try:
+        hash(key)
+    except TypeError:
+        return excerpt(key)
+    return key
+
+
+def _at(graph: Net, prefix: ArrayPath, port: NetPort) -> Any:
+    """The wire at a port, or the value of an array."""
+    net = graph
+    for name in prefix:
+        net = net.nets[name]
+    names = list(prefix)
+    for step in port.path[:-1]:
+        keys = list(net.nets)
+        name = keys[step - 1 if step > 0 else step] if isinstance(step, int) and 1 <= abs(step) <= len(keys) else step
+        if name not in net.nets:
+            raise PartError(f"{port!r}: there is no layer {step!r}. {nearest(step, keys)}")
+        names.append(name)
+        net = net.nets[name]
+    last = port.path[-1]
+    ref = graph.program.ports.get((tuple(names), last))
+    if ref is not None:
+        return ref
+    arrays = net.array_values() if net.parts() is None else {}  # type: ignore[attr-defined]
+    if last in arrays:
+        value = arrays[last]
+        return graph.array_table()[SHARED, value.Name] if isinstance(value, NetArray) else value
+    raise PartError(f"{port!r}: {net.title()} has no port or array {last!r} that can be measured. "
+                    f"{nearest(last, [*net.input_names, *net.output_names, *arrays])}")

@@ -13,6 +13,7 @@ from netdsl.layers import *
 from netdsl.measurements import (
     ClassifierMeasurements,
     ClassifierMeasurementsObject,
+    NetMeasurements,
     PredictorMeasurements,
     PredictorMeasurementsObject,
 )
@@ -27,7 +28,7 @@ __version__ = "0.1.0"
 
 __all__ = sorted({  # noqa: PLE0605
     *containers.__all__, *errors.__all__, *functions.__all__, *layers.__all__, *surgery.__all__, *symbols.__all__,
-    "ClassifierMeasurements", "ClassifierMeasurementsObject", "PredictorMeasurements", "PredictorMeasurementsObject",
+    "ClassifierMeasurements", "ClassifierMeasurementsObject", "NetMeasurements", "PredictorMeasurements", "PredictorMeasurementsObject",
     "ClassifierMeasurements", "Column", "ExampleData", "Export", "Import", "Examples", "NetArray", "NetDecoder", "NetEncoder", "NetInitialize", "NetTrain", "NetTrainResultsObject",
     "ResourceData", "ResourceObject",
 } - {"ACTIVATIONS", "FUNCTIONS", "Function"})

@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 __all__ = [
     "DataError",
@@ -75,7 +76,9 @@ class DataError(NetError, ValueError):
 
 
 class TrainingError(NetError, RuntimeError):
-    """A training that cannot go on."""
+    """A training that cannot go on; `results` holds those of the best validation round, if there was one."""
+
+    results: Any = None
 
 
 class DeviceError(NetError, RuntimeError):

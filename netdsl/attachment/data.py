@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
 from netdsl.attachment.losses import TrainingNet
-from netdsl.attachment.types import with_types
+from netdsl.attachment.types import sizes_of, with_types
 from netdsl.columns import Table
 from netdsl.errors import DataError
 from netdsl.lowering import check_integers, pad_sequences, port_data
 from netdsl.nets import Sequence
+from netdsl.shapes import ArrayType, describe
 
 __all__ = ["encoded", "typed"]
 
@@ -33,11 +36,12 @@ def encoded(training: TrainingNet, data: Table, what: str) -> tuple[dict[str, An
         column = data.columns()[name]
         type_ = graph.port_type(port)
         thing = list(column) if isinstance(column, (tuple, range)) else column
+        if graph.encoder(port) is None:
+            _check_sizes(thing, port, type_, f"The column {name!r} of the {what}")
         values = port_data(graph, port, thing)
         if not values.many or len(values) != len(data):
-            sizes = "x".join(map(str, np.shape(thing[0] if isinstance(thing, list) else thing[:1])[not isinstance(thing, list):]))
-            raise DataError(f"The column {name!r} of the {what} has values of size {sizes or '1 (numbers)'}, which port {port!r} "
-                            f"does not take: it takes arrays of rank {type_.rank}.")
+            raise DataError(f"The column {name!r} of the {what} is one value for the port {port!r}, {describe(type_)}, not a "
+                            "list of them.")
         if values.compact:
             compact.append(port)
             if type_.integer and not isinstance(values.values, list):
@@ -46,11 +50,24 @@ def encoded(training: TrainingNet, data: Table, what: str) -> tuple[dict[str, An
     return columns, frozenset(compact)
 
 
+def _check_sizes(column: Any, port: str, type_: ArrayType, where: str) -> None:
+    """Refuse values of other sizes than the port's: nothing is broadcast. Of a list the first value speaks for all."""
+    sizes = sizes_of(column, port)
+    takes = type_.sizes or ()
+    if len(sizes) == len(takes) and all(not isinstance(a, int) or a == b for a, b in zip(takes, sizes)):
+        return
+    hint = "Change the data or the net."
+    if all(isinstance(size, int) for size in takes) and math.prod(sizes) == math.prod(takes):  # type: ignore[arg-type]
+        hint = f"np.reshape(values, {[len(column), *takes]}) would fit."
+    raise DataError(f"{where} has {describe(ArrayType(sizes))} for each example, but the port {port!r} takes {describe(type_)}. "
+                    f"{hint}")
+
+
 def _finite(values: Any, port: str, name: str, what: str) -> Any:
     """The values as arrays, varying ones padded; an error that names the first example that is not finite."""
     arrays = values if isinstance(values, list) else [values]
     for offset, array in enumerate(arrays):
-        if array.dtype.kind == "f" and not np.isfinite(array).all():
+        if jnp.issubdtype(array.dtype, jnp.floating) and not np.isfinite(array).all():
             bad = np.argwhere(~np.isfinite(np.asarray(array)))
             if len(bad):
                 example = offset + 1 if isinstance(values, list) else int(bad[0][0]) + 1

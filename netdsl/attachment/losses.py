@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from netdsl.attachment.types import with_types
 from netdsl.columns import Column, Table
 from netdsl.containers import NetGraph, NetPort
 from netdsl.decoders import NetDecoder
@@ -16,7 +18,7 @@ from netdsl.errors import DataError, DeclarationError, PartError, excerpt, listi
 from netdsl.functions import FUNCTIONS
 from netdsl.layers import CrossEntropyLossLayer, ElementwiseLayer, MeanAbsoluteLossLayer, MeanSquaredLossLayer, SoftmaxLayer
 from netdsl.nets import ArrayPath, Net
-from netdsl.shapes import ArrayType
+from netdsl.shapes import ArrayType, describe
 from netdsl.symbols import Automatic, Rule, Scaled
 
 __all__ = ["LossTerm", "TrainingNet", "training_net"]
@@ -47,16 +49,17 @@ class TrainingNet:
 def training_net(net: Net, data: Table, loss: Any) -> TrainingNet:
     """The training net of a net, data and a LossFunction setting."""
     net = with_input_encoders(net, data)
+    columns = data.columns()
+    names = {port: "inputs" if data.ports is None else port for port in net.input_names}
+    net = with_types(net, {port: columns[name] for port, name in names.items() if name in columns})
     settings = _loss_settings(net, loss)
     existing = [LossTerm(port, weight) for port, attached, weight in settings if attached is None]
     attached = [(port, layer, weight) for port, layer, weight in settings if layer is not None]
     if not attached:
         if data.ports is None:
-            if len(net.input_names) > 1 or net.output_names:
-                names = list(net.input_names)
-                raise DataError(f"Data as inputs -> targets need a net without loss layers, with one input and one output. This "
-                                f"{net.title()} has the inputs {listing(map(repr, names))} and the loss {existing[0].port!r}. "
-                                f"Give a dict of columns: {{{', '.join(f'{name!r}: ...' for name in names)}}}.")
+            raise DataError(f"Data as inputs -> targets need a net without loss layers, with one input and one output. This "
+                            f"{net.title()} has the input {listing(map(repr, net.input_names))} and the loss "
+                            f"{existing[0].port!r}. Give a dict of columns: {{{', '.join(f'{name!r}: ...' for name in net.input_names)}}}.")
         return TrainingNet(net, (), net, tuple(existing), _columns_of(net, data, {}))
     return _attach(net, data, existing, attached)
 
@@ -67,8 +70,10 @@ def with_input_encoders(net: Net, data: Table) -> Net:
     """The net with the encoders that its input columns need (images, booleans), as Wolfram attaches them."""
     if data.ports is None and len(net.input_names) != 1:
         if not net.input_names:
-            raise DataError(f"This {net.title()} has no input port, so data with inputs cannot be fed to it. Give a dict of columns.")
-        raise DataError(f"Data as inputs -> targets need a net with one input. This {net.title()} has {listing(map(repr, net.input_names))}. "
+            raise DataError(f"This {net.title()} has no input port, so data with inputs cannot be fed to it. Give a dict of "
+                            "columns.")
+        raise DataError(f"Data as inputs -> targets need a net with one input. This {net.title()} has "
+                        f"{listing(map(repr, net.input_names))}. "
                         "Give a dict of columns.")
     ports = {}
     for port in net.input_names:
@@ -114,6 +119,9 @@ def _loss_settings(net: Net, loss: Any) -> list[tuple[str, Net | None, float]]:
     if loss is Automatic:
         return _automatic(net)
     items = loss if isinstance(loss, (list, tuple)) else [loss]
+    if not items:
+        raise DeclarationError("LossFunction is an empty list: there is nothing to minimize. Automatic chooses by the last "
+                               "layer.")
     return [_one_setting(net, item) for item in items]
 
 
@@ -125,32 +133,48 @@ def _automatic(net: Net) -> list[tuple[str, Net | None, float]]:
 
 
 def _one_setting(net: Net, item: Any) -> tuple[str, Net | None, float]:
-    weight = 1.0
-    if isinstance(item, Rule) and isinstance(item.value, Scaled):
-        item, weight = item.key, float(item.value.fraction)
+    """One term: a port's name, a loss, Rule(port, loss), and Rule(any of these, Scaled(weight))."""
+    item, weight = _weighted(item)
     if isinstance(item, str):
-        if item not in net.output_names:
-            raise PartError(f"LossFunction names the output port {item!r}, which this {net.title()} does not have. {nearest(item, net.output_names)}")
-        return item, None, weight
-    port = net.output_names[0]
+        return _output(net, item), None, weight
     if isinstance(item, Rule):
-        port, item = item.key, item.value
-        if isinstance(item, Scaled):
-            return port, None, float(item.fraction)
-        if port not in net.output_names:
-            raise PartError(f"LossFunction names the output port {port!r}, which this {net.title()} does not have. {nearest(port, net.output_names)}")
-    elif len(net.output_names) != 1:
+        port = _output(net, item.key)
+        item, factor = _weighted(item.value)
+        weight *= factor
+    elif len(net.output_names) == 1:
+        port = net.output_names[0]
+    else:
         raise DeclarationError(f"LossFunction {excerpt(item)} needs a net with one output. This {net.title()} has "
                                f"{listing(map(repr, net.output_names))}: write Rule(port, losslayer).")
     if item is Automatic:
         return port, automatic_loss(net, port), weight
     if isinstance(item, Net):
         if "Input" not in item.input_names or set(item.input_names) - {"Input", "Target"}:
-            raise DeclarationError(f"A net used as LossFunction has an input port \"Input\" and may have \"Target\". {item.title()} has "
+            raise DeclarationError("A net used as LossFunction has an input port \"Input\" and may have \"Target\". "
+                                   f"{item.title()} has "
                                    f"{listing(map(repr, item.input_names))}.")
         return port, item, weight
-    raise DeclarationError(f"LossFunction cannot be {excerpt(item)}. It is Automatic, the name of an output port, a loss layer or net, "
+    raise DeclarationError(f"LossFunction cannot be {excerpt(item)}. It is Automatic, the name of an output port, a loss layer "
+                           "or net, "
                            "Rule(port, losslayer), or a list of them, each with a weight as Rule(l, Scaled(w)).")
+
+
+def _weighted(item: Any) -> tuple[Any, float]:
+    """A term and its weight, 1 where none is given."""
+    if not (isinstance(item, Rule) and isinstance(item.value, Scaled)):
+        return item, 1.0
+    weight = item.value.fraction
+    if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not math.isfinite(weight):
+        raise DeclarationError(f"LossFunction: the weight of {excerpt(item.key)} is a number, negative to maximize. Got "
+                               f"{item.value!r}.")
+    return item.key, float(weight)
+
+
+def _output(net: Net, port: Any) -> str:
+    if port not in net.output_names:
+        raise PartError(f"LossFunction names the output port {excerpt(port)}, which this {net.title()} does not have. "
+                        f"{nearest(port, net.output_names)}")
+    return str(port)
 
 
 def _producer(net: Net, port: str) -> Net | None:
@@ -190,14 +214,16 @@ def _attach(net: Net, data: Table, existing: list[LossTerm], attached: list[tupl
     targets: dict[str, Any] = {}
     for port, layer, weight in attached:
         if data.ports is None and len(attached) > 1 and len({p for p, _, _ in attached}) > 1:
-            raise DataError(f"Data as inputs -> targets need a net with one output. This {net.title()} has {listing(map(repr, net.output_names))}. "
+            raise DataError(f"Data as inputs -> targets need a net with one output. This {net.title()} has "
+                            f"{listing(map(repr, net.output_names))}. "
                             "Give a dict of columns.")
         name = "Loss" if len(attached) == 1 else f"Loss{len(terms) + 1}"
         column = data.targets if data.ports is None else data.ports.get(port)
         target = port if port not in net.input_names else f"{port}Target"
         if "Target" in layer.input_names:
             if column is None:
-                raise DataError(f"The loss of the output port {port!r} needs targets: the data have no column {port!r}. Their columns are "
+                raise DataError(f"The loss of the output port {port!r} needs targets: the data have no column {port!r}. Their "
+                                "columns are "
                                 f"{listing(map(repr, data.columns()))}.")
             net, encoder = _target_coding(net, port, layer, column)
             if encoder is not None:
@@ -228,45 +254,66 @@ def _target_coding(net: Net, port: str, layer: Net, column: Any) -> tuple[Net, A
     spec = decoder.encoder_spec(net.port_type(port))
     if spec is None or _already_encoded(decoder, column):
         return net, None
-    if decoder.kind == "Class" and isinstance(layer, CrossEntropyLossLayer) and layer.TargetForm == "Probabilities":
-        return net, (NetEncoder(*_with_form(spec)) if _holds_labels(column) else None)
-    if not isinstance(layer, LOSS_LAYERS):
-        return net, None if "Target" not in layer.input_names else NetEncoder(list(spec))
-    return net, NetEncoder(list(spec))
+    if decoder.kind == "Class" and not _takes_indices(layer):
+        return net, NetEncoder(*_with_form(spec)) if _holds_labels(decoder, column) else None
+    return net, NetEncoder(*spec)
+
+
+def _takes_indices(layer: Net) -> bool:
+    """Whether the targets of a loss are classes as integers, rather than vectors of probabilities."""
+    if isinstance(layer, CrossEntropyLossLayer):
+        return bool(layer.TargetForm == "Index")
+    return layer.port_type("Target").integer
 
 
 def _with_form(spec: tuple[Any, ...]) -> tuple[Any, ...]:
     return (spec[0], spec[1], "IndicatorVector", *spec[2:])
 
 
-def _holds_labels(column: Any) -> bool:
-    return (isinstance(column, Column) and column.kind == "class") or np.ndim(column[0]) == 0
+def _holds_labels(decoder: Any, column: Any) -> bool:
+    """Whether the targets are labels still to be encoded, rather than vectors of probabilities."""
+    if isinstance(column, Column) and column.kind == "class":
+        return True
+    first = np.asarray(column[0])
+    return first.ndim < decoder.InputDepth or first.dtype.kind not in ("f" if decoder.Multilabel else "fiub")
 
 
 def _already_encoded(decoder: Any, column: Any) -> bool:
-    return decoder.kind in ("Image",) and isinstance(column, np.ndarray) and column.dtype.kind == "f"
+    return decoder.kind in ("Image",) and hasattr(column, "dtype") and np.issubdtype(column.dtype, np.floating)
 
 
 def _needed_decoder(net: Net, port: str, layer: Net, column: Any) -> Any:
     """The decoder that Wolfram would attach for these targets: classes, booleans, or a number from a vector of length 1."""
-    first = column[0]
-    if isinstance(layer, CrossEntropyLossLayer) and layer.TargetForm == "Index":
-        labels = column.labels if isinstance(column, Column) and column.kind == "class" else None
-        if labels is None and (isinstance(first, (str, bool, np.bool_, np.str_))):
-            labels = tuple(sorted({item.item() if isinstance(item, np.generic) else item for item in column}, key=str))
-        if labels is None or tuple(labels) == tuple(range(1, len(labels) + 1)):
-            return None
-        return NetDecoder("Class", list(labels))
-    if isinstance(layer, CrossEntropyLossLayer) and layer.TargetForm == "Binary" and isinstance(first, (bool, np.bool_)):
-        depth = net.port_type(port).rank or 0
-        return NetDecoder("Boolean") if depth == 0 else None
-    type_ = net.port_type(port)
-    if isinstance(layer, (MeanSquaredLossLayer, MeanAbsoluteLossLayer)) and np.ndim(first) == 0 and not isinstance(first, str):
-        if type_.sizes is None:
-            return NetDecoder("Scalar")
-        if type_.sizes == (None,) or type_.sizes == (1,):
-            return NetDecoder("Scalar")
-    return None
+    if not isinstance(layer, LOSS_LAYERS):
+        return None
+    form = getattr(layer, "TargetForm", "Numbers")
+    if form == "Index":
+        return _class_decoder(net, port, column)
+    first, sizes = column[0], net.port_type(port).sizes
+    if form == "Binary" and isinstance(first, (bool, np.bool_)):
+        if sizes:
+            raise DataError(f"The targets are True and False, but the port {port!r} gives {describe(net.port_type(port))}, not "
+                            "one number. "
+                            "Write LinearLayer([]) before the LogisticSigmoid.")
+        return NetDecoder("Boolean")
+    single = np.ndim(first) == 0 and not isinstance(first, str)
+    return NetDecoder("Scalar") if form != "Probabilities" and single and sizes in (None, (None,), (1,)) else None
+
+
+def _class_decoder(net: Net, port: str, column: Any) -> Any:
+    """The decoder of the labels that the targets are; None where they are the integers 1..n themselves."""
+    labels = column.labels if isinstance(column, Column) and column.kind == "class" else None
+    if labels is None and isinstance(column[0], (str, bool, np.bool_)):
+        labels = tuple(sorted({item.item() if isinstance(item, np.generic) else item for item in column}, key=str))
+    if labels is None or tuple(labels) == tuple(range(1, len(labels) + 1)):
+        return None
+    size = (net.port_type(port).sizes or (None,))[-1]
+    if size not in (None, len(labels)):
+        raise DataError(f"The targets have {len(labels)} classes ({listing(map(repr, labels), 6)}), but the port {port!r} gives "
+                        f"{size} "
+                        f'probabilities. Change the net\'s last size to {len(labels)}, or declare {port}=NetDecoder("Class", '
+                        f'[...]) with all {size}.')
+    return NetDecoder("Class", list(labels))
 
 
 def _columns_of(graph: Net, data: Table, targets: Mapping[str, str]) -> dict[str, str]:
@@ -282,7 +329,8 @@ def _columns_of(graph: Net, data: Table, targets: Mapping[str, str]) -> dict[str
         columns[port] = name
     unused = [name for name in data.ports if name not in columns.values()]
     if unused:
-        raise DataError(f"The data have the column {unused[0]!r}, which no port of the training net takes. {nearest(unused[0], graph.input_names)}")
+        raise DataError(f"The data have the column {unused[0]!r}, which no port of the training net takes. "
+                        f"{nearest(unused[0], graph.input_names)}")
     return columns
 
 

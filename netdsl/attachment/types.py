@@ -11,7 +11,7 @@ from netdsl.errors import DataError
 from netdsl.nets import Net
 from netdsl.shapes import ArrayType
 
-__all__ = ["with_types"]
+__all__ = ["sizes_of", "with_types"]
 
 
 def with_types(net: Net, columns: Mapping[str, Any]) -> Net:
@@ -21,14 +21,15 @@ def with_types(net: Net, columns: Mapping[str, Any]) -> Net:
         type_ = net.port_type(port)
         if net.encoder(port) is not None or type_.known:
             continue
-        sizes = _sizes_of(column, port)
+        sizes = sizes_of(column, port)
         if type_.sizes is None or len(sizes) == len(type_.sizes):
             known = (None,) * len(sizes) if type_.sizes is None else type_.sizes
             ports[port] = ArrayType(tuple(b if a is None else a for a, b in zip(known, sizes)), type_.elements)
     return net.changed(Ports={**net.ports, **ports}) if ports else net
 
 
-def _sizes_of(column: Any, port: str) -> tuple[int, ...]:
+def sizes_of(column: Any, port: str) -> tuple[int, ...]:
+    """The sizes of the values of a column, of a list those of its first."""
     if hasattr(column, "shape"):
         return tuple(column.shape[1:])
     try:

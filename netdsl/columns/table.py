@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import jax
 import numpy as np
 
 from netdsl.columns.column import Column, Examples
@@ -38,9 +39,9 @@ class Table:
 
 
 def _take(column: Any, indices: np.ndarray) -> Any:
-    if isinstance(column, (list, tuple)):
-        return [column[i] for i in indices]
-    return column[indices]
+    if isinstance(column, Column) or hasattr(column, "shape"):
+        return column[indices]
+    return [column[i] for i in indices]
 
 
 def table(data: Any, what: str = "data") -> Table:
@@ -52,7 +53,8 @@ def table(data: Any, what: str = "data") -> Table:
     found = _table(data, what)
     lengths = {name: len(column) for name, column in found.columns().items()}
     if len(set(lengths.values())) > 1:
-        raise DataError(f"The columns of the {what} have different lengths: {', '.join(f'{name} {n}' for name, n in lengths.items())}. "
+        raise DataError(f"The columns of the {what} have different lengths: "
+                        f"{', '.join(f'{name} {n}' for name, n in lengths.items())}. "
                         "Each example needs a value in every column.")
     if not len(found):
         raise DataError(f"The {what} have no examples.")
@@ -73,35 +75,49 @@ def _table(data: Any, what: str) -> Table:
     if isinstance(data, (list, tuple)):
         return _rows(data, what)
     if isinstance(data, File):
-        raise UnsupportedError(f"The {what} are {data!r}: data read from a file while training is not supported yet. Load it into arrays.")
+        raise UnsupportedError(f"The {what} are {data!r}: data read from a file while training is not supported yet. Load it "
+                               "into arrays.")
     if callable(data):
-        raise UnsupportedError(f"The {what} are a function: generators are not supported yet. Give lists, arrays or a dict of columns.")
-    raise DataError(f"The {what} cannot be {excerpt(data)}. Data are rules [Rule(x, y), ...], a rule of lists Rule(xs, ys), or a dict "
+        raise UnsupportedError(f"The {what} are a function: generators are not supported yet. Give lists, arrays or a dict of "
+                               "columns.")
+    raise DataError(f"The {what} cannot be {excerpt(data)}. Data are rules [Rule(x, y), ...], a rule of lists Rule(xs, ys), or "
+                    "a dict "
                     "{port: column}.")
 
 
 def _pair(data: tuple[Any, Any], what: str) -> Table:
     if all(isinstance(part, tuple) and len(part) == 2 for part in data):
-        raise DataError(f"The {what} {excerpt(data)} could be two examples or two columns. Write a list of examples [(x1, y1), (x2, y2)] "
+        raise DataError(f"The {what} {excerpt(data)} could be two examples or two columns. Write a list of examples [(x1, y1), "
+                        "(x2, y2)] "
                         "or Rule(xs, ys).")
     if all(_is_column(part) for part in data) and len(data[0]) == len(data[1]):
-        return Table(data[0], data[1])
-    raise DataError(f"The {what} are a pair that is not two columns of equal length: {excerpt(data)}. Write Rule(xs, ys), or a list of "
+        return Table(_column(data[0], "inputs", what), _column(data[1], "targets", what))
+    raise DataError(f"The {what} are a pair that is not two columns of equal length: {excerpt(data)}. Write Rule(xs, ys), or a "
+                    "list of "
                     "examples [(x, y), ...].")
 
 
 def _rows(data: Any, what: str) -> Table:
-    if data and all(isinstance(row, Rule) for row in data):
-        return Table([row.key for row in data], [row.value for row in data])
-    if data and all(isinstance(row, tuple) and len(row) == 2 for row in data):
-        return Table([row[0] for row in data], [row[1] for row in data])
-    if data and all(isinstance(row, Mapping) for row in data):
-        raise UnsupportedError(f"The {what} are rows of dicts, which are not supported yet. Give a dict of columns "
-                               "{port: [row[port] for row in rows]}.")
     if not data:
         raise DataError(f"The {what} have no examples.")
-    wrong = next((i for i, row in enumerate(data) if not isinstance(row, Rule) and not (isinstance(row, tuple) and len(row) == 2)), 0)
-    raise DataError(f"Example {wrong + 1} of the {what} is {excerpt(data[wrong])}. Every example is a Rule(x, y) or a pair (x, y).")
+    wrong = next((i for i, row in enumerate(data) if not _is_pair(row)), None)
+    if wrong is None:
+        pairs = [tuple(row) for row in data]
+        return Table([x for x, _ in pairs], [y for _, y in pairs])
+    if all(isinstance(row, Mapping) for row in data):
+        raise UnsupportedError(f"The {what} are rows of dicts, which are not supported yet. Give a dict of columns "
+                               "{port: [row[port] for row in rows]}.")
+    if len(data) == 2 and callable(data[0]) and isinstance(data[1], (Mapping, Rule)):
+        raise UnsupportedError(f"The {what} are a function with a RoundLength: generators are not supported yet. "
+                               "Give lists, arrays or a dict of columns.")
+    hint = "Every example is a Rule(x, y) or a pair (x, y)."
+    if len(data) == 2 and all(_is_column(part) for part in data) and len(data[0]) == len(data[1]):
+        hint += " Two columns are Rule(xs, ys) or the pair (xs, ys)."
+    raise DataError(f"Example {wrong + 1} of the {what} is {excerpt(data[wrong])}. {hint}")
+
+
+def _is_pair(row: Any) -> bool:
+    return isinstance(row, Rule) or (isinstance(row, tuple) and len(row) == 2)
 
 
 def _is_column(thing: Any) -> bool:
@@ -109,8 +125,11 @@ def _is_column(thing: Any) -> bool:
 
 
 def _column(column: Any, name: str, what: str) -> Any:
-    if isinstance(column, (str, bytes)) or not (hasattr(column, "__len__") and hasattr(column, "__getitem__")):
-        raise DataError(f"The column {name!r} of the {what} is {excerpt(column)}. A column is a list or array with one thing for each example.")
+    if isinstance(column, (str, bytes, Mapping)) or not (hasattr(column, "__len__") and hasattr(column, "__getitem__")):
+        raise DataError(f"The column {name!r} of the {what} is {excerpt(column)}. A column is a list or array with one thing "
+                        "for each example.")
     if hasattr(column, "shape") and not len(column.shape):
         raise DataError(f"The column {name!r} of the {what} is a single number, not a list of things.")
+    if hasattr(column, "__array__") and not isinstance(column, (Column, np.ndarray, jax.Array)):
+        return np.asarray(column)  # a column of a data frame, a tensor: positions would mean something else there
     return column

@@ -2,64 +2,81 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
+from numbers import Real
 from typing import Any
 
 from netdsl.errors import DeclarationError, PartError, excerpt, nearest
-from netdsl.nets.arrays import ArrayPath
+from netdsl.nets.arrays import ArrayPath, NetArray
 from netdsl.nets.net import Net
+from netdsl.nets.program import SHARED
 from netdsl.symbols import All, Automatic, Rule, Span, is_rules
 
 __all__ = ["multipliers_by_path"]
 
 
-def multipliers_by_path(graph: Net, prefix: ArrayPath, setting: Any, paths: Iterable[ArrayPath] | None = None) -> dict[ArrayPath, float]:
-    """The multiplier of every trainable array, or of those at `paths`: NetTrain's setting times those of the layers and containers
-    around it."""
-    found = dict.fromkeys(graph.arrays if paths is None else paths, 1.0)
-    _declared(graph, (), found)
+def multipliers_by_path(graph: Net, prefix: ArrayPath, setting: Any, paths: Iterable[ArrayPath] | None = None
+                        ) -> dict[ArrayPath, float]:
+    """The multiplier of every array, state included, or of those at `paths`.
+
+    It is NetTrain's setting, for the net at `prefix`, times those of the layers and containers around the array.
+    A shared array has those of every place where it stands, each setting counted once.
+    """
+    arrays = _Arrays(graph)
+    arrays.declared(graph, ())
     net = graph
     for name in prefix:
         net = net.nets[name]
-    _apply(net, prefix, setting, found, "NetTrain")
-    return found
+    arrays.multiply(net, prefix, setting, "NetTrain")
+    return arrays.found if paths is None else {path: arrays.found[path] for path in paths}
 
 
-def _declared(net: Net, path: ArrayPath, found: dict[ArrayPath, float]) -> None:
-    """Multiply in what nets declare themselves, the outer ones first."""
-    if net.LearningRateMultipliers is not Automatic:
-        _apply(net, path, net.LearningRateMultipliers, found, net.title())
-    for name, inner in net.nets.items():
-        _declared(inner, (*path, name), found)
+class _Arrays:
+    """The arrays of a net, the places where each stands, and what their multipliers come to."""
 
+    def __init__(self, graph: Net) -> None:
+        self.found: dict[ArrayPath, float] = dict.fromkeys(graph.array_table(), 1.0)
+        self.places: dict[ArrayPath, list[ArrayPath]] = {}
+        for path, layer in graph.leaves():
+            for name, value in layer.array_values().items():
+                key = (SHARED, value.Name) if isinstance(value, NetArray) else (*path, name)
+                self.places.setdefault(key, []).append((*path, name))
 
-def _apply(net: Net, path: ArrayPath, setting: Any, found: dict[ArrayPath, float], who: str) -> None:
-    if setting is Automatic:
-        return
-    if isinstance(setting, Mapping):
-        setting = [Rule(key, value) for key, value in setting.items()]
-    if not is_rules(setting):
-        value = _number(setting, who)
-        for key in found:
-            if key[: len(path)] == path or key[0] == "":
-                found[key] *= value
-        return
-    decided: set[ArrayPath] = set()
-    for rule in setting:
-        value = _number(rule.value, who)
-        matching = [key for key in found if key[: len(path)] == path and key not in decided and _matches(net, key[len(path):], rule.key)]
-        if not matching and not any(key in decided for key in found):
-            raise PartError(f"LearningRateMultipliers of {who}: no array is at {excerpt(rule.key)}. "
-                            f"{nearest(rule.key, ['/'.join(key[len(path):]) for key in found])}")
-        for key in matching:
-            found[key] *= value
-            decided.add(key)
+    def declared(self, net: Net, path: ArrayPath) -> None:
+        """Multiply in what nets declare themselves, the outer ones first."""
+        self.multiply(net, path, net.LearningRateMultipliers, net.title())
+        for name, inner in net.nets.items():
+            self.declared(inner, (*path, name))
+
+    def multiply(self, net: Net, path: ArrayPath, setting: Any, who: str) -> None:
+        """Multiply in one setting for the arrays of the net at a path: a number for all, or rules, the first that matches."""
+        if setting is Automatic:
+            return
+        if isinstance(setting, Mapping):
+            setting = [Rule(key, value) for key, value in setting.items()]
+        rules = [setting] if isinstance(setting, Rule) else setting if is_rules(setting) else [Rule(All, setting)]
+        depth = len(path)
+        inside = {key: [place[depth:] for place in places if place[:depth] == path] for key, places in self.places.items()}
+        decided: set[ArrayPath] = set()
+        for rule in rules:
+            value = _number(rule.value, who)
+            matching = [key for key, places in inside.items() if any(_matches(net, place, rule.key) for place in places)]
+            if not matching and rule.key is not All:
+                raise PartError(f"LearningRateMultipliers of {who}: no array is at {excerpt(rule.key)}. "
+                                f"{nearest(rule.key, ['/'.join(place) for places in inside.values() for place in places])}")
+            for key in matching:
+                if key not in decided:
+                    self.found[key] *= value
+            decided.update(matching)
 
 
 def _number(value: Any, who: str) -> float:
     if value is None:
         return 0.0
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
+    if value is Automatic:
+        return 1.0
+    if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
         raise DeclarationError(f"LearningRateMultipliers of {who} are numbers or None. Got {excerpt(value)}.")
     return float(value)
 
@@ -70,18 +87,19 @@ def _matches(net: Net, key: ArrayPath, spec: Any) -> bool:
     for place, part in enumerate(parts):
         if place >= len(key):
             return False
-        if part is All or part == "_":
-            net = net.nets.get(key[place], net)
-            continue
-        names = list(net.nets)
         name = key[place]
-        if isinstance(part, Span):
-            if name not in names or names.index(name) + 1 not in part.positions(len(names)):
-                return False
-        elif isinstance(part, int) and not isinstance(part, bool):
-            if name not in names or not 1 <= abs(part) <= len(names) or names[part - 1 if part > 0 else part] != name:
-                return False
-        elif part != name:
+        if part is not All and part != "_" and name not in _named(net, part):
             return False
         net = net.nets.get(name, net)
     return True
+
+
+def _named(net: Net, part: Any) -> list[Any]:
+    """The names of the parts that a name, a position or a Span means."""
+    names = list(net.nets)
+    if isinstance(part, Span):
+        return [names[position - 1] for position in part.positions(len(names))]
+    if hasattr(part, "__index__") and not isinstance(part, bool):
+        position = part.__index__()
+        return [names[position - 1 if position > 0 else position]] if 1 <= abs(position) <= len(names) else []
+    return [part]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +26,8 @@ METHODS: dict[str, dict[str, float]] = {
 
 LEARNING_RATES: dict[str, float] = {"ADAM": 0.001, "RMSProp": 0.001, "SGD": 0.01, "SignSGD": 0.0001}
 """The initial learning rate of each method when LearningRate is Automatic [M]."""
+
+BELOW_ONE = math.nextafter(1.0, 0.0)
 
 LATER = ("LearningRateSchedule", "L2Regularization", "GradientClipping", "WeightClipping")
 
@@ -53,7 +56,8 @@ class Optimizer:
         if self.name == "ADAM":
             return optax.scale_by_adam(b1=options["Beta1"], b2=options["Beta2"], eps=options["Epsilon"])
         if self.name == "RMSProp":
-            return optax.chain(optax.scale_by_rms(decay=options["Beta"], eps=options["Epsilon"]), optax.trace(options["Momentum"]))
+            scaled = optax.scale_by_rms(decay=options["Beta"], eps=options["Epsilon"])
+            return optax.chain(scaled, optax.trace(options["Momentum"]))
         if self.name == "SGD":
             return optax.trace(options["Momentum"])
         return optax.chain(optax.trace(options["Momentum"]), optax.stateless(lambda updates, _: jax.tree.map(jnp.sign, updates)))
@@ -75,7 +79,8 @@ def optimizer(method: Any, learning_rate: Any) -> Optimizer:
     method = frozen(method)
     name, given = (method[0], method[1:]) if isinstance(method, tuple) and method else (method, ())
     if name not in METHODS:
-        raise DeclarationError(f"NetTrain has no Method {excerpt(name)}. {nearest(name, METHODS)} Any optax.GradientTransformation is taken too.")
+        raise DeclarationError(f"NetTrain has no Method {excerpt(name)}. {nearest(name, METHODS)} Any "
+                               "optax.GradientTransformation is taken too.")
     options = dict(METHODS[name])
     for item in given:
         entries = item.items() if isinstance(item, Mapping) else [(item.key, item.value)] if isinstance(item, Rule) else None
@@ -85,7 +90,8 @@ def optimizer(method: Any, learning_rate: Any) -> Optimizer:
             if key == "LearningRate":
                 rate = _rate(value) if rate is None else rate
             elif key in LATER:
-                raise UnsupportedError(f"The suboption {key!r} of Method is not supported yet. An optax transformation given as Method can do it.")
+                raise UnsupportedError(f"The suboption {key!r} of Method is not supported yet. An optax transformation given as "
+                                       "Method can do it.")
             elif key not in options:
                 raise DeclarationError(f"Method {name!r} has no suboption {key!r}. {nearest(key, [*options, 'LearningRate'])}")
             else:
@@ -101,7 +107,7 @@ def _rate(value: Any) -> float:
 
 
 def _suboption(name: str, key: str, value: Any) -> float:
-    constraint = number(0) if key == "Epsilon" else number(0, 1)
+    constraint = number(0) if key == "Epsilon" else number(0, BELOW_ONE, words="a number from 0 to below 1")
     try:
         return float(constraint.keep(value))
     except (ValueError, TypeError):

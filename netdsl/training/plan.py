@@ -49,7 +49,7 @@ class Plan:
 
     @property
     def loops(self) -> bool:
-        """Whether many batches may run in one compiled loop: not on a CPU with native convolutions, which are slow inside loops."""
+        """Whether many batches may run in one compiled loop: not on a CPU with native convolutions, slow inside loops."""
         if self.platform != "cpu":
             return True
         solved = self.graph.solved
@@ -101,7 +101,9 @@ def _gathered(data: Mapping[str, Any], indices: Any) -> dict[str, Any]:
 
 def _step(plan: Plan, template: Net) -> Callable[..., Any]:
     """One update: (carry, data, indices, key, rate, multipliers) -> carry, loss, error."""
-    transformation = plan.optimizer.make()
+    import optax
+
+    transformation = optax.with_extra_args_support(plan.optimizer.make())
 
     def objective(arrays: Any, fixed: Any, state: Any, batch: Any, indices: Any, key: Any) -> Any:
         def one(values: Any, index: Any) -> Any:
@@ -113,12 +115,14 @@ def _step(plan: Plan, template: Net) -> Callable[..., Any]:
 
     def step(carry: Any, data: Any, indices: Any, key: Any, rate: Any, multipliers: Any) -> Any:
         arrays, fixed, state, optimizer_state = carry
+        kept = {path: value for path, value in state.items() if path in plan.frozen}
         gradient = jax.value_and_grad(objective, has_aux=True)
-        (loss, (error, state)), slopes = gradient(arrays, fixed, state, _gathered(data, indices), indices, key)
-        updates, optimizer_state = transformation.update(slopes, optimizer_state, arrays)
+        (loss, (error, after)), slopes = gradient(arrays, fixed, state, _gathered(data, indices), indices, key)
+        updates, optimizer_state = transformation.update(slopes, optimizer_state, arrays, value=loss, grad=slopes)
         sign = -1.0 if plan.optimizer.own else 1.0
-        arrays = {path: value + sign * rate * multipliers[path] * updates[path] for path, value in arrays.items()}
-        return (arrays, fixed, state, optimizer_state), loss, error
+        arrays = {path: (value + sign * rate * multipliers[path] * updates[path]).astype(value.dtype)
+                  for path, value in arrays.items()}
+        return (arrays, fixed, {**after, **kept}, optimizer_state), loss, error
 
     return step
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from netdsl.errors import DeclarationError, UnsupportedError, excerpt
-from netdsl.symbols import Automatic
+from netdsl.symbols import Automatic, File
 
 __all__ = ["Progress", "Status", "duration_text", "progress"]
 
@@ -32,12 +32,27 @@ class Status:
     validation_error: float | None = None
     elapsed: float = 0.0
     remaining: float | None = None
+    goal: float | None = None
+    """The seconds that the training may take."""
 
     @property
     def fraction(self) -> float:
-        """The share of all batches done."""
-        total = (self.rounds or 1) * max(self.batches, 1)
-        return min(((max(self.round, 1) - 1) * self.batches + self.batch) / total, 1.0)
+        """The share done, of the batches or of the time, whichever is further; 0 where neither is limited."""
+        done = (max(self.round, 1) - 1) * self.batches + self.batch
+        of_batches = 0.0 if self.rounds is None else done / (self.rounds * max(self.batches, 1))
+        of_time = 0.0 if self.goal is None else self.elapsed / self.goal
+        return min(max(of_batches, of_time), 1.0)
+
+    def measured(self) -> str:
+        """What was measured last, in words; nothing before the first batch."""
+        parts = [] if self.loss is None else [f"loss {self.loss:.4g}"]
+        if self.error is not None:
+            parts.append(f"error {100 * self.error:.2f}%")
+        if self.validation_loss is not None:
+            parts.append(f"validation loss {self.validation_loss:.4g}")
+        if self.validation_error is not None:
+            parts.append(f"validation error {100 * self.validation_error:.2f}%")
+        return "  ".join(parts)
 
     def text(self) -> str:
         """One line that says it all."""
@@ -45,14 +60,8 @@ class Status:
             return f"compiling … {duration_text(self.elapsed)}"
         parts = [f"{100 * self.fraction:3.0f}%", f"round {self.round}/{self.rounds or '?'}", f"batch {self.batch}/{self.batches}",
                  f"{self.examples_per_second:,.0f} examples/s"]
-        if self.loss is not None:
-            parts.append(f"loss {self.loss:.4g}")
-        if self.error is not None:
-            parts.append(f"error {100 * self.error:.2f}%")
-        if self.validation_loss is not None:
-            parts.append(f"validation loss {self.validation_loss:.4g}")
-        if self.validation_error is not None:
-            parts.append(f"validation error {100 * self.validation_error:.2f}%")
+        if measured := self.measured():
+            parts.append(measured)
         if self.remaining is not None:
             parts.append(f"{duration_text(self.remaining)} left")
         return "  ".join(parts)
@@ -172,6 +181,7 @@ def progress(setting: Any) -> Progress:
         return Panel(stream)
     if setting == "Print":
         return Lines(stream)
-    if setting in ("ProgressIndicator",) or callable(setting) or isinstance(setting, (list, tuple)) or type(setting).__name__ == "File":
-        raise UnsupportedError(f"TrainingProgressReporting={excerpt(setting)} is not supported yet; Automatic, \"Panel\", \"Print\" and None are.")
+    if setting == "ProgressIndicator" or callable(setting) or isinstance(setting, (list, tuple, File)):
+        raise UnsupportedError(f"TrainingProgressReporting={excerpt(setting)} is not supported yet; Automatic, \"Panel\", "
+                               "\"Print\" and None are.")
     raise DeclarationError(f"TrainingProgressReporting is Automatic, \"Panel\", \"Print\" or None. Got {excerpt(setting)}.")

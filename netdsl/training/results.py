@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from netdsl.errors import PartError, UnsupportedError, nearest
+from netdsl.errors import PartError, UnsupportedError, excerpt, nearest
 from netdsl.nets import Net, path_text
+from netdsl.symbols import All, Automatic
 from netdsl.training.progress import duration_text
 
-__all__ = ["History", "NetTrainResultsObject"]
+__all__ = ["History", "NetTrainResultsObject", "check_property"]
 
 
 @dataclass
@@ -47,9 +48,9 @@ class History:
         return np.array([part.mean() for part in self.errors if part.size])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class NetTrainResultsObject:
-    """The results of NetTrain(net, data, All): ``results("TrainedNet")``, ``results("LossPlot")``, ``results(["RoundLoss", "TotalRounds"])``.
+    """The results of NetTrain(net, data, All): ``results("TrainedNet")``, ``results(["RoundLoss", "LossPlot"])``.
 
     ``print(results)`` shows a panel; ``results("Properties")`` lists what can be asked.
 
@@ -70,7 +71,7 @@ class NetTrainResultsObject:
     training_examples: int
     validation_examples: int
     seconds: float
-    learning_rate: float
+    learning_rate: float | None
     method: str
     device: str
     reason: str
@@ -78,16 +79,15 @@ class NetTrainResultsObject:
     multipliers: dict[tuple[str, ...], float]
 
     def __call__(self, property: Any, /) -> Any:
-        """The property, or a list of them for a list of names."""
+        """The property, or a list of them for a list of names; All gives the object itself."""
+        check_property(property)
         if isinstance(property, (list, tuple)):
             return [self(each) for each in property]
+        if property is All:
+            return self
         if property == "Properties":
             return sorted(_PROPERTIES)
-        if property in _PROPERTIES:
-            return _PROPERTIES[property](self)
-        if property in _LATER:
-            raise UnsupportedError(f"NetTrain does not give the property {property!r} yet.")
-        raise PartError(f"NetTrain gives no property {property!r}. {nearest(property, _PROPERTIES)}")
+        return _PROPERTIES["TrainedNet" if property is Automatic else property](self)
 
     __getitem__ = __call__
 
@@ -111,15 +111,16 @@ class NetTrainResultsObject:
         examples = self.batches * self.batch_size
         rate = examples / self.seconds if self.seconds else 0.0
         rows = [
-            ("summary", f"batches: {self.batches}, rounds: {self.rounds}, time: {duration_text(self.seconds)}, examples/s: {rate:,.0f}"),
+            ("summary", f"batches: {self.batches}, rounds: {self.rounds}, time: {duration_text(self.seconds)}, examples/s: "
+                        f"{rate:,.0f}"),
             ("data", f"training examples: {self.training_examples}, validation examples: {self.validation_examples}, "
                      f"processed examples: {examples}, skipped examples: 0"),
-            ("method", f"{self.method}, batch size {self.batch_size}, {self.device}"),
+            ("method", f"{self.method}, batch size {self.batch_size}, {self.device}, seed {self.seed}"),
         ]
         if history.round_losses.size:
             error = f", error rate: {100 * history.round_errors[-1]:.2f}%" if self.classified else ""
             rows.append(("round", f"loss: {history.round_losses[-1]:.4g}{error}"))
-        if history.validation_losses:
+        if history.best_round:
             best = history.best_round - 1
             error = f", error rate: {100 * history.validation_errors[best]:.2f}%" if self.classified else ""
             rows.append(("validation", f"loss: {history.validation_losses[best]:.4g}{error} (best, round {history.best_round})"))
@@ -137,7 +138,8 @@ class NetTrainResultsObject:
         import html
         import io
 
-        rows = "".join(f"<tr><td style='color:#888;text-align:right'>{html.escape(label)}</td><td style='text-align:left'>{html.escape(text)}</td></tr>"
+        rows = "".join(f"<tr><td style='color:#888;text-align:right'>{html.escape(label)}</td><td "
+                       f"style='text-align:left'>{html.escape(text)}</td></tr>"
                        for label, text in self.rows())
         picture = ""
         if self.batches:
@@ -172,11 +174,12 @@ def _last(values: Any) -> float | None:
 
 
 def _validation_lists(results: NetTrainResultsObject) -> dict[str, np.ndarray]:
-    return {"ErrorRate": np.array(results.history.validation_errors)} if results.classified and results.history.validation_errors else {}
+    errors = results.history.validation_errors
+    return {"ErrorRate": np.array(errors)} if results.classified and errors else {}
 
 
 def _best(results: NetTrainResultsObject, values: list[float]) -> float | None:
-    return values[results.history.best_round - 1] if values else None
+    return values[results.history.best_round - 1] if results.history.best_round else None
 
 
 _PROPERTIES: dict[str, Callable[[NetTrainResultsObject], Any]] = {
@@ -211,12 +214,20 @@ _PROPERTIES: dict[str, Callable[[NetTrainResultsObject], Any]] = {
     "ValidationExamples": lambda r: r.validation_examples,
     "ValidationLoss": lambda r: _best(r, r.history.validation_losses),
     "ValidationLossList": lambda r: np.array(r.history.validation_losses),
-    "ValidationMeasurements": lambda r: {"ErrorRate": _best(r, r.history.validation_errors)} if r.classified and r.history.validation_errors else {},
+    "ValidationMeasurements": lambda r: {name: _best(r, list(values)) for name, values in _validation_lists(r).items()},
     "ValidationMeasurementsLists": _validation_lists,
     "ValidationPositions": lambda r: np.cumsum([part.size for part in r.history.losses])[: len(r.history.validation_losses)],
 }
 
 _LATER = ("CheckpointingFiles", "NetTrainInputForm", "SkippedTrainingData")
 
-PROPERTIES = tuple(_PROPERTIES)
+
+def check_property(property: Any) -> None:
+    """Refuse what is no property, or a list with something that is none."""
+    for name in property if isinstance(property, (list, tuple)) else [property]:
+        if name is All or name is Automatic or (isinstance(name, str) and (name in _PROPERTIES or name == "Properties")):
+            continue
+        if name in _LATER:
+            raise UnsupportedError(f"NetTrain does not give the property {name!r} yet.")
+        raise PartError(f"NetTrain gives no property {excerpt(name)}. {nearest(name, _PROPERTIES)}")
 

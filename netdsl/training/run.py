@@ -1,0 +1,319 @@
+"""One run of NetTrain: rounds of chunks of batches, watched by the host."""
+
+from __future__ import annotations
+
+import math
+import signal
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from numbers import Real
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from netdsl.attachment import encoded, training_net, typed
+from netdsl.columns import Table, table
+from netdsl.errors import DataError, DeclarationError, TrainingError, UnsupportedError, listing
+from netdsl.initialization import NetInitialize
+from netdsl.nets import SHARED, ArrayPath, Net, Sequence, multipliers_by_path, path_text
+from netdsl.resources import ResourceData
+from netdsl.shapes import OPEN, ArrayType
+from netdsl.symbols import Scaled
+from netdsl.training.plan import Plan, chunk_function, permutation, validation_function
+from netdsl.training.progress import Status, duration_text
+from netdsl.training.results import History, NetTrainResultsObject
+from netdsl.training.settings import Settings
+
+__all__ = ["Training"]
+
+BATCH_SIZE = 64
+"""The batch size when BatchSize is Automatic and nothing varies; 16 where something does."""
+
+BATCH_SIZE_VARYING = 16
+
+AUTOMATIC_SECONDS = 20.0
+"""How long a training takes when neither rounds nor time are given."""
+
+MOST_ROUNDS = 10_000
+
+CONSULTED_EVERY = 0.25
+"""Seconds between two looks of the host at the device: chunks of batches are made this long."""
+
+BEST_BY = "loss"
+"""What the best validation round is chosen by: "loss", or "error" (for classifiers in newer versions of Mathematica [M])."""
+
+
+def split(data: Table, validation: Any, seed: int) -> tuple[Table, Table | None]:
+    """Training and validation data; Scaled holds a random fraction out."""
+    if validation is None:
+        return data, None
+    if isinstance(validation, Scaled):
+        fraction = validation.fraction
+        if isinstance(fraction, bool) or not isinstance(fraction, Real) or not 0 < fraction < 1:
+            raise DeclarationError(f"ValidationSet={validation!r}: the fraction is a number between 0 and 1.")
+        held = max(round(len(data) * fraction), 1)
+        if held >= len(data):
+            raise DataError(f"ValidationSet={validation!r} of {len(data)} examples leaves none to train on.")
+        order = np.random.default_rng([seed, 1]).permutation(len(data))
+        return data.taken(np.sort(order[held:])), data.taken(np.sort(order[:held]))
+    if isinstance(validation, (list, tuple)) and len(validation) == 2 and isinstance(validation[1], Mapping):
+        raise UnsupportedError("ValidationSet with an interval is not supported yet. Give the data alone: it is measured after "
+                               "every round.")
+    return data, table(ResourceData(validation, "TestData") if isinstance(validation, str) else validation, "validation data")
+
+
+class Training:
+    """One run of NetTrain."""
+
+    def __init__(self, net: Net, data: Any, settings: Settings) -> None:
+        self.settings = settings
+        everything = table(ResourceData(data, "TrainingData") if isinstance(data, str) else data, "training data")
+        examples, validation = split(everything, settings.validation, settings.seed)
+        # labels that only occur among the examples held out are classes too
+        prepared = typed(training_net(net, everything, settings.loss), everything)
+        graph = initialized(prepared.graph, prepared.path, settings.seed)
+        self.training = replace(prepared, graph=graph)
+        self.columns, compact = encoded(self.training, examples, "training data")
+        self.count, self.validation_count = len(examples), 0 if validation is None else len(validation)
+        varying = any(isinstance(column, Sequence) for column in self.columns.values())
+        self.batch_size = min(settings.batch_size or (BATCH_SIZE_VARYING if varying else BATCH_SIZE), self.count)
+        self.batches = -(-self.count // self.batch_size)
+        self.device = settings.device if settings.device is not None else next(iter(jnp.zeros(()).devices()))
+        self.multipliers = multipliers_by_path(graph, self.training.path, settings.multipliers)
+        frozen = frozenset(path for path, value in self.multipliers.items() if value == 0)
+        if not set(graph.arrays) - frozen:
+            raise DeclarationError("This net has no array to train: " +
+                                   ("all its LearningRateMultipliers are 0." if graph.arrays else "it has no arrays."))
+        self.plan = Plan(graph, self.training.terms, settings.optimizer, frozen, compact, self.batch_size, self.device.platform)
+        self.validation: dict[str, Any] | None = None
+        if validation is not None:
+            # these may be encoded where the training data are not, or the other way round
+            self.validation, compact = encoded(self.training, validation, "validation data")
+            self.validate = validation_function(replace(self.plan, compact=compact))
+        self.history = History(self.batches)
+        rounds = settings.rounds
+        limit = None if rounds is None or math.isinf(rounds) else int(rounds)
+        self.status = Status(rounds=limit, batches=self.batches, goal=settings.seconds)
+        self.interrupted = 0
+        self.reason = ""
+
+    # Running
+
+    def run(self) -> NetTrainResultsObject:
+        """Train until something says stop."""
+        self.started = time.perf_counter()
+        reporter = self.settings.progress
+        try:
+            reporter.start(f"NetTrain: {self.count:,} examples, {self.settings.optimizer.describe()}, batch size "
+                           f"{self.batch_size}, "
+                           f"{self.device.platform.upper()}, seed {self.settings.seed}")
+            with _interruptible(self):
+                self._rounds()
+        finally:
+            self.status.elapsed = time.perf_counter() - self.started
+            rounds = len(self.history.losses)
+            measured = self.status.measured()
+            reporter.finish(f"Training {self.reason or 'broke off'} after {rounds} round{'' if rounds == 1 else 's'}, "
+                            f"{duration_text(self.status.elapsed)}{': ' if measured else '.'}{measured}")
+        return self.results()
+
+    def _place(self, tree: Any) -> Any:
+        return jax.device_put(tree, self.device)
+
+    def _rounds(self) -> None:
+        settings, plan = self.settings, self.plan
+        graph = self.training.graph
+        # the carry is donated: it must not hold the arrays of the user's net
+        trainable = {path: jnp.array(value) for path, value in graph.arrays.items() if path not in plan.frozen}
+        fixed = {path: jnp.array(value) for path, value in graph.arrays.items() if path in plan.frozen}
+        state = {path: jnp.array(value) for path, value in graph.state.items()}
+        self.carry = self._place((trainable, fixed, state, plan.optimizer.make().init(trainable)))
+        self.data = self._place(self.columns)
+        self.validation_data = None if self.validation is None else self._place(self.validation)
+        self.best: Any = None
+        self.constants = self._place((np.uint32(settings.seed % 2**32), np.float32(settings.optimizer.learning_rate),
+                                      {path: np.float32(self.multipliers[path]) for path in trainable}))
+        self.chunk = max(1, min(8, self.batches))
+        round_ = 0
+        while not self.reason:
+            round_ += 1
+            self._round(round_)
+            if len(self.history.losses[-1]) == self.batches:
+                self._validate(round_)
+                self._plan_rounds(round_)
+        self._check_arrays()
+
+    def _round(self, round_: int) -> None:
+        """One pass over the data, in chunks about as long as CONSULTED_EVERY."""
+        seed, rate, multipliers = self.constants
+        order = permutation(self.count)(seed, np.int32(round_))
+        buffers = self._place((jnp.zeros(self.batches), jnp.zeros(self.batches)))
+        run = chunk_function(self.plan)
+        self.status.round, done = round_, 0
+        self.history.losses.append(np.zeros(0, np.float32))
+        self.history.errors.append(np.zeros(0, np.float32))
+        while done < self.batches and not self.reason:
+            count = min(self.chunk, self.batches - done)
+            if self.status.phase == "compiling":
+                self.status.elapsed = time.perf_counter() - self.started
+                self.settings.progress.update(self.status)
+            before = time.perf_counter()
+            self.carry, buffers = run(self.carry, buffers, self.data, order, np.int32(done), np.int32(count),
+                                      np.int32((round_ - 1) * self.batches), seed, rate, multipliers)
+            losses, errors = (np.asarray(buffer) for buffer in buffers)
+            took = time.perf_counter() - before
+            done += count
+            self.history.losses[-1], self.history.errors[-1] = losses[:done].copy(), errors[:done].copy()
+            self._consult(round_, done, count, took)
+
+    def _consult(self, round_: int, done: int, count: int, took: float) -> None:
+        """What the host does after a chunk: check, adapt, report, stop."""
+        status, settings = self.status, self.settings
+        losses = self.history.losses[-1]
+        recent = losses[done - count:]
+        if not np.all(np.isfinite(recent)):
+            batch = done - count + int(np.argmin(np.isfinite(recent))) + 1
+            self._break_off(f"The loss of batch {batch} of round {round_} is {recent[~np.isfinite(recent)][0]}, at the port "
+                            f"{listing(repr(term.port) for term in self.training.terms)}.")
+        if status.phase == "compiling":
+            status.phase = "training"
+            self.trained_from = time.perf_counter()
+        else:
+            per_batch = took / count
+            self.chunk = max(1, min(int(CONSULTED_EVERY / max(per_batch, 1e-9)), self.chunk * 4, self.batches))
+            status.examples_per_second = self.batch_size / per_batch
+        now = time.perf_counter()
+        status.batch, status.elapsed = done, now - self.started
+        status.loss = float(losses.mean())
+        if self.plan.classified:
+            status.error = float(self.history.errors[-1].mean())
+        status.remaining = self._remaining(round_, done)
+        settings.progress.update(status)
+        if self.interrupted:
+            self.reason = "stopped by the user"
+        elif settings.seconds is not None and now - self.started >= settings.seconds:
+            self.reason = "reached the TimeGoal"
+
+    def _break_off(self, what: str) -> None:
+        """Raise the error of a training that left the numbers; the best net so far goes with it."""
+        self.reason = "stopped at numbers that are not finite,"
+        optimizer, best = self.settings.optimizer, self.history.best_round
+        rate = f"LearningRate than {optimizer.learning_rate:g}" if optimizer.own else "learning rate in Method"
+        kept = f" error.results holds the results with the net of round {best}, the best by validation." if best else ""
+        error = TrainingError(f"{what} A smaller {rate}, inputs scaled to about 1, or a normalization layer are the usual "
+                              f"cures.{kept}")
+        error.results = self.results() if best else None
+        raise error
+
+    def _check_arrays(self) -> None:
+        """The step after the last loss may have gone astray too."""
+        for path, value in {**self.carry[0], **self.carry[2]}.items():
+            if not bool(jnp.all(jnp.isfinite(value))):
+                self._break_off(f"After the last batch of round {len(self.history.losses)} the array {path_text(path)!r} is not "
+                                "finite.")
+
+    def _remaining(self, round_: int, done: int) -> float | None:
+        """The seconds left, by the rounds or the TimeGoal, whichever ends first."""
+        status, goal = self.status, self.settings.seconds
+        ends = [] if goal is None or math.isinf(goal) else [max(goal - status.elapsed, 0.0)]
+        if status.rounds is not None and status.examples_per_second:
+            left = (status.rounds - round_) * self.batches + self.batches - done
+            ends.append(left * self.batch_size / status.examples_per_second)
+        return min(ends, default=None)
+
+    def _plan_rounds(self, round_: int) -> None:
+        """Stop after the last round; where none is given, plan as many as fit the automatic time."""
+        settings = self.settings
+        if self.reason:
+            return
+        if settings.rounds is None and settings.seconds is None:
+            trained = time.perf_counter() - self.trained_from
+            spent = max(trained, 1e-6) / max(round_ - self.chunk / self.batches, 0.1)
+            self.status.rounds = max(round_, min(MOST_ROUNDS, math.ceil(AUTOMATIC_SECONDS / spent)))
+            if trained >= AUTOMATIC_SECONDS:
+                self.reason = f"reached the automatic {AUTOMATIC_SECONDS:g} seconds"
+            elif round_ >= MOST_ROUNDS:
+                self.reason = f"reached the automatic limit of {MOST_ROUNDS:,} rounds"
+        elif settings.rounds is not None and round_ >= settings.rounds:
+            self.reason = "finished"
+
+    def _validate(self, round_: int) -> None:
+        """Measure on the validation data, and keep the net if it is the best so far."""
+        if self.validation_data is None:
+            return
+        arrays, fixed, state, _ = self.carry
+        batches = -(-self.validation_count // self.batch_size)
+        loss, error = self.validate(arrays, fixed, state, self.validation_data, np.int32(batches))
+        history, status = self.history, self.status
+        history.validation_losses.append(float(loss) / self.validation_count)
+        history.validation_errors.append(float(error) / self.validation_count)
+        scores = history.validation_errors if BEST_BY == "error" and self.plan.classified else history.validation_losses
+        if math.isfinite(scores[-1]) and scores[-1] < min(filter(math.isfinite, scores[:-1]), default=math.inf):
+            self.best = jax.tree.map(jnp.copy, (arrays, state))
+            history.best_round = round_
+        status.validation_loss = history.validation_losses[-1]
+        status.validation_error = history.validation_errors[-1] if self.plan.classified else None
+        self.settings.progress.update(status)
+
+    # Results
+
+    def results(self) -> NetTrainResultsObject:
+        """The object of all results, with the best or last arrays."""
+        arrays, state = self.best if self.best is not None else (self.carry[0], self.carry[2])
+        trained = self.training.graph.with_arrays({**arrays, **self.carry[1], **state})
+        optimizer = self.settings.optimizer
+        shown = {path: value for path, value in self.multipliers.items() if path not in trained.state_paths()}
+        return NetTrainResultsObject(
+            trained_net=part_at(trained, self.training.path), training_net=trained, history=self.history,
+            classified=self.plan.classified is not None, batch_size=self.batch_size, training_examples=self.count,
+            validation_examples=self.validation_count, seconds=time.perf_counter() - self.started,
+            learning_rate=optimizer.learning_rate if optimizer.own else None, method=optimizer.describe(),
+            device=self.device.platform.upper(), reason=self.reason, seed=self.settings.seed, multipliers=shown)
+
+
+def initialized(graph: Net, path: ArrayPath, seed: int) -> Net:
+    """The training net with all arrays; those of the user's net are what NetInitialize gives that net itself."""
+    if graph.initialized:
+        return graph
+    own = NetInitialize(part_at(graph, path), RandomSeeding=seed)
+    values = {key if key[0] == SHARED else (*path, *key): value for key, value in {**own.arrays, **own.state}.items()}
+    return NetInitialize(graph.with_arrays(values), RandomSeeding=seed)
+
+
+def part_at(graph: Net, path: ArrayPath) -> Net:
+    """The net inside the graph, with the types that its open ports were found to have there and its shared arrays."""
+    if not path:
+        return graph
+    net = graph
+    for name in path:
+        net = net.nets[name]
+    found = {port: graph.solved.types[graph.program.ports[path, port]] for port in (*net.input_names, *net.output_names)
+             if not net.port_type(port).known and isinstance(net.ports.get(port, OPEN), ArrayType)}
+    names = {key[1] for key in net.array_table() if key[0] == SHARED}
+    return net.rebuilt(ports=type(net.ports)({**net.ports, **found}),
+                       shared=type(net.shared)({name: value for name, value in graph.shared.items() if name in names}))
+
+
+class _interruptible:
+    """Ctrl-C once asks the training to stop after the running chunk, twice stops at once; where it was ignored it stays so."""
+
+    def __init__(self, training: Training) -> None:
+        self.training = training
+
+    def __enter__(self) -> None:
+        self.previous: Any = None
+        if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+            self.previous = signal.signal(signal.SIGINT, self._handle)
+
+    def _handle(self, number: int, frame: Any) -> None:
+        self.training.interrupted += 1
+        if self.training.interrupted > 1:
+            raise KeyboardInterrupt
+
+    def __exit__(self, *_: object) -> None:
+        if self.previous is not None:
+            signal.signal(signal.SIGINT, self.previous)

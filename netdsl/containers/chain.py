@@ -7,7 +7,7 @@ from typing import Any
 from netdsl.containers.promotion import lift_shared, named_layers
 from netdsl.declarations import source_text
 from netdsl.errors import DeclarationError, listing
-from netdsl.nets import Net, Parts, element_name
+from netdsl.nets import Net, Parts
 
 __all__ = ["NetChain"]
 
@@ -42,6 +42,10 @@ class NetChain(Net):
         if not self.nets:
             raise DeclarationError("NetChain takes at least one layer. Got none.")
         names = list(self.nets)
+        first = self.nets[names[0]]
+        if _variadic(first) and not first.input_names:
+            raise DeclarationError(f"{_place(names[0], first)} takes any number of inputs: as the first of a NetChain it must say how many, "
+                                   f"{first.title()}(..., InputPorts=2).")
         for position, (name, net) in enumerate(self.nets.items()):
             if position and not _variadic(net) and len(net.input_names) != 1:
                 raise DeclarationError(f"{_place(name, net)} cannot follow another layer in a NetChain: it has "
@@ -96,6 +100,6 @@ def _variadic(net: Net) -> bool:
 
 
 def _place(name: str, net: Net) -> str:
-    return f"{element_name((name,))}, {net.title()},".capitalize() if name.isdigit() else f"Layer {name!r}, {net.title()},"
+    return f"{'Element ' + name if name.isdigit() else f'Layer {name!r}'}, {net.title()},"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -31,7 +32,8 @@ class NetGraph(Net):
 
     Raises DeclarationError for cycles and ports fed twice, PartError for parts that are not there, ShapeError for sizes.
 
-    >>> NetGraph({"a": Ramp, "b": Tanh, "sum": Plus}, [(["a", "b"], "sum")], Input=3) # doctest: +SKIP
+    >>> NetGraph({"a": Ramp, "b": Tanh, "sum": Plus}, [(NetPort("Input"), "a"), (NetPort("Input"), "b"), (["a", "b"], "sum")], Input=3).output_names
+    ('Output',)
 
     Differences from Wolfram: none known. Source: Wolfram's public reference page.
     """
@@ -48,7 +50,10 @@ class NetGraph(Net):
             else:
                 self.__dict__["nets"] = FrozenDict(parts.nets)
                 self._adopt(parts, layers)
-                options = {"Ports": dict(layers.ports), "SharedArrays": layers.shared, **options}
+                given = {port: options.pop(port) for port in (*layers.input_names, *layers.output_names) if port in options}
+                ports = {**layers.ports, **given, **options.pop("Ports", {})}
+                options = {"LearningRateMultipliers": layers.LearningRateMultipliers, "SharedArrays": layers.shared, "Ports": ports,
+                           **options}
         else:
             self.__dict__["nets"] = named_layers(layers, "NetGraph")
             self._wire(edges([] if connections is None else connections))
@@ -149,11 +154,18 @@ class NetGraph(Net):
             targets.sort(key=lambda ref: int(ref[1].removeprefix("Input")))
             sources = [side(feeds[target], True) for target in targets]
             written.append((sources, int(name) if numbered else name))
+        written.sort(key=self._introduced)
         for port, source in self.wires["outputs"].items():
             written.append((side(source, True), NetPort(port)))
         used = {*feeds.values(), *self.wires["outputs"].values()}
         muted = [(name, port) for name, net in self.nets.items() for port in net.output_names if (name, port) not in used]
         return written + [(side(source, True), None) for source in muted]
+
+    def _introduced(self, edge: tuple[Any, Any]) -> tuple[int, tuple[int, ...]]:
+        """Where an edge must stand among the others so that the graph's input ports are first named in their order."""
+        sources = edge[0] if isinstance(edge[0], list) else [edge[0]]
+        places = tuple(self.input_names.index(source.path[0]) for source in sources if isinstance(source, NetPort) and len(source.path) == 1)
+        return (max(places), places) if places else (len(self.input_names), ())
 
     def _written(self) -> list[str]:
         layers = "[" + ", ".join(map(repr, self.nets.values())) + "]" if self.numbered else source_text(dict(self.nets))
@@ -197,12 +209,13 @@ class _Wiring:
         name = self._part(target, edge)
         net = self.nets[name]
         if getattr(net, "variadic", False) and not net.input_names:
-            ports = [f"Input{self.counts.get(name, 0) + i + 1}" for i in range(len(sources))]
-        else:
-            ports = list(net.input_names)
-            if len(ports) != len(sources):
-                raise DeclarationError(f"The edge {edge.written} feeds {len(sources)} outputs to layer {name!r}, {net.title()}, which has "
-                                       f"{len(ports)} input ports ({listing(ports) or 'none'}).")
+            for source in sources:
+                self._feed(self._source(source, edge), (name, self._free_port(name)), edge)
+            return
+        ports = list(net.input_names)
+        if len(ports) != len(sources):
+            raise DeclarationError(f"The edge {edge.written} feeds {len(sources)} outputs to layer {name!r}, {net.title()}, which has "
+                                   f"{len(ports)} input ports ({listing(ports) or 'none'}).")
         for source, port in zip(sources, ports):
             self._feed(self._source(source, edge), (name, port), edge)
 
@@ -225,7 +238,7 @@ class _Wiring:
             net = self.nets[name]
             ports = net.input_names
             if getattr(net, "variadic", False) and not ports:
-                port = f"Input{self.counts.get(name, 0) + 1}"
+                port = self._free_port(name)
             else:
                 free = [port for port in ports if (name, port) not in self.feeds]
                 if not ports:
@@ -238,6 +251,13 @@ class _Wiring:
                 else:
                     port = free[0] if free else ports[0]
         self._feed(source, (name, port), edge)
+
+    def _free_port(self, name: str) -> str:
+        """The next input port of a layer that takes any number of them."""
+        number = self.counts.get(name, 0) + 1
+        while (name, f"Input{number}") in self.feeds:
+            number += 1
+        return f"Input{number}"
 
     def _feed(self, source: PortRef, target: PortRef, edge: Edge) -> None:
         if target in self.feeds:
@@ -265,7 +285,11 @@ class _Wiring:
         return name, ports[0]
 
     def _known_port(self, name: str, port: str, ports: tuple[str, ...], kind: str, edge: Edge) -> None:
-        if port not in ports and not (kind == "input" and getattr(self.nets[name], "variadic", False) and not ports):
+        if kind == "input" and getattr(self.nets[name], "variadic", False) and not ports:
+            if not re.fullmatch("Input[1-9][0-9]*", port):
+                raise PartError(f"The edge {edge.written}: the input ports of layer {name!r}, {self.nets[name].title()}, are Input1, Input2, …, "
+                                f"not {port!r}. Its option InputPorts gives them other names.")
+        elif port not in ports:
             raise PartError(f"The edge {edge.written}: layer {name!r}, {self.nets[name].title()}, has no {kind} port {port!r}. "
                             f"{nearest(port, ports)}")
 
@@ -288,9 +312,13 @@ class _Wiring:
     def finish(self) -> FrozenDict:
         """The wires, with unconnected ports made the graph's own."""
         self._open_inputs()
+        order = self._order()
         self._open_outputs()
+        both = next((port for port in self.inputs if port in self.outputs), None)
+        if both is not None:
+            raise DeclarationError(f"This NetGraph has an input port and an output port named {both!r}. Give them different names.")
         return FrozenDict({"feeds": FrozenDict(self.feeds), "inputs": tuple(self.inputs), "outputs": FrozenDict(self.outputs),
-                           "order": self._order()})
+                           "order": order})
 
     def _open_inputs(self) -> None:
         free = []
@@ -299,6 +327,10 @@ class _Wiring:
                 if not self.counts.get(name):
                     raise DeclarationError(f"Nothing feeds layer {name!r}, {net.title()}, which takes any number of inputs. "
                                            "Add an edge to it, or say InputPorts=n.")
+                gap = next((i for i in range(1, self.counts[name] + 1) if (name, f"Input{i}") not in self.feeds), None)
+                if gap is not None:
+                    raise DeclarationError(f"Nothing feeds port 'Input{gap}' of layer {name!r}, {net.title()}, though {self.counts[name]} other "
+                                           "ports are fed. The inputs of such a layer are numbered without gaps.")
                 continue
             free += [(name, port) for port in net.input_names if (name, port) not in self.feeds]
         ports = [port for _, port in free]

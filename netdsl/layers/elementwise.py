@@ -12,7 +12,7 @@ from netdsl.declarations import Constraint, either, integer, number, one_of, par
 from netdsl.errors import nearest
 from netdsl.functions import ACTIVATIONS, Function
 from netdsl.nets import Layer
-from netdsl.shapes import REAL, ArrayType, Contradiction, Size, merge_sizes, shape_text
+from netdsl.shapes import REAL, ArrayType, Contradiction, Length, Size, merge_sizes, shape_text
 from netdsl.symbols import Automatic
 
 __all__ = ["DropoutLayer", "ElementwiseLayer", "ThreadingLayer"]
@@ -102,7 +102,8 @@ class DropoutLayer(Layer):
         return scale * jnp.where(kept, x, low) - scale * rate * low
 
 
-_SPEC = either(one_of(None, Automatic), integer())
+_SPEC = either(one_of(None, Automatic), integer(1), integer(high=-1))
+_SPEC = Constraint("None or a level other than 0", _SPEC.keep, (0, "no such setting", 1.5))
 
 
 def _several(value: Any) -> Any:
@@ -154,11 +155,11 @@ class ThreadingLayer(Layer):
         if any(each is None for each in known) or not known:
             return {"Output": ArrayType(None, REAL)}
         rank = max(len(each) for each in known)  # type: ignore[arg-type]
-        result: tuple[Size, ...] = (None,) * rank
         aligned = [self._aligned(each, rank) for each in known]  # type: ignore[arg-type]
-        stretched = tuple(_stretch([each[level] for each in aligned], inputs) for level in range(rank))
-        result = stretched
-        return {"Output": ArrayType(result, REAL)}
+        result = tuple(_stretch([each[level] for each in aligned], inputs) for level in range(rank))
+        equal = {name: ArrayType((result[0], *each[1:])) for name, each in zip(inputs, known)  # type: ignore[index]
+                 if each and isinstance(each[0], Length)}
+        return {**equal, "Output": ArrayType(result, REAL)}
 
     def _aligned(self, sizes: tuple[Size, ...], rank: int) -> tuple[Size, ...]:
         missing = rank - len(sizes)

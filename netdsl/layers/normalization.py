@@ -53,7 +53,8 @@ class SoftmaxLayer(Layer):
         if axis:
             return x.with_data(jax.nn.softmax(x.data, axis=axis))
         mask = x.mask.reshape((-1,) + (1,) * (x.data.ndim - 1))
-        return x.with_data(jax.nn.softmax(x.data, axis=0, where=mask, initial=-jnp.inf))
+        y = jax.nn.softmax(x.data, axis=0, where=mask)
+        return x.with_data(jnp.where(mask, y, jax.lax.dynamic_index_in_dim(y, x.length - 1, 0)))  # padding repeats the last element
 
 
 class BatchNormalizationLayer(Layer):

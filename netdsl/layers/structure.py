@@ -45,7 +45,7 @@ class FlattenLayer(Layer):
 
     Level: Any = parameter(either(one_of(Infinity), integer()), Infinity, positional=True)
 
-    def _split(self, rank: int) -> tuple[int, int]:
+    def _joined_levels(self, rank: int) -> tuple[int, int]:
         """The first and the past-last level that are joined."""
         if self.Level == Infinity:
             return 0, rank
@@ -56,7 +56,7 @@ class FlattenLayer(Layer):
         inputs, elements = types["Input"].sizes, types["Input"].elements or types["Output"].elements
         if inputs is None:
             return {"Output": ArrayType((None,) if self.Level == Infinity else None, elements)}
-        first, last = self._split(len(inputs))
+        first, last = self._joined_levels(len(inputs))
         if last - first > 1 and any(isinstance(size, Length) for size in inputs[first:last]):
             raise Contradiction("joins a varying level with others; only levels of fixed size can be joined", "Input")
         joined = element_count(inputs[first:last]) if last - first != 1 else inputs[first]
@@ -73,7 +73,7 @@ class FlattenLayer(Layer):
         return refined
 
     def apply(self, arrays: Any, x: Any) -> Any:
-        first, last = self._split(x.ndim)
+        first, last = self._joined_levels(x.ndim)
         return x.reshape((*x.shape[:first], math.prod(x.shape[first:last]), *x.shape[last:]))
 
 
@@ -118,9 +118,13 @@ class ReshapeLayer(Layer):
             else:
                 sizes.append(size if isinstance(size, int) else None)
         total = element_count(inputs)
-        if total is not None and None not in inputs:
-            return complete_sizes(tuple(sizes), total, "Input")
-        return tuple(sizes)
+        if total is None:
+            return tuple(sizes)
+        known = math.prod(size for size in sizes if isinstance(size, int))
+        if total % known or (None not in sizes and total != known):
+            multiple = "a multiple of " if None in sizes else ""
+            raise Contradiction(f"needs {multiple}{known} elements where its input has {total}", "Input")
+        return tuple(total // known if size is None else size for size in sizes)
 
     def relate(self, types: Mapping[str, ArrayType]) -> Mapping[str, ArrayType]:
         inputs, elements = types["Input"].sizes, types["Input"].elements or types["Output"].elements

@@ -3,11 +3,12 @@
 from netdsl.lowering.compilation import compilations, compiled, note_trace
 from netdsl.lowering.evaluation import declared_net, device_named, evaluate, net_function, run_batch, seed_of, skeleton
 from netdsl.lowering.identity import program_key
-from netdsl.lowering.inputs import PortData, check_integers, given_ports, pad_sequences, port_data
+from netdsl.lowering.inputs import PortData, check_integers, check_lengths, given_ports, pad_sequences, port_data
 
 __all__ = [
     "PortData",
     "check_integers",
+    "check_lengths",
     "compilations",
     "compiled",
     "declared_net",

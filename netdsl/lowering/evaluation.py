@@ -18,7 +18,7 @@ from netdsl.errors import (DeclarationError, DeviceError, EncodingError, PartErr
 from netdsl.lowering.compilation import compiled, note_trace
 from netdsl.lowering.execution import Context, execute
 from netdsl.lowering.identity import program_key
-from netdsl.lowering.inputs import PortData, given_ports, pad_sequences, port_data
+from netdsl.lowering.inputs import PortData, check_lengths, given_ports, pad_sequences, port_data
 from netdsl.nets import SHARED, ArrayPath, Net, Ref, Sequence, path_text
 from netdsl.shapes import ArrayType, describe
 from netdsl.symbols import All, Automatic, Inherited, Rule
@@ -77,6 +77,7 @@ def evaluate(net: Net, data: Any = None, property: Any = Automatic, /, **options
     given = {port: port_data(net, port, thing) for port, thing in given_ports(net, data).items()}
     net = declared_net(net, {port: batch.type for port, batch in given.items()})
     count, many = _count(net, given)
+    check_lengths(net, given)
     wanted, shape = _wanted(net, property)
     if count == 0:
         return shape([[] for _ in wanted])
@@ -104,7 +105,7 @@ def _settings(net: Net, options: dict[str, Any]) -> _Settings:
         if name not in OPTIONS:
             raise DeclarationError(f"A net takes no option {name!r} when it is evaluated. {nearest(name, OPTIONS)}")
     batch_size = options.get("BatchSize", Automatic)
-    if batch_size is not Automatic and (isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1):
+    if batch_size is not Automatic and (isinstance(batch_size, bool) or not hasattr(batch_size, "__index__") or batch_size < 1):
         raise DeclarationError(f"BatchSize is a positive integer or Automatic. Got {excerpt(batch_size)}.")
     mode = options.get("NetEvaluationMode", "Test")
     if mode not in ("Test", "Train"):
@@ -112,7 +113,7 @@ def _settings(net: Net, options: dict[str, Any]) -> _Settings:
     if options.get("WorkingPrecision", Automatic) not in (Automatic, "Real32"):
         raise UnsupportedError(f"WorkingPrecision {options['WorkingPrecision']!r} is not supported yet; \"Real32\" is.")
     device = options.get("TargetDevice", Automatic)
-    return _Settings(BATCH_SIZE if batch_size is Automatic else batch_size, mode == "Train",
+    return _Settings(BATCH_SIZE if batch_size is Automatic else batch_size.__index__(), mode == "Train",
                      options.get("RandomSeeding", Automatic), None if device is Automatic else device_named(device))
 
 
@@ -155,6 +156,8 @@ def device_named(setting: Any) -> Any:
 def _with_inputs(net: Net, data: Any) -> Net:
     """A layer of any number of inputs, told how many it gets."""
     if getattr(net, "variadic", False) and not net.input_names:
+        if isinstance(data, Mapping):
+            return net.changed(InputPorts=list(data))
         if not isinstance(data, (list, tuple)) or not data:
             raise EncodingError(f"{net.title()} takes a list of its inputs: [a, b, ...]. Got {excerpt(data)}.")
         return net.changed(InputPorts=len(data))

@@ -10,10 +10,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from netdsl.errors import DeclarationError
 from netdsl.functions import FUNCTIONS
 from netdsl.layers import CrossEntropyLossLayer, ElementwiseLayer, SoftmaxLayer
 from netdsl.lowering.kernels import KERNELS, keeps_layout
-from netdsl.nets import SHARED, ArrayPath, Arrays, Layer, Net, NetArray, Ref, Sequence, Step
+from netdsl.nets import SHARED, ArrayPath, Arrays, Layer, Net, NetArray, Ref, Sequence, Step, element_name
 
 __all__ = ["Context", "execute"]
 
@@ -36,6 +37,9 @@ class Context:
 
     def key(self, path: ArrayPath) -> Any:
         """The random key of a layer for this example: the same whatever the batch size or padding."""
+        if self.seed is None:
+            raise DeclarationError(f"A random key is missing: {element_name(self.prefix + path)} draws random numbers while training. "
+                                   "Call f(arrays, state, inputs, jax.random.key(1), training=True).")
         key = jax.random.fold_in(self.seed, zlib.crc32("/".join(self.prefix + path).encode()))
         for index in self.indices:
             key = jax.random.fold_in(key, index)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.extend.core import ClosedJaxpr, Jaxpr
 
 from netdsl.declarations import Declared
 from netdsl.functions import Function
@@ -74,13 +75,36 @@ def _function_text(function: Any, samples: list[Any] | None) -> str:
     """What a function traces to; one that cannot be traced alone is itself."""
     if samples is not None:
         try:
-            with named_arrays():
-                closed = jax.make_jaxpr(function)(*samples)
+            with named_arrays() as recorder:
+                jax.eval_shape(function, *samples)
+            arrays = {name: jax.ShapeDtypeStruct(array.Dimensions, jnp.float32) for name, array in recorder.seen.items()}
+            closed, result = jax.make_jaxpr(_with_arrays(function), return_shape=True)(arrays, *samples)
         except Exception:  # a function that fails here fails again, with its message, where it is used
             closed = None
         if closed is not None:
-            return f"{closed.jaxpr} {[canonical(constant) for constant in closed.consts]}"
+            constants = [canonical(constant) for constant in _constants(closed)]
+            return f"{sorted(arrays)} {closed.jaxpr} {constants} {jax.tree_util.tree_structure(result)}"
     return f"function {id(function)}"
+
+
+def _with_arrays(function: Any) -> Any:
+    """The function with the values of the NetArrays it names as its first argument."""
+    def named(values: Any, *inputs: Any) -> Any:
+        with named_arrays(values):
+            return function(*inputs)
+
+    return named
+
+
+def _constants(closed: Any) -> Iterator[Any]:
+    """The constants of a jaxpr and of those inside it, whose text only names them."""
+    yield from closed.consts
+    for equation in closed.jaxpr.eqns:
+        for value in jax.tree_util.tree_leaves(equation.params, is_leaf=lambda p: isinstance(p, (ClosedJaxpr, Jaxpr))):
+            if isinstance(value, ClosedJaxpr):
+                yield from _constants(value)
+            elif isinstance(value, Jaxpr):
+                yield from _constants(ClosedJaxpr(value, ()))
 
 
 def _samples(step: Step, types: Mapping[str, ArrayType]) -> list[Any] | None:

@@ -14,7 +14,7 @@ from netdsl.errors import EncodingError, excerpt, listing, nearest
 from netdsl.nets import Net
 from netdsl.shapes import REAL, ArrayType, Length, describe
 
-__all__ = ["PortData", "check_integers", "given_ports", "pad_sequences", "port_data"]
+__all__ = ["PortData", "check_integers", "check_lengths", "given_ports", "pad_sequences", "port_data"]
 
 
 @dataclass(frozen=True)
@@ -70,6 +70,8 @@ def port_data(net: Net, port: str, thing: Any) -> PortData:
         return _varying(port, thing, type_)
     array = numeric(thing, port, type_)
     rank = type_.rank
+    if rank and array.shape == (0,):
+        return PortData(port, array, True, False, type_)
     if rank is None or array.ndim == rank:
         many = False
         array = array[None]
@@ -105,6 +107,8 @@ def _check_sizes(port: str, sizes: tuple[int, ...], type_: ArrayType) -> None:
 def numeric(thing: Any, port: str, type_: ArrayType) -> Any:
     """The thing as a float32 or int32 array; JAX arrays stay where they are."""
     integer = type_.integer
+    if isinstance(thing, jax.Array) and integer and not isinstance(thing, jax.core.Tracer):
+        return jnp.asarray(numeric(np.asarray(thing), port, type_))
     if isinstance(thing, jax.Array):
         if integer:
             return thing.astype(jnp.int32)
@@ -171,6 +175,20 @@ def _depth(thing: Any) -> int:
 
 def _stacked(arrays: list[Any], type_: ArrayType) -> Any:
     return arrays if type_.varying else np.stack(arrays)
+
+
+def check_lengths(net: Net, given: Mapping[str, PortData]) -> None:
+    """Refuse examples whose sequences at two ports must be of equal length and are not."""
+    first: dict[Length, str] = {}
+    for port, batch in given.items():
+        if not net.port_type(port).varying:
+            continue
+        other = first.setdefault(net.port_type(port).sizes[0], port)  # type: ignore[index,arg-type]
+        for place, (a, b) in enumerate(zip(given[other].values, batch.values), 1):
+            if len(a) != len(b):
+                where = f" in example {place}" if batch.many else ""
+                raise EncodingError(f"The ports {other!r} and {port!r} of this {net.title()} take sequences of equal length. "
+                                    f"Got lengths {len(a)} and {len(b)}{where}.")
 
 
 def length_bucket(length: int) -> int:

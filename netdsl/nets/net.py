@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, Self
 
@@ -14,7 +15,7 @@ from netdsl.decoders.decoder import Decoder
 from netdsl.encoders import NetEncoder
 from netdsl.encoders.encoder import Encoder
 from netdsl.errors import DeclarationError, PartError, ShapeError, excerpt, nearest
-from netdsl.nets.arrays import ArrayPath, NetArray
+from netdsl.nets.arrays import ArrayPath, NetArray, as_array
 from netdsl.nets.program import SHARED, Parts, Program, Solved, flatten, path_text, solve
 from netdsl.nets.report import contradictions
 from netdsl.shapes import ArrayType, parse_type, shape_form
@@ -206,13 +207,19 @@ class Net(Declared):
     def with_arrays(self, arrays: Mapping[ArrayPath, Any]) -> Self:
         """The net with these arrays by path (trainable, state or shared) in place of what it has.
 
-        Raises PartError for a path that is not there.
+        Raises PartError for a path that is not there, ShapeError for an array that does not fit.
         """
         known = self.array_table()
         for path in arrays:
             if path not in known:
                 raise PartError(f"This net has no array {path!r}. {nearest(path_text(path), map(path_text, known))}")
-        return self._with_arrays(dict(arrays))
+        given = {path: as_array(value, f"The array {path_text(path)!r}") if isinstance(value, (list, tuple, int, float, np.ndarray))
+                 else value for path, value in arrays.items()}
+        changed = self._with_arrays(given)
+        if any(getattr(value, "shape", None) != getattr(known[path], "shape", None) for path, value in given.items()):
+            changed.__dict__.pop("_program_key", None)
+            _ = changed.solved
+        return changed
 
     def _with_arrays(self, arrays: dict[ArrayPath, Any]) -> Self:
         entries: dict[str, Any] = {}
@@ -228,7 +235,7 @@ class Net(Declared):
         if inner:
             nets = {name: net._with_arrays(inner[name]) if name in inner else net for name, net in self.nets.items()}
             entries["nets"] = FrozenDict(nets)
-        if shared != dict(self.shared):
+        if any(shared[name] is not self.shared.get(name) for name in shared):
             entries["shared"] = FrozenDict(shared)
         rebuilt = self.rebuilt(**entries)
         for name in ("_program_key", "_state_paths"):
@@ -338,13 +345,17 @@ def declared_port(name: str, value: Any, is_input: bool) -> PortDeclaration | No
 
 
 def _multipliers(value: Any) -> Any:
-    if value is Automatic or value is None or isinstance(value, (int, float)):
+    if _is_multiplier(value):
         return value
     if isinstance(value, Mapping):
         value = [Rule(key, number) for key, number in value.items()]
-    if is_rules(value):
+    if is_rules(value) and all(_is_multiplier(rule.value) for rule in value):
         return tuple(Rule(tuple(rule.key) if isinstance(rule.key, list) else rule.key, rule.value) for rule in value)
     raise DeclarationError(f"LearningRateMultipliers is a number, None, or rules from parts to numbers. Got {excerpt(value)}.")
+
+
+def _is_multiplier(value: Any) -> bool:
+    return value is Automatic or value is None or (isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value))
 
 
 def _bits_equal(a: Any, b: Any) -> bool:

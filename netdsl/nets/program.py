@@ -112,7 +112,8 @@ class _Flattener:
         if parts is None:
             index = len(self.steps)
             outputs = net.output_names
-            self.steps.append(Step(path, net, tuple(incoming.items()), outputs))  # type: ignore[arg-type]
+            inputs = net.input_names or sorted(incoming, key=lambda port: (len(port), port))  # Input2 before Input10
+            self.steps.append(Step(path, net, tuple((port, incoming[port]) for port in inputs), outputs))  # type: ignore[arg-type]
             outgoing = {port: (index, port) for port in outputs}
         else:
             local: dict[PortRef, Ref] = {("", port): ref for port, ref in incoming.items()}
@@ -212,7 +213,9 @@ def _solve_once(net: Net, extra: Mapping[str, ArrayType]) -> Solved:
             inner = step.layer.inner_arrays({port: types[ref] for port, ref in step.inputs} |
                                             {port: types[index, port] for port in step.outputs})
             arrays |= {path if path[0] == SHARED else (*step.path, *path): type_ for path, type_ in inner.items()}
-    clashes = solution.clashes + [clash for index, step in enumerate(program.steps) for clash in _not_varying(step, index, types)]
+    failed = {clash.owner for clash in solution.clashes}
+    clashes = solution.clashes + [clash for index, step in enumerate(program.steps) if index not in failed
+                                  for clash in _not_varying(step, index, types)]
     return Solved(program, types, arrays, clashes, names, solution.origins)
 
 

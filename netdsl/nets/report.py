@@ -181,6 +181,9 @@ class _Report:
 def _table(ends: list[_End]) -> list[str]:
     names = [f"{end.name}, {end.title}" if end.title else end.name for end in ends]
     types = [describe(end.type) for end in ends]
+    if len({end.type.integer for end in ends}) == 2:
+        types = [text if end.type.integer or not end.type.elements else f"{text} of real numbers" if end.type.sizes != () else text
+                 for end, text in zip(ends, types)]
     wide, wider = max(map(len, names)), max(map(len, types))
     return [f"  {name:{wide}}  {end.verb}  {type_:{wider}}  ({end.why})" for name, type_, end in zip(names, types, ends)]
 

@@ -118,6 +118,7 @@ class Solver:
         """The variables that were refined by what the node says of these types."""
         try:
             said = relate(types)
+            _only_level_one_varies(said)
         except Contradiction as clash:
             slot = clash.slot or next(iter(node.slots), "")
             variable = node.slots.get(slot)
@@ -167,9 +168,7 @@ class Solver:
         if len(old) != len(new):
             raise Contradiction("ranks differ")
         merged = []
-        for level, (a, b) in enumerate(zip(old, new)):
-            if level and isinstance(b, Length):
-                raise Contradiction("only level 1 of a port can vary")
+        for a, b in zip(old, new):
             if isinstance(a, Length) and isinstance(b, Length) and a != b:
                 first, second = self._root(a), self._root(b)
                 if first != second:
@@ -199,6 +198,13 @@ class Solver:
     def _clash(self, clash: Clash) -> None:
         self.clashes.append(clash)
         self.failed.add(clash.owner)
+
+
+def _only_level_one_varies(said: Mapping[str, ArrayType]) -> None:
+    for slot, type_ in said.items():
+        level = next((level for level, size in enumerate(type_.sizes or ()) if level and isinstance(size, Length)), None)
+        if level is not None:
+            raise Contradiction(f"would have an {slot} of varying size at level {level + 1}; only level 1 of a port can vary", slot)
 
 
 def _merge_elements(old: Elements | None, new: Elements | None, consumer: bool) -> Elements | None:

@@ -1,0 +1,81 @@
+"""Linear, elementwise and structural layers."""
+
+from __future__ import annotations
+
+import jax.numpy as jnp
+
+from netdsl import (
+    Automatic,
+    BatchNormalizationLayer,
+    CatenateLayer,
+    DropoutLayer,
+    ElementwiseLayer,
+    EmbeddingLayer,
+    FlattenLayer,
+    FunctionLayer,
+    Inherited,
+    LinearLayer,
+    NetArray,
+    NetArrayLayer,
+    Plus,
+    Ramp,
+    ReshapeLayer,
+    Restricted,
+    SequenceLastLayer,
+    SoftmaxLayer,
+    Tanh,
+    ThreadingLayer,
+    Times,
+    TotalLayer,
+)
+from specimens.specimen import Specimen
+
+ELEMENTARY = (
+    Specimen("linear", lambda: LinearLayer(3, Input=4)),
+    Specimen("linear of arrays", lambda: LinearLayer([2, 3], Input=[2, 2], Biases=None)),
+    Specimen("linear to a number", lambda: LinearLayer([], Input="Real")),
+    Specimen("embedding", lambda: EmbeddingLayer(3, Input=[2, Restricted("Integer", 5)])),
+    Specimen("embedding of one", lambda: EmbeddingLayer(2, 4, Input="Integer")),
+    Specimen("elementwise", lambda: ElementwiseLayer(Tanh, Input=[2, 3]), backward=True),
+    Specimen("elementwise by name", lambda: ElementwiseLayer("GELU", Input=3), backward=True),
+    Specimen("elementwise function", lambda: ElementwiseLayer(lambda x: x**2 + 1, Input=3), backward=True, written=False),
+    Specimen("ramp of a number", lambda: ElementwiseLayer(Ramp, Input="Real"), backward=True),
+    Specimen("threading", lambda: ThreadingLayer(Times, None, InputPorts=2, Input1=[2, 3]), backward=True),
+    Specimen("threading, stretched", lambda: ThreadingLayer(Plus, InputPorts=2, Input1=[2, 3], Input2=[2, 1])),
+    Specimen(
+        "threading, aligned",
+        lambda: ThreadingLayer(lambda a, b: a * b + b, -1, InputPorts=["a", "b"], a=[2, 3], b=2),
+        written=False,
+    ),
+    Specimen("dropout", lambda: DropoutLayer(0.4, Input=[3, 2]), backward=True, random=True),
+    Specimen("alpha dropout", lambda: DropoutLayer(0.4, Method="AlphaDropout", Input=5), backward=True, random=True),
+    Specimen("softmax", lambda: SoftmaxLayer(Input=[2, 3]), backward=True),
+    Specimen("softmax of level 1", lambda: SoftmaxLayer(1, Input=[3, 2]), backward=True),
+    Specimen("batch normalization", lambda: BatchNormalizationLayer(Input=[3, 2]), backward=True),
+    Specimen(
+        "batch normalization, interleaved",
+        lambda: BatchNormalizationLayer(Epsilon=0.1, Momentum=0.5, Interleaving=True, Input=[2, 2, 3]),
+        backward=True,
+    ),
+    Specimen("batch normalization of vectors", lambda: BatchNormalizationLayer(Input=3), backward=True),
+    Specimen("flatten", lambda: FlattenLayer(Input=[2, 3, 2])),
+    Specimen("flatten the last", lambda: FlattenLayer(-1, Input=[2, 3, 2])),
+    Specimen("reshape", lambda: ReshapeLayer([3, Automatic], Input=[2, 3])),
+    Specimen("reshape, inherited", lambda: ReshapeLayer([Inherited, 3, 2], Input=[2, 6])),
+    Specimen("catenate", lambda: CatenateLayer(InputPorts=2, Input1=[2, 3], Input2=[1, 3])),
+    Specimen("catenate level 2", lambda: CatenateLayer(2, InputPorts=["a", "b", "c"], a=[2, 1], b=[2, 3], c=[2, 2])),
+    Specimen("total", lambda: TotalLayer(InputPorts=3, Input1=[2, 2]), backward=True),
+    Specimen("array", lambda: NetArrayLayer(Output=[2, 3]), backward=True),
+    Specimen("sequence last", lambda: SequenceLastLayer(Input=[3, 2])),
+    Specimen("function", lambda: FunctionLayer(lambda x: jnp.sort(x @ x.T, axis=0), Input=[3, 2]), written=False),
+    Specimen(
+        "function of two",
+        lambda: FunctionLayer(lambda a, b: {"Sum": a + b, "Product": a * b}, OutputPorts=["Product", "Sum"], a=[2, 3], b=3),
+        written=False,
+    ),
+    Specimen(
+        "function with arrays",
+        lambda: FunctionLayer(lambda x: jnp.tanh(NetArray("w", Dimensions=[2, 3]) @ x), Input=3),
+        written=False,
+    ),
+)

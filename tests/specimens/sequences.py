@@ -1,0 +1,71 @@
+"""Sequences of varying length."""
+
+from __future__ import annotations
+
+from netdsl import (
+    BatchNormalizationLayer,
+    CrossEntropyLossLayer,
+    DropoutLayer,
+    ElementwiseLayer,
+    EmbeddingLayer,
+    FunctionLayer,
+    LinearLayer,
+    Log,
+    LongShortTermMemoryLayer,
+    MeanSquaredLossLayer,
+    NetChain,
+    NetGraph,
+    NetMapOperator,
+    NetPort,
+    Plus,
+    Restricted,
+    SequenceLastLayer,
+    SoftmaxLayer,
+    Tanh,
+)
+from specimens.specimen import Specimen
+
+SEQUENCES = (
+    Specimen("lstm", lambda: LongShortTermMemoryLayer(2, Input=[3, 2])),
+    Specimen("lstm, varying", lambda: LongShortTermMemoryLayer(2, Input=["Varying", 3])),
+    Specimen("embedding, varying", lambda: EmbeddingLayer(2, Input=["Varying", Restricted("Integer", 4)])),
+    Specimen("elementwise, varying", lambda: ElementwiseLayer(Tanh, Input=["Varying", 2])),
+    Specimen("dropout, varying", lambda: DropoutLayer(Input=["Varying", 2]), random=True),
+    Specimen("softmax, varying", lambda: SoftmaxLayer(Input=["Varying", 3])),
+    Specimen("softmax along the varying level", lambda: NetChain([SoftmaxLayer(1), Log], Input=["Varying", 2])),
+    Specimen("batch normalization, varying", lambda: BatchNormalizationLayer(Interleaving=True, Input=["Varying", 2])),
+    Specimen(
+        "function, varying",
+        lambda: FunctionLayer(lambda x: x[:, :1] * x, Varying="elementwise", Input=["Varying", 2]),
+        written=False,
+    ),
+    Specimen("last, varying", lambda: SequenceLastLayer(Input=["Varying", 2])),
+    Specimen(
+        "reader",
+        lambda: NetChain(
+            [EmbeddingLayer(2, 4), LongShortTermMemoryLayer(2), SequenceLastLayer(), LinearLayer(3), SoftmaxLayer()],
+            Input=["Varying", "Integer"],
+        ),
+    ),
+    Specimen(
+        "tagger",
+        lambda: NetGraph(
+            {
+                "map": NetMapOperator(NetChain([LinearLayer(3), DropoutLayer(0.3), SoftmaxLayer()])),
+                "loss": CrossEntropyLossLayer("Index"),
+            },
+            [(NetPort("Input"), "map", NetPort("loss", "Input")), (NetPort("Target"), NetPort("loss", "Target"))],
+            Input=["Varying", 2],
+        ),
+        random=True,
+    ),
+    Specimen(
+        "two sequences",
+        lambda: NetGraph(
+            {"a": NetMapOperator(BatchNormalizationLayer()), "b": Tanh, "sum": Plus, "loss": MeanSquaredLossLayer()},
+            [(NetPort("A"), "a"), (NetPort("B"), "b"), (["a", "b"], "sum"), (["sum", "b"], "loss")],
+            A=["Varying", 2],
+            B=["Varying", 2],
+        ),
+    ),
+)

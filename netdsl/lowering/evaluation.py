@@ -330,7 +330,8 @@ def _is_parametrized(net: Net, property: Any) -> bool:
     second = property[1]
     if isinstance(second, (NetPort, Rule)) or second is None:
         return False
-    return any(decoder is not None and property[0] in decoder.properties and not (isinstance(second, str) and second in decoder.properties)
+    head = second[0] if isinstance(second, (list, tuple)) and len(second) == 2 else second
+    return any(decoder is not None and property[0] in decoder.properties and not (isinstance(head, str) and head in decoder.properties)
                for decoder in decoders)
 
 

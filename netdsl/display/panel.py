@@ -126,16 +126,21 @@ class _Reader:
 
     def _table(self) -> tuple[Row, ...]:
         """The rows of the parts between those of the ports."""
-        net, rows = self.net, []
+        net: Any = self.net
+        rows = []
         for kind, port, words in self._port_words():
             type_ = type_text(net.port_type(port))
             source = ""
             if kind == "Output" and _is_graph(net):
-                source = _source(net, net.parts().outputs[port])  # type: ignore[union-attr]
+                source = _source(net, net.parts().outputs[port])
             rows.append(Row(port, "" if words == type_ else words, type=type_, short=_short(net.port_type(port)), sources=source,
                             family=kind.lower()))
         first = len(net.input_names)
-        return (*rows[:first], *self._rows(net, (), self._type), *rows[first:])
+        type_at = self._type if net.parts() is not None else _types_in(net.inner_solved(self._own_types()), 0)
+        return (*rows[:first], *self._rows(net, (), type_at), *rows[first:])
+
+    def _own_types(self) -> dict[str, ArrayType]:
+        return {port: self.net.port_type(port) for port in (*self.net.input_names, *self.net.output_names)}
 
     def _rows(self, net: Net, path: ArrayPath, type_at: TypeAt) -> tuple[Row, ...]:
         names = list(net.nets)

@@ -30,10 +30,21 @@ from netdsl.formats import Export
 def small_net() -> Any:
     """A net with an encoder that holds an array, a decoder, state, a shared array and names."""
     mean = np.linspace(0, 1, 36, dtype=np.float32).reshape(6, 6)
-    return NetInitialize(NetChain(
-        {"conv": ConvolutionLayer(2, 3), "norm": BatchNormalizationLayer(), "ramp": Ramp, "flat": FlattenLayer(),
-         "a": LinearLayer(4, Weights=NetArray("w", Dimensions=[4, 32])), "out": LinearLayer(3), "p": SoftmaxLayer()},
-        Input=NetEncoder("Image", [6, 6], ColorSpace="Grayscale", MeanImage=mean), Output=NetDecoder("Class", ["cat", 1, 2.0])))
+    return NetInitialize(
+        NetChain(
+            {
+                "conv": ConvolutionLayer(2, 3),
+                "norm": BatchNormalizationLayer(),
+                "ramp": Ramp,
+                "flat": FlattenLayer(),
+                "a": LinearLayer(4, Weights=NetArray("w", Dimensions=[4, 32])),
+                "out": LinearLayer(3),
+                "p": SoftmaxLayer(),
+            },
+            Input=NetEncoder("Image", [6, 6], ColorSpace="Grayscale", MeanImage=mean),
+            Output=NetDecoder("Class", ["cat", 1, 2.0]),
+        )
+    )
 
 
 @pytest.fixture(scope="session")
@@ -52,15 +63,18 @@ def split(data: bytes) -> tuple[bytes, bytes, bytes, bytes]:
     """The head line, manifest, JSON and tensors of a file."""
     end = data.index(b"\n") + 1
     length = int(data[:end].split()[2])
-    manifest = data[end: end + length]
+    manifest = data[end : end + length]
     sizes = [entry[1] for entry in json.loads(manifest)["parts"]]
-    rest = data[end + length:]
-    return data[:end], manifest, rest[: sizes[0]], rest[sizes[0]:]
+    rest = data[end + length :]
+    return data[:end], manifest, rest[: sizes[0]], rest[sizes[0] :]
 
 
 def joined(text: bytes, tensors: bytes, head: bytes = b"netdsl 1 ") -> bytes:
     """A file of these parts whose every sum is right: what an enemy would write."""
-    entries = [[name, len(part), hashlib.sha256(part).hexdigest()] for name, part in (("net.json", text), ("arrays.safetensors", tensors))]
+    entries = [
+        [name, len(part), hashlib.sha256(part).hexdigest()]
+        for name, part in (("net.json", text), ("arrays.safetensors", tensors))
+    ]
     manifest = json.dumps({"parts": entries}, separators=(",", ":")).encode() + b"\n"
     return head + f"{len(manifest)} {hashlib.sha256(manifest).hexdigest()}\n".encode() + manifest + text + tensors
 

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 import safetensors.numpy
-
 from formats.conftest import joined, split
+
 from netdsl import FormatError, LinearLayer, NetChain, Ramp
 from netdsl.formats import Export, Import
 
@@ -68,7 +68,14 @@ class TestDamage:
         refused(written(joined(two[2], one[3])), "does not use the arrays|not in the file")
 
     def test_other_files(self, written: Written, tmp_path: Path) -> None:
-        for data in (b"", b"\n", b"PK\x03\x04", b"netdsl 1 5\n", b"netdsl 1 2 " + b"0" * 64 + b"\n{}", b"\x89HDF\r\n\x1a\n" * 100):
+        for data in (
+            b"",
+            b"\n",
+            b"PK\x03\x04",
+            b"netdsl 1 5\n",
+            b"netdsl 1 2 " + b"0" * 64 + b"\n{}",
+            b"\x89HDF\r\n\x1a\n" * 100,
+        ):
             refused(written(data))
         (tmp_path / "folder.netdsl").mkdir()
         with pytest.raises(OSError, match="folder"):
@@ -76,7 +83,9 @@ class TestDamage:
 
     def test_the_future(self, stored: bytes, written: Written) -> None:
         _, _, text, tensors = split(stored)
-        refused(written(joined(text, tensors, b"netdsl 2 ")), "has version 2 of the format, and this netdsl reads versions up to 1")
+        refused(
+            written(joined(text, tensors, b"netdsl 2 ")), "has version 2 of the format, and this netdsl reads versions up to 1"
+        )
 
 
 def layer(value: Any) -> Any:
@@ -102,9 +111,12 @@ VALUES: dict[str, tuple[Any, str]] = {
     "true for one": (linear([True]), "OutputDimensions"),
     "real for integer": (linear([3.0]), "OutputDimensions"),
     "too many arguments": (linear([3, 4]), "takes at most one positional"),
-    "huge integer": (linear([-10**300]), "OutputDimensions"),
+    "huge integer": (linear([-(10**300)]), "OutputDimensions"),
     "unknown function": ({"net": ["ElementwiseLayer", [{"function": "os.system"}], {}]}, "netdsl has no function 'os.system'"),
-    "user function not listed": ({"net": ["ElementwiseLayer", [{"user": "f"}], {}]}, "not among those that the file says it needs"),
+    "user function not listed": (
+        {"net": ["ElementwiseLayer", [{"user": "f"}], {}]},
+        "not among those that the file says it needs",
+    ),
     "unknown tag": (linear([{"py/object": "os.system"}]), "'py/object' stands for nothing"),
     "two tags": (linear([{"symbol": "All", "float": "inf"}]), "stands for nothing"),
     "empty object": (linear([{}]), "stands for nothing"),
@@ -113,7 +125,10 @@ VALUES: dict[str, tuple[Any, str]] = {
     "array of Python": (linear(Weights=[[1, 2]]), "Weights of LinearLayer cannot be"),
     "net as array": (linear(Weights=linear()), "Weights of LinearLayer cannot be"),
     "port by name": (linear(Ports={"dict": [["Input", "Image"]]}), "Ports of LinearLayer cannot be"),
-    "port twice": (linear(Ports={"dict": [["Input", {"type": [[2], None]}], ["Input", {"type": [[3], None]}]]}), "'Input' occurs twice"),
+    "port twice": (
+        linear(Ports={"dict": [["Input", {"type": [[2], None]}], ["Input", {"type": [[3], None]}]]}),
+        "'Input' occurs twice",
+    ),
     "port that is not there": (linear(Ports={"dict": [["Inptu", {"type": [[2], None]}]]}), "has no option or port 'Inptu'"),
     "size 2^60": (linear(Ports={"dict": [["Input", {"type": [[2**60], None]}]]}), "no size of level 1"),
     "size 0": (linear(Ports={"dict": [["Input", {"type": [[0], None]}]]}), "0 is no size"),
@@ -128,12 +143,34 @@ VALUES: dict[str, tuple[Any, str]] = {
     "graph without edges": ({"net": ["NetGraph", [{"dict": [["1", linear()]]}], {}]}, "NetGraph cannot be built"),
     "edges of another kind": ({"net": ["NetGraph", [{"dict": [["1", linear()]]}, 7], {}]}, "NetGraph cannot be built"),
     "edge to nowhere": ({"net": ["NetGraph", [{"dict": [["1", linear()]]}, [{"Rule": ["1", "2"]}]], {}]}, "which is not there"),
-    "cycle": ({"net": ["NetGraph", [{"dict": [["1", linear()], ["2", linear()]]}, [{"Rule": ["1", "2"]}, {"Rule": ["2", "1"]}, {"Rule": ["2", {"port": ["Out"]}]}]], {}]},
-              "has a cycle"),
-    "sizes that contradict": ({"net": ["NetChain", [{"dict": [["1", linear([2])], ["2", linear(Ports={"dict": [
-        ["Input", {"type": [[3], None]}]]})]]}], {}]}, "cannot connect element 1 to port 'Input' of element 2"),
+    "cycle": (
+        {
+            "net": [
+                "NetGraph",
+                [
+                    {"dict": [["1", linear()], ["2", linear()]]},
+                    [{"Rule": ["1", "2"]}, {"Rule": ["2", "1"]}, {"Rule": ["2", {"port": ["Out"]}]}],
+                ],
+                {},
+            ]
+        },
+        "has a cycle",
+    ),
+    "sizes that contradict": (
+        {
+            "net": [
+                "NetChain",
+                [{"dict": [["1", linear([2])], ["2", linear(Ports={"dict": [["Input", {"type": [[3], None]}]]})]]}],
+                {},
+            ]
+        },
+        "cannot connect element 1 to port 'Input' of element 2",
+    ),
     "ports without end": ({"net": ["CatenateLayer", [1], {"InputPorts": 10**12}]}, "InputPorts of CatenateLayer cannot be"),
-    "depth without end": (linear(Ports={"dict": [["Output", {"decoder": ["Boolean", [], {"InputDepth": 10**12}]}]]}), "InputDepth of"),
+    "depth without end": (
+        linear(Ports={"dict": [["Output", {"decoder": ["Boolean", [], {"InputDepth": 10**12}]}]]}),
+        "InputDepth of",
+    ),
     "encoder that is none": (linear(Ports={"dict": [["Input", {"encoder": ["Shell", [], {}]}]]}), "there is no encoder 'Shell'"),
     "shared array of another kind": (linear(SharedArrays={"dict": [["w", "values"]]}), "SharedArrays of LinearLayer cannot be"),
     "unhashable key": (linear(LearningRateMultipliers={"dict": [[{"list": []}, 1]]}), "unhashable"),
@@ -157,25 +194,32 @@ class TestHostileValues:
     def test_what_is_allowed_beside_them(self, written: Written) -> None:
         assert Import(written(joined(json.dumps(layer(linear())).encode(), NO_ARRAYS))) == LinearLayer(3)
 
-    @pytest.mark.parametrize(("text", "match"), [
-        (b'{"functions":[],"net":{"net":["LinearLayer",[3],{}]},"net":{"net":["LinearLayer",[4],{}]}}', "has the key 'net' twice"),
-        (b'{"functions":[],"net":{"net":["LinearLayer",[NaN],{}]}}', "holds NaN"),
-        (b'{"functions":[],"net":{"net":["LinearLayer",[-Infinity],{}]}}', "holds -Infinity"),
-        (b'{"functions":[],"net":{"net":["LinearLayer",[1e999],{}]}}', "too large"),
-        (b'{"functions":[],"net":{"net":["LinearLayer",[' + b"9" * 5000 + b"],{}]}}", "5,000 digits"),
-        (b"[" * 100_000, "nested more than"),
-        (b"[" * 100_000 + b"]" * 100_000, "nested more than"),
-        (b'{"a":' * 100_000, "nested more than"),
-        (b'{"functions":[],"net":{"net":["LinearLayer",[3],{}]}', "is no JSON"),
-        (b'{"functions":[],"net":{"net":["LinearLayer",[3],{}]}} x', "is no JSON"),
-        ('{"functions":["é"]}'.encode("latin-1"), "is no JSON"),
-        (b"\xff\xfe", "is no JSON"),
-        (b"", "is no JSON"),
-        (b"[]", "not made of functions and net"),
-        (b'{"functions":[],"net":{},"more":1}', "not made of functions and net"),
-        (b'{"functions":[["f"]],"net":{}}', "names the functions"),
-        (b'{"functions":["os.system"],"net":{}}', "needs the function 'os.system'"),
-    ], ids=lambda value: str(value)[:60] if isinstance(value, str) else "")
+    @pytest.mark.parametrize(
+        ("text", "match"),
+        [
+            (
+                b'{"functions":[],"net":{"net":["LinearLayer",[3],{}]},"net":{"net":["LinearLayer",[4],{}]}}',
+                "has the key 'net' twice",
+            ),
+            (b'{"functions":[],"net":{"net":["LinearLayer",[NaN],{}]}}', "holds NaN"),
+            (b'{"functions":[],"net":{"net":["LinearLayer",[-Infinity],{}]}}', "holds -Infinity"),
+            (b'{"functions":[],"net":{"net":["LinearLayer",[1e999],{}]}}', "too large"),
+            (b'{"functions":[],"net":{"net":["LinearLayer",[' + b"9" * 5000 + b"],{}]}}", "5,000 digits"),
+            (b"[" * 100_000, "nested more than"),
+            (b"[" * 100_000 + b"]" * 100_000, "nested more than"),
+            (b'{"a":' * 100_000, "nested more than"),
+            (b'{"functions":[],"net":{"net":["LinearLayer",[3],{}]}', "is no JSON"),
+            (b'{"functions":[],"net":{"net":["LinearLayer",[3],{}]}} x', "is no JSON"),
+            ('{"functions":["é"]}'.encode("latin-1"), "is no JSON"),
+            (b"\xff\xfe", "is no JSON"),
+            (b"", "is no JSON"),
+            (b"[]", "not made of functions and net"),
+            (b'{"functions":[],"net":{},"more":1}', "not made of functions and net"),
+            (b'{"functions":[["f"]],"net":{}}', "names the functions"),
+            (b'{"functions":["os.system"],"net":{}}', "needs the function 'os.system'"),
+        ],
+        ids=lambda value: str(value)[:60] if isinstance(value, str) else "",
+    )
     def test_texts(self, text: bytes, match: str, written: Written) -> None:
         refused(written(joined(text, NO_ARRAYS)), match)
 
@@ -184,7 +228,7 @@ class TestHostileValues:
         for _ in range(95):
             net = {"net": ["NetChain", [{"dict": [["1", net]]}], {}]}
         inner = Import(written(joined(json.dumps(layer(net)).encode(), NO_ARRAYS)))
-        assert len(list(inner.leaves())[0][0]) == 95
+        assert len(next(iter(inner.leaves()))[0]) == 95
         for _ in range(10):
             net = {"net": ["NetChain", [{"dict": [["1", net]]}], {}]}
         refused(written(joined(json.dumps(layer(net)).encode(), NO_ARRAYS)), "nested")
@@ -242,10 +286,21 @@ class TestHostileArrays:
         self.check(written, "{" + entry("w", [3, 3], 0, 36) + "}", b"\0" * 36, "the array 'w' is used twice", twice)
 
     def test_kinds(self, written: Written) -> None:
-        for kind, match in (("float33", "cannot hold the bits"), ("bfloat16", "cannot hold the bits"), (["x"], "cannot hold the bits")):
-            self.check(written, "{" + entry("w", [3, 2], 0, 24) + "}", b"\0" * 24, match,
-                       linear(Weights={"array": ["w", kind]}, Biases=None))
-        self.check(written, "{" + entry("w", [3, 2], 0, 24, "I32") + "}", b"\0" * 24, "the array Weights of LinearLayer cannot be int32")
+        for kind, match in (
+            ("float33", "cannot hold the bits"),
+            ("bfloat16", "cannot hold the bits"),
+            (["x"], "cannot hold the bits"),
+        ):
+            self.check(
+                written,
+                "{" + entry("w", [3, 2], 0, 24) + "}",
+                b"\0" * 24,
+                match,
+                linear(Weights={"array": ["w", kind]}, Biases=None),
+            )
+        self.check(
+            written, "{" + entry("w", [3, 2], 0, 24, "I32") + "}", b"\0" * 24, "the array Weights of LinearLayer cannot be int32"
+        )
         self.check(written, "{" + entry("w", [3], 0, 12) + "}", b"\0" * 12, "takes a matrix|cannot be built")
 
 

@@ -115,8 +115,25 @@ def _all_nets(net: Net) -> list[Net]:
 
 
 def labels() -> list[Any]:
-    return [7, 2.0, True, "1", "é\ud800", 10**60, -0.5, None, ("a", 1), b"\x00\xff", frozenset({"x", 2}), Automatic, Rule("a", 1),
-            math.inf, -math.inf, 1e300, 5e-324]
+    return [
+        7,
+        2.0,
+        True,
+        "1",
+        "é\ud800",
+        10**60,
+        -0.5,
+        None,
+        ("a", 1),
+        b"\x00\xff",
+        frozenset({"x", 2}),
+        Automatic,
+        Rule("a", 1),
+        math.inf,
+        -math.inf,
+        1e300,
+        5e-324,
+    ]
 
 
 def test_labels_of_every_kind_stay_apart(tmp_path: Path) -> None:
@@ -126,26 +143,55 @@ def test_labels_of_every_kind_stay_apart(tmp_path: Path) -> None:
     assert list(kept) == labels()
 
 
-@pytest.mark.parametrize("net", [
-    FlattenLayer(), FlattenLayer(-1), DropoutLayer(1), DropoutLayer(1.0), ReshapeLayer([2, Automatic]), ReshapeLayer([All]),
-    ThreadingLayer(Ramp, None), ThreadingLayer(Ramp, -1), LinearLayer([]), LinearLayer([2, 3]), PoolingLayer([2, 3]), ElementwiseLayer("GELU"), EmbeddingLayer(2, 5), LinearLayer(2, Biases=None),
-    LinearLayer(2, Input="Real"), EmbeddingLayer(2, Input=Restricted("Integer", [2, 7])),
-    LinearLayer(2, LearningRateMultipliers=0), LinearLayer(2, LearningRateMultipliers=1.0), LinearLayer(2, LearningRateMultipliers=None),
-    LinearLayer(2, LearningRateMultipliers={"Weights": 0.5, "Biases": None}), CatenateLayer(2, InputPorts=["a", "b/c"]),
-], ids=repr)
+@pytest.mark.parametrize(
+    "net",
+    [
+        FlattenLayer(),
+        FlattenLayer(-1),
+        DropoutLayer(1),
+        DropoutLayer(1.0),
+        ReshapeLayer([2, Automatic]),
+        ReshapeLayer([All]),
+        ThreadingLayer(Ramp, None),
+        ThreadingLayer(Ramp, -1),
+        LinearLayer([]),
+        LinearLayer([2, 3]),
+        PoolingLayer([2, 3]),
+        ElementwiseLayer("GELU"),
+        EmbeddingLayer(2, 5),
+        LinearLayer(2, Biases=None),
+        LinearLayer(2, Input="Real"),
+        EmbeddingLayer(2, Input=Restricted("Integer", [2, 7])),
+        LinearLayer(2, LearningRateMultipliers=0),
+        LinearLayer(2, LearningRateMultipliers=1.0),
+        LinearLayer(2, LearningRateMultipliers=None),
+        LinearLayer(2, LearningRateMultipliers={"Weights": 0.5, "Biases": None}),
+        CatenateLayer(2, InputPorts=["a", "b/c"]),
+    ],
+    ids=repr,
+)
 def test_parameters(net: Net, tmp_path: Path) -> None:
     round_trip(net, tmp_path)
 
 
 def test_names_that_could_be_confused(tmp_path: Path) -> None:
-    net = NetChain({"a/b": NetChain({"c": LinearLayer(2)}), "a": NetChain({"b/c": LinearLayer(2)}), "SharedArrays": LinearLayer(2),
-                    "é 名 \"'\\\n": LinearLayer(2, Weights=NetArray("Weights"), LearningRateMultipliers=0)}, Input=2)
+    net = NetChain(
+        {
+            "a/b": NetChain({"c": LinearLayer(2)}),
+            "a": NetChain({"b/c": LinearLayer(2)}),
+            "SharedArrays": LinearLayer(2),
+            "é 名 \"'\\\n": LinearLayer(2, Weights=NetArray("Weights"), LearningRateMultipliers=0),
+        },
+        Input=2,
+    )
     back = round_trip(NetInitialize(net), tmp_path)
     assert len(back.array_table()) == 8
 
 
 def test_shared_arrays_stay_shared(tmp_path: Path) -> None:
-    net = NetInitialize(NetChain([LinearLayer(3, Weights=NetArray("w")), NetChain([LinearLayer(3, Weights=NetArray("w"))])], Input=3))
+    net = NetInitialize(
+        NetChain([LinearLayer(3, Weights=NetArray("w")), NetChain([LinearLayer(3, Weights=NetArray("w"))])], Input=3)
+    )
     back = round_trip(net, tmp_path)
     assert list(back.shared) == ["w"]
     assert back([1.0, 2.0, 3.0]).tolist() == net([1.0, 2.0, 3.0]).tolist()
@@ -161,9 +207,17 @@ def test_functions_with_arrays(tmp_path: Path) -> None:
 
 
 def test_graphs_keep_ports_and_their_order(tmp_path: Path) -> None:
-    graph = NetGraph({"a": Ramp, "b": Tanh, "s": TotalLayer(), "c": CatenateLayer()}, [
-        (NetPort("B"), NetPort("s", "Input2")), (NetPort("A"), NetPort("s", "Input1")), ("a", None), (["s", NetPort("A"), "b"], "c"),
-        ("c", NetPort("Z")), ("s", NetPort("Y"))])
+    graph = NetGraph(
+        {"a": Ramp, "b": Tanh, "s": TotalLayer(), "c": CatenateLayer()},
+        [
+            (NetPort("B"), NetPort("s", "Input2")),
+            (NetPort("A"), NetPort("s", "Input1")),
+            ("a", None),
+            (["s", NetPort("A"), "b"], "c"),
+            ("c", NetPort("Z")),
+            ("s", NetPort("Y")),
+        ],
+    )
     back = round_trip(graph, tmp_path)
     assert back.input_names == ("B", "A", "Input1", "Input2")
     assert back.output_names == graph.output_names
@@ -172,17 +226,30 @@ def test_graphs_keep_ports_and_their_order(tmp_path: Path) -> None:
 
 
 def test_recurrent_operator_net(tmp_path: Path) -> None:
-    net = NetInitialize(NetChain({"e": EmbeddingLayer(3), "m": NetMapOperator(NetChain([4, Ramp])), "l": LongShortTermMemoryLayer(2),
-                                  "last": SequenceLastLayer()}, Input=["Varying", Restricted("Integer", 5)]))
+    net = NetInitialize(
+        NetChain(
+            {
+                "e": EmbeddingLayer(3),
+                "m": NetMapOperator(NetChain([4, Ramp])),
+                "l": LongShortTermMemoryLayer(2),
+                "last": SequenceLastLayer(),
+            },
+            Input=["Varying", Restricted("Integer", 5)],
+        )
+    )
     back = round_trip(net, tmp_path)
     assert back([1, 5, 2]).tolist() == net([1, 5, 2]).tolist()
 
 
 ARRAYS = {
-    "strided": np.arange(24, dtype=np.float32).reshape(4, 6)[::2, ::2], "Fortran": np.asfortranarray(np.ones((2, 3), np.float32)),
-    "big-endian": np.arange(6, dtype=">f4").reshape(2, 3), "negative strides": np.arange(6, dtype=np.float32).reshape(2, 3)[::-1, ::-1],
-    "bfloat16": np.arange(6).reshape(2, 3).astype(ml_dtypes.bfloat16), "float8": np.ones((2, 3), ml_dtypes.float8_e4m3fn),
-    "float16": np.ones((2, 3), np.float16), "not finite": np.array([[np.nan, np.inf, -0.0], [-np.inf, 1, 5e-45]], np.float32),
+    "strided": np.arange(24, dtype=np.float32).reshape(4, 6)[::2, ::2],
+    "Fortran": np.asfortranarray(np.ones((2, 3), np.float32)),
+    "big-endian": np.arange(6, dtype=">f4").reshape(2, 3),
+    "negative strides": np.arange(6, dtype=np.float32).reshape(2, 3)[::-1, ::-1],
+    "bfloat16": np.arange(6).reshape(2, 3).astype(ml_dtypes.bfloat16),
+    "float8": np.ones((2, 3), ml_dtypes.float8_e4m3fn),
+    "float16": np.ones((2, 3), np.float16),
+    "not finite": np.array([[np.nan, np.inf, -0.0], [-np.inf, 1, 5e-45]], np.float32),
 }
 
 
@@ -229,10 +296,12 @@ class TestFunctions:
         with pytest.raises(DeclarationError) as caught:
             Export(tmp_path / "net.netdsl", net)
         lines = str(caught.value).splitlines()
-        assert lines[1] == ('  layer \'2\' (ElementwiseLayer): its Function square has no name that a file could hold; '
-                            'give Functions={"name": f} to Export and Import.')
+        assert lines[1] == (
+            "  layer '2' (ElementwiseLayer): its Function square has no name that a file could hold; "
+            'give Functions={"name": f} to Export and Import.'
+        )
         assert "layer '3/in' (ElementwiseLayer): its Function <lambda at test_round_trip.py:" in lines[2]
-        assert "NetEncoder(\"Function\"): its Function square" in lines[3]
+        assert 'NetEncoder("Function"): its Function square' in lines[3]
         assert len(lines) == 4
 
     def test_missing_names_are_listed(self, tmp_path: Path) -> None:

@@ -27,8 +27,20 @@ def leftovers(folder: Path) -> list[str]:
 
 
 class TestNames:
-    @pytest.mark.parametrize("name", ["a b.netdsl", "é π 名.netdsl", "x" * 193 + ".netdsl", "NET.NETDSL", ".netdsl.netdsl", "-rf.netdsl",
-                                      "con.netdsl", "a\nb.netdsl", "%s{}.netdsl"])
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "a b.netdsl",
+            "é π 名.netdsl",
+            "x" * 193 + ".netdsl",
+            "NET.NETDSL",
+            ".netdsl.netdsl",
+            "-rf.netdsl",
+            "con.netdsl",
+            "a\nb.netdsl",
+            "%s{}.netdsl",
+        ],
+    )
     def test_names(self, name: str, tmp_path: Path) -> None:
         assert Export(tmp_path / name, OLD) == str(tmp_path / name)
         assert Import(File(str(tmp_path / name))) == OLD
@@ -111,7 +123,7 @@ class TestFailures:
         Export(tmp_path / "net.netdsl", OLD)
         tmp_path.chmod(0o500)
         try:
-            with pytest.raises(PermissionError, match="net.netdsl"):
+            with pytest.raises(PermissionError, match=r"net\.netdsl"):
                 Export(tmp_path / "net.netdsl", NEW)
         finally:
             tmp_path.chmod(0o700)
@@ -143,8 +155,13 @@ class TestFailures:
 
 
 def run(code: str, *args: str) -> subprocess.Popen[str]:
-    return subprocess.Popen([sys.executable, "-c", code, *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *args],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
 
 
 KILLED = """
@@ -187,7 +204,8 @@ seen = []
 modules = set(sys.modules)
 watching = True
 def hook(event, args):
-    if watching and event.split(".")[0] in ("open", "socket", "subprocess", "os", "import", "exec", "compile", "marshal", "pickle", "ctypes"):
+    kinds = ("open", "socket", "subprocess", "os", "import", "exec", "compile", "marshal", "pickle", "ctypes")
+    if watching and event.split(".")[0] in kinds:
         seen.append((event, str(args[0]) if args else ""))
 sys.addaudithook(hook)
 net = Import(sys.argv[1])

@@ -110,6 +110,8 @@ def _values(declared: ArrayDeclaration, sizes: Any, generator: np.random.Generat
         if biases is not None and declared.initial == 0.0 and not declared.is_state:
             return biases(generator, sizes)
         return np.full(sizes, declared.initial, np.float32)
+    if declared.outputs_last and len(sizes) > 1:
+        return np.moveaxis(draw(generator, (sizes[-1], sizes[-2], *sizes[:-2])), (0, 1), (-1, -2))
     return draw(generator, sizes)
 
 

@@ -9,6 +9,7 @@ from netdsl.declarations import FrozenDict
 from netdsl.errors import DeclarationError, excerpt
 from netdsl.functions import Function
 from netdsl.layers.elementwise import ElementwiseLayer, ThreadingLayer
+from netdsl.layers.flax import FlaxLayer, is_flax_module, is_linen_module
 from netdsl.layers.function import FunctionLayer
 from netdsl.layers.linear import LinearLayer
 from netdsl.nets import SHARED, Net
@@ -30,14 +31,15 @@ def promote(thing: Any, where: str) -> Net:
         return LinearLayer(int(thing))
     if isinstance(thing, Function):
         return ThreadingLayer(thing) if thing.arity is None else FunctionLayer(thing) if thing.arity == 0 else ElementwiseLayer(thing)
+    if is_flax_module(thing):
+        return FlaxLayer(thing)
+    if is_linen_module(thing):
+        raise DeclarationError(f"{where} is the Linen module {type(thing).__name__}. What flax.nnx.bridge.ToNNX(module, "
+                               "rngs=nnx.Rngs(0)).lazy_init(x) makes of it can stand there.")
     if isinstance(thing, (list, tuple, Mapping)):
         from netdsl.containers.chain import NetChain
 
         return NetChain(thing)
-    if type(thing).__module__.startswith("flax."):
-        from netdsl.flax_bridge import from_flax
-
-        return from_flax(thing)
     if callable(thing):
         return _function(thing)
     raise DeclarationError(f"{where} is {excerpt(thing)}, which is no layer. A layer, a net, an integer, a function or a list of "

@@ -2,6 +2,7 @@
 
 from netdsl.layers.convolution import ConvolutionLayer, PoolingLayer
 from netdsl.layers.elementwise import DropoutLayer, ElementwiseLayer, ThreadingLayer
+from netdsl.layers.flax import FlaxLayer
 from netdsl.layers.function import FunctionLayer
 from netdsl.layers.linear import EmbeddingLayer, LinearLayer
 from netdsl.layers.loss import CrossEntropyLossLayer, MeanAbsoluteLossLayer, MeanSquaredLossLayer
@@ -18,6 +19,7 @@ __all__ = [
     "ElementwiseLayer",
     "EmbeddingLayer",
     "FlattenLayer",
+    "FlaxLayer",
     "FunctionLayer",
     "LinearLayer",
     "LongShortTermMemoryLayer",

@@ -14,13 +14,13 @@ from netdsl.errors import DeclarationError
 from netdsl.functions import Function as NumericFunction
 from netdsl.nets import Layer, NetArray, named_arrays
 from netdsl.nets.arrays import ArrayDeclaration
-from netdsl.shapes import INTEGER, REAL, ArrayType, Contradiction, Length
+from netdsl.shapes import INTEGER, REAL, ArrayType, Contradiction, Length, Size, shape_text
 from netdsl.symbols import Automatic
 
 __all__ = ["FunctionLayer"]
 
-VARYING_SAMPLE = 3
-"""The length at which a function of a varying sequence is tried to learn what it gives."""
+VARYING_SAMPLES = (3, 5)
+"""The lengths at which a function of a varying sequence is tried to learn what it gives."""
 
 
 def _string(value: Any) -> str:
@@ -29,7 +29,7 @@ def _string(value: Any) -> str:
     return value
 
 
-_NAMES = list_of(Constraint("a name", _string, (3,)), "a list of names")
+NAMES = list_of(Constraint("a name", _string, (3,)), "a list of names")
 
 
 class FunctionLayer(Layer):
@@ -37,8 +37,8 @@ class FunctionLayer(Layer):
 
     y = f(x), or y = f(a, b, …) with one input port for each argument
 
-    Ports: Input for a function of one argument, else one port named after each argument (InputPorts overrides); Output, or the keys
-    of the dict that the function returns (OutputPorts names them). Sizes follow by tracing once the inputs' are known.
+    Ports: Input for a function of one argument, else one port named after each argument (InputPorts overrides); Output, or the
+    keys of the dict that the function returns (OutputPorts names them). Sizes follow by tracing once the inputs' are known.
 
     Arrays: every NetArray(name, Dimensions=[…]) that the function uses, learnable, under its name.
 
@@ -54,8 +54,8 @@ class FunctionLayer(Layer):
     """
 
     Function: Any = parameter(FUNCTION, positional=True)
-    InputPorts: Any = parameter(_NAMES, Automatic)
-    OutputPorts: Any = parameter(_NAMES, Automatic)
+    InputPorts: Any = parameter(NAMES, Automatic)
+    OutputPorts: Any = parameter(NAMES, Automatic)
     Varying: Any = parameter(either(one_of("elementwise")), None)
 
     traced_arrays = True
@@ -76,10 +76,12 @@ class FunctionLayer(Layer):
 
     def relate(self, types: Mapping[str, ArrayType]) -> Mapping[str, ArrayType]:
         inputs = [types[name] for name in self.input_names]
-        if not all(type_.known for type_ in inputs):
+        if not all(type_.known and (self.Varying or not type_.varying) for type_ in inputs):
             return {}
-        made = self._traced(tuple(inputs))
-        return dict(zip(self.output_names, made))
+        lengths = [type_.sizes[0] for type_ in inputs if type_.varying]  # type: ignore[index]
+        equal = {name: ArrayType((lengths[0], *type_.sizes[1:])) for name, type_ in zip(self.input_names, inputs)  # type: ignore[misc]
+                 if type_.varying}
+        return {**equal, **dict(zip(self.output_names, self._traced(tuple(inputs))))}
 
     def _traced(self, inputs: tuple[ArrayType, ...]) -> tuple[ArrayType, ...]:
         memory = self._cached("_traces", dict)
@@ -88,45 +90,13 @@ class FunctionLayer(Layer):
         return memory[inputs]
 
     def _trace(self, inputs: tuple[ArrayType, ...]) -> tuple[ArrayType, ...]:
-        varying = next((type_.sizes[0] for type_ in inputs if type_.varying), None)  # type: ignore[index]
-        samples = [
-            jax.ShapeDtypeStruct(tuple(VARYING_SAMPLE if isinstance(s, Length) else s for s in type_.sizes),  # type: ignore[union-attr]
-                                 jnp.int32 if type_.integer else jnp.float32)
-            for type_ in inputs
-        ]
-        try:
-            with named_arrays() as recorder:
-                shapes = jax.eval_shape(lambda *xs: self._values(self.Function(*xs)), *samples)
-        except DeclarationError:
-            raise
-        except Exception as error:
-            first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-            raise Contradiction(f"cannot run its function on {', '.join(str(list(s.shape)) for s in samples)}: {first}",
-                                self.input_names[0] if self.input_names else None) from None
+        with named_arrays() as recorder:
+            types = traced_types(lambda *xs: self._values(self.Function(*xs)), inputs, self.input_names)
         self._net_arrays.update({name: value for name, value in recorder.seen.items() if name not in self._net_arrays})
-        types = []
-        for shape in shapes:
-            sizes = tuple(shape.shape)
-            if varying is not None and sizes and sizes[0] == VARYING_SAMPLE:
-                sizes = (varying, *sizes[1:])
-            types.append(ArrayType(sizes, INTEGER if jnp.issubdtype(shape.dtype, jnp.integer) else REAL))
-        return tuple(types)
+        return types
 
     def _values(self, result: Any) -> tuple[Any, ...]:
-        """What the function returned, as one array for each output port."""
-        if isinstance(result, Mapping):
-            if set(result) != set(self.output_names):
-                raise DeclarationError(f"The function of {self!r} returns the outputs {list(result)}, but its OutputPorts are "
-                                       f"{list(self.output_names)}. Write FunctionLayer(f, OutputPorts={list(result)}).")
-            values = tuple(result[name] for name in self.output_names)
-        elif isinstance(result, (tuple, list)) and len(self.output_names) > 1:
-            values = tuple(result)
-        else:
-            values = (result,)
-        if len(values) != len(self.output_names):
-            raise DeclarationError(f"The function of {self!r} returns {len(values)} values for {len(self.output_names)} output ports.")
-        arrays = tuple(jnp.asarray(value) for value in values)
-        return tuple(a.astype(jnp.float32) if a.dtype == jnp.bool_ else a for a in arrays)
+        return port_values(result, self.output_names, f"The function of {self!r}", "FunctionLayer(f")
 
     def apply(self, arrays: Any, *inputs: Any) -> Any:
         with named_arrays(dict(arrays.items())):
@@ -147,6 +117,61 @@ class FunctionLayer(Layer):
     @property
     def _net_arrays(self) -> dict[str, NetArray]:
         return self._cached("_named", lambda: {array.Name: array for array in _captured(self.Function)})
+
+
+def traced_types(function: Any, inputs: tuple[ArrayType, ...], names: tuple[str, ...]) -> tuple[ArrayType, ...]:
+    """The types of the arrays that a function gives for inputs of these types; a Contradiction with its message when it fails.
+
+    Of a varying sequence it must give something for each element: that is seen by trying two lengths.
+    """
+    length = next((type_.sizes[0] for type_ in inputs if type_.varying), None)  # type: ignore[index]
+    samples = VARYING_SAMPLES if length is not None else VARYING_SAMPLES[:1]
+    tries = [_shapes(function, inputs, sample, names) for sample in samples]
+    types = []
+    for made in zip(*tries):
+        sizes: tuple[Size, ...] = tuple(made[0].shape)
+        if length is not None:
+            if any(shape.shape != (sample, *sizes[1:]) for shape, sample in zip(made, VARYING_SAMPLES)):
+                given = " and ".join(shape_text(tuple(shape.shape)) or "a number" for shape in made)
+                raise Contradiction(f"must give one element for each of a sequence; its function gives {given} for sequences of "
+                                    f"{' and '.join(map(str, VARYING_SAMPLES))} elements", names[0])
+            sizes = (length, *sizes[1:])
+        types.append(ArrayType(sizes, INTEGER if jnp.issubdtype(made[0].dtype, jnp.integer) else REAL))
+    return tuple(types)
+
+
+def _shapes(function: Any, inputs: tuple[ArrayType, ...], length: int, names: tuple[str, ...]) -> Any:
+    """The shapes that a function gives, varying inputs taken to have this length."""
+    samples = [
+        jax.ShapeDtypeStruct(tuple(length if isinstance(s, Length) else s for s in type_.sizes),  # type: ignore[union-attr]
+                             jnp.int32 if type_.integer else jnp.float32)
+        for type_ in inputs
+    ]
+    try:
+        return jax.eval_shape(function, *samples)
+    except DeclarationError:
+        raise
+    except Exception as error:
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise Contradiction(f"cannot run its function on {', '.join(str(list(s.shape)) for s in samples)}: {first}",
+                            names[0] if names else None) from None
+
+
+def port_values(result: Any, names: tuple[str, ...], subject: str, constructor: str) -> tuple[Any, ...]:
+    """What a user's function returned, as one array for each output port; `subject` and `constructor` word the errors."""
+    if isinstance(result, Mapping):
+        if set(result) != set(names):
+            raise DeclarationError(f"{subject} returns the outputs {list(result)}, but its OutputPorts are "
+                                   f"{list(names)}. Write {constructor}, OutputPorts={list(result)}).")
+        values = tuple(result[name] for name in names)
+    elif isinstance(result, (tuple, list)) and len(names) > 1:
+        values = tuple(result)
+    else:
+        values = (result,)
+    if len(values) != len(names):
+        raise DeclarationError(f"{subject} returns {len(values)} values for {len(names)} output ports.")
+    arrays = tuple(jnp.asarray(value) for value in values)
+    return tuple(a.astype(jnp.float32) if a.dtype == jnp.bool_ else a for a in arrays)
 
 
 def _captured(function: Any) -> list[NetArray]:

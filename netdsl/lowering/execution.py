@@ -206,8 +206,9 @@ class _Run:
             if isinstance(layer, ElementwiseLayer):
                 self._note_logits(given, (output,))
             return output
-        if layer.__dict__.get("Interleaving") is False:
-            return Wire(last=self._apply(layer.rebuilt(Interleaving=True), wire.last)[0])
+        if layer.__dict__.get("Interleaving") is False and len(given) == len(self.step.outputs) == 1:
+            result = self._apply(layer.rebuilt(Interleaving=True), wire.last)[0]
+            return Wire(last=result) if result.ndim > 1 else Wire(first=result)
         return None
 
 

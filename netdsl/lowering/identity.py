@@ -44,6 +44,9 @@ def layer_text(layer: Layer, samples: list[Any] | None) -> str:
     """A layer's class and parameters; functions by what they trace to on the samples."""
     parts = [type(layer).__name__]
     parts += [f"{name}={canonical(value, samples)}" for name, value in layer.values_of_parameters().items()]
+    function = layer.traced_function()
+    if function is not None:
+        parts.append(_function_text(function, samples))
     parts += [f"{name}:{value.Name if isinstance(value, NetArray) else ''}" for name, value in layer.array_values().items()]
     parts += [f"{name}({_program_text(inner)})" for name, inner in layer.nets.items()]
     if layer.LearningRateMultipliers in (0, None):

@@ -25,13 +25,17 @@ jax.tree_util.register_pytree_node(Symbol, lambda symbol: ((), symbol.name), lam
 
 @dataclass(frozen=True, slots=True)
 class ArrayDeclaration:
-    """One array that a layer class states: its sizes, how it starts, whether it may be None, and whether it is state."""
+    """One array that a layer class states: its sizes, how it starts, whether it may be None, and whether it is state.
+
+    Weights are {outputs, inputs, kernel…}, or {kernel…, inputs, outputs} with `outputs_last`.
+    """
 
     sizes: str
     initial: str | float = "weights"
     optional: bool = False
     is_state: bool = False
     name: str = ""
+    outputs_last: bool = False
 
     @property
     def slot(self) -> Slot:

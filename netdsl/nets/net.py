@@ -249,6 +249,15 @@ class Net(Declared):
 
         return net_function(self, **options)
 
+    def to_flax(self, **options: Any) -> Any:
+        """The net as a Flax NNX module, `module(inputs)` of a batch, with its arrays as nnx.Param and its state as nnx.BatchStat.
+
+        Optimizing the module trains its arrays; `module.to_net()` is the net with them.
+        """
+        from netdsl.lowering.flax import FlaxModule
+
+        return FlaxModule(self, **options)
+
     # As a Python object
 
     def __call__(self, *arguments: Any, **options: Any) -> Any:

@@ -83,7 +83,7 @@ class Writer:
             return {"function": value.__name__}
         if callable(value):
             return self._named(value)
-        raise Unwritable(f"{excerpt(value)}, a {type(value).__name__}, cannot be stored in a file")
+        raise Unwritable(f"{excerpt(value)} cannot be stored: files hold numbers, strings, arrays and functions by name")
 
     def _real(self, value: float) -> Any:
         if math.isnan(value):

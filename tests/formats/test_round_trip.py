@@ -115,7 +115,7 @@ def test_flax_modules_are_refused(tmp_path: Path) -> None:
     from flax import nnx
 
     net = NetChain([FlaxLayer(nnx.Linear(4, 3, rngs=nnx.Rngs(0)))])
-    with pytest.raises(DeclarationError, match=r"layer '1' \(FlaxLayer\): its Module <Linear> cannot be stored: files hold numbers"):
+    with pytest.raises(DeclarationError, match=r"layer '1' \(FlaxLayer\): its Module <Linear> cannot be stored"):
         Export(tmp_path / "net.netdsl", net)
 
 

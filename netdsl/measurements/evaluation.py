@@ -14,6 +14,7 @@ import numpy as np
 
 from netdsl.attachment import TrainingNet, encoded
 from netdsl.columns import Table
+from netdsl.encoders.encoder import Encoder
 from netdsl.layers.loss import pair, safe_log
 from netdsl.lowering import compilations, compiled, note_trace, program_key, skeleton
 from netdsl.lowering.evaluation import BATCH_SIZE
@@ -78,6 +79,7 @@ class Evaluation:
         elif more:  # the first batch took longer because it was compiled
             seconds = encoding + rest * len(starts) / len(more)
         else:
+
             def seconds() -> float:
                 return encoding + _timed(batch, starts)[1]
 
@@ -102,8 +104,16 @@ class Evaluation:
         graph, size = self.training.graph, self._size(count)
         device = self.device if self.device is not None else jax.devices()[0]
         terms = tuple(term.port for term in self.training.terms)
-        key = ("measure", program_key(graph), terms, self.comparison and (self.comparison.form, self.comparison.predicted,
-               self.comparison.target), self.wires, compact, self.train_mode, device.platform)
+        key = (
+            "measure",
+            program_key(graph),
+            terms,
+            self.comparison and (self.comparison.form, self.comparison.predicted, self.comparison.target),
+            self.wires,
+            compact,
+            self.train_mode,
+            device.platform,
+        )
         function = compiled(key, lambda: _function(self, skeleton(graph), compact, device.platform))
         arrays, state = jax.device_put((graph.arrays, graph.state), device)
 
@@ -143,7 +153,7 @@ def _function(evaluation: Evaluation, graph: Net, compact: frozenset[str], platf
     encoders, compared, wires = graph.program.encoders, evaluation.comparison, evaluation.wires
 
     def one(arrays: Any, state: Any, values: Any, index: Any, weight: Any) -> Any:
-        inputs = {port: encoders[port].device(value) if port in compact else value for port, value in values.items()}
+        inputs = {port: _device_half(encoders[port], value) if port in compact else value for port, value in values.items()}
         context = Context(jax.random.key(SEED), (index,), evaluation.train_mode, ("batch",), weight, platform)
         found, _ = execute(graph, arrays, state, inputs, context)
         elements = () if compared is None else _elements(compared.form, found[compared.predicted], found[compared.target].value)
@@ -156,6 +166,10 @@ def _function(evaluation: Evaluation, graph: Net, compact: frozenset[str], platf
         return losses, elements, jax.tree.map(lambda column: jnp.sum(column, axis=0), sums)
 
     return jax.jit(function)
+
+
+def _device_half(encoder: Encoder, value: Any) -> Any:
+    return value.with_data(encoder.device(value.data)) if isinstance(value, Sequence) else encoder.device(value)
 
 
 def _sum(value: Any, weight: Any) -> tuple[Any, Any]:

@@ -76,8 +76,9 @@ def NetMeasurements(net: Any, data: Any, measurement: Any, /, **options: Any) ->
     asked = Reader(training, compared).read(measurement)
     outcome = None
     if _evaluates(asked):
-        evaluation = Evaluation(training, compared, _wires(asked), settings["BatchSize"], settings["NetEvaluationMode"],
-                                settings["TargetDevice"])
+        evaluation = Evaluation(
+            training, compared, _wires(asked), settings["BatchSize"], settings["NetEvaluationMode"], settings["TargetDevice"]
+        )
         outcome = Outcome(evaluation, evaluation.run(test, WHAT), test, WHAT)
     return values(asked, outcome)
 
@@ -86,7 +87,7 @@ def _settings(options: dict[str, Any]) -> dict[str, Any]:
     for name in options:
         if name not in OPTIONS:
             raise DeclarationError(f"NetMeasurements has no option {name!r}. {nearest(name, OPTIONS)}")
-    size = options.get("BatchSize", Automatic)
+    size: Any = options.get("BatchSize", Automatic)
     if size is not Automatic and (isinstance(size, bool) or not hasattr(size, "__index__") or size < 1):
         raise DeclarationError(f"BatchSize is a positive integer or Automatic. Got {excerpt(size)}.")
     mode = options.get("NetEvaluationMode", "Test")
@@ -95,8 +96,12 @@ def _settings(options: dict[str, Any]) -> dict[str, Any]:
     precision = options.get("WorkingPrecision", Automatic)
     if precision is not Automatic and precision != "Real32":
         raise UnsupportedError(f'WorkingPrecision {excerpt(precision)} is not supported yet; "Real32" is.')
-    return {"BatchSize": None if size is Automatic else operator.index(size), "LossFunction": options.get("LossFunction", Automatic),
-            "NetEvaluationMode": mode == "Train", "TargetDevice": target_device(options.get("TargetDevice", Automatic))}
+    return {
+        "BatchSize": _index(size),
+        "LossFunction": options.get("LossFunction", Automatic),
+        "NetEvaluationMode": mode == "Train",
+        "TargetDevice": target_device(options.get("TargetDevice", Automatic)),
+    }
 
 
 def _training_net(net: Net, data: Table, measurement: Any, loss: Any) -> TrainingNet:
@@ -116,3 +121,7 @@ def _wires(asked: Asked | list[Any]) -> tuple[Ref, ...]:
     if isinstance(asked, Asked):
         return asked.wires
     return tuple(dict.fromkeys(wire for one in asked for wire in _wires(one)))
+
+
+def _index(size: Any) -> int | None:
+    return None if size is Automatic else operator.index(size)

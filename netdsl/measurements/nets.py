@@ -25,8 +25,15 @@ from netdsl.symbols import Automatic, Rule, is_rules
 __all__ = ["ClassifierMeasurements", "PredictorMeasurements", "checked_net", "target_device", "test_table"]
 
 WHAT = "test data"
-REFUSED = {"ClassPriors": Automatic, "ComputeUncertainty": False, "PerformanceGoal": Automatic, "RandomSeeding": 1234,
-           "TieBreakerFunction": Automatic, "UtilityFunction": Automatic, "Weights": Automatic}
+REFUSED = {
+    "ClassPriors": Automatic,
+    "ComputeUncertainty": False,
+    "PerformanceGoal": Automatic,
+    "RandomSeeding": 1234,
+    "TieBreakerFunction": Automatic,
+    "UtilityFunction": Automatic,
+    "Weights": Automatic,
+}
 """Options of Mathematica that are refused unless they have these values or are Automatic."""
 
 
@@ -81,8 +88,9 @@ def ClassifierMeasurements(classifier: Any, data: Any, property: Any = Automatic
     else:
         inputs, truth = _truth(data)
         classes = None if settings["Classes"] is Automatic else settings["Classes"]
-        measured = ClassifierMeasurementsObject(from_predictions(classifier, truth, classes, examples=inputs,
-                                                                 IndeterminateThreshold=threshold))
+        measured = ClassifierMeasurementsObject(
+            from_predictions(classifier, truth, classes, examples=inputs, IndeterminateThreshold=threshold)
+        )
     return measured if property is Automatic else measured(property)
 
 
@@ -124,6 +132,7 @@ def PredictorMeasurements(predictor: Any, data: Any, property: Any = Automatic, 
 
 # Options
 
+
 def _options(function: str, options: dict[str, Any], taken: tuple[str, ...]) -> dict[str, Any]:
     for name, value in options.items():
         if name in taken:
@@ -150,6 +159,7 @@ def target_device(value: Any) -> Any:
 
 
 # Nets and data
+
 
 def test_table(data: Any) -> Table:
     """Test data in any form as columns; a name means the test data of that set."""
@@ -213,8 +223,9 @@ def _no_decoder(net: Net) -> str:
 
 def _predicting_port(net: Net) -> str:
     if len(net.output_names) != 1:
-        raise DeclarationError(f"PredictorMeasurements needs a net with one output. This {net.title()} has "
-                               f"{listing(map(repr, net.output_names))}.")
+        raise DeclarationError(
+            f"PredictorMeasurements needs a net with one output. This {net.title()} has {listing(map(repr, net.output_names))}."
+        )
     port = net.output_names[0]
     decoder: Decoder | None = net.decoder(port)
     if decoder is not None and decoder.kind in ("Class", "Boolean"):

@@ -101,8 +101,10 @@ class Reader:
             return self._named(thing, [])
         if callable(thing):
             raise UnsupportedError(f"NetMeasurements: a function as measurement, {excerpt(thing)}, is not supported yet.")
-        raise DeclarationError("A measurement is a name, Rule(name, parameter), [name, parameter], a NetPort, "
-                               f'{{"Measurement": ..., "Key": ...}}, or a list of those. Got {excerpt(thing)}.')
+        raise DeclarationError(
+            "A measurement is a name, Rule(name, parameter), [name, parameter], a NetPort, "
+            f'{{"Measurement": ..., "Key": ...}}, or a list of those. Got {excerpt(thing)}.'
+        )
 
     def _has_parameter(self, things: Any) -> bool:
         """Whether a list is a name with its parameter: its first item takes one, and its second is no measurement."""
@@ -234,5 +236,7 @@ def _at(graph: Net, prefix: ArrayPath, port: NetPort) -> Any:
     if last in arrays:
         value = arrays[last]
         return graph.array_table()[SHARED, value.Name] if isinstance(value, NetArray) else value
-    raise PartError(f"{port!r}: {net.title()} has no port or array {last!r} that can be measured. "
-                    f"{nearest(last, [*net.input_names, *net.output_names, *arrays])}")
+    raise PartError(
+        f"{port!r}: {net.title()} has no port or array {last!r} that can be measured. "
+        f"{nearest(last, [*net.input_names, *net.output_names, *arrays])}"
+    )

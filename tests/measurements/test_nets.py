@@ -46,26 +46,6 @@ def classifier(decoder=None) -> NetChain:
     return NetChain([linear(), SoftmaxLayer()], Input=4, Output=decoder or NetDecoder("Class", LABELS))
 
 
-@pytest.fixture
-def runs(monkeypatch):
-    """The examples of each batch that was evaluated, padding left out."""
-    seen = []
-    make = evaluation._function
-
-    def counting(*arguments):
-        function = make(*arguments)
-
-        def batch(arrays, state, inputs, indices, weights):
-            seen.append(int(np.sum(weights)))
-            return function(arrays, state, inputs, indices, weights)
-
-        return batch
-
-    monkeypatch.setattr(evaluation, "_function", counting)
-    monkeypatch.setattr(evaluation, "compiled", lambda key, make: make())
-    return seen
-
-
 def test_a_classifier_agrees_with_scikit_learn():
     measured = ClassifierMeasurements(classifier(), Rule(X, TRUTH))
     decisions = [LABELS[i] for i in LOGITS.argmax(axis=1)]
@@ -76,7 +56,7 @@ def test_a_classifier_agrees_with_scikit_learn():
     assert measured("CohenKappa") == pytest.approx(sklearn.metrics.cohen_kappa_score(TRUTH, decisions))
     assert measured("MeanCrossEntropy") == pytest.approx(sklearn.metrics.log_loss(CODES, PROBABILITIES), rel=1e-5)
     assert measured(["Accuracy", 2]) == pytest.approx(sklearn.metrics.top_k_accuracy_score(CODES, PROBABILITIES, k=2))
-    areas = [sklearn.metrics.roc_auc_score(CODES == i, PROBABILITIES[:, i]) for i in range(3)]
+    areas = [sklearn.metrics.roc_auc_score(i == CODES, PROBABILITIES[:, i]) for i in range(3)]
     assert list(measured("AreaUnderROCCurve").values()) == pytest.approx(areas, rel=1e-5)
 
 
@@ -122,8 +102,11 @@ def test_integer_labels_and_automatic_labels():
 
 
 def test_cross_entropies_come_from_logits_and_stay_finite():
-    net = NetChain([linear(np.array([[1e4], [-1e4]], "float32"), np.zeros(2, "float32")), SoftmaxLayer()],
-                   Input=1, Output=NetDecoder("Class", ["up", "down"]))
+    net = NetChain(
+        [linear(np.array([[1e4], [-1e4]], "float32"), np.zeros(2, "float32")), SoftmaxLayer()],
+        Input=1,
+        Output=NetDecoder("Class", ["up", "down"]),
+    )
     measured = ClassifierMeasurements(net, Rule([[1.0], [1.0]], ["up", "down"]))
     assert measured.predictions.losses.tolist() == [0.0, 20000.0]
     assert measured("MeanCrossEntropy") == 10000.0
@@ -137,9 +120,8 @@ def test_without_logits_probabilities_are_clipped():
 
 def test_a_boolean_decoder_has_two_classes():
     weights = WEIGHTS[:1]
-    net = NetChain([linear(weights, np.zeros(1, "float32")), ElementwiseLayer(LogisticSigmoid)], Input=4)
-    net = NetGraph({"net": net, "one": LinearLayer([], Weights=np.array([1.0], "float32"), Biases=np.float32(0))},
-                   [("net", "one")], Output=NetDecoder("Boolean"))
+    layer = LinearLayer([], Weights=weights, Biases=np.zeros(1, "float32"))
+    net = NetChain([layer, ElementwiseLayer(LogisticSigmoid)], Input=4, Output=NetDecoder("Boolean"))
     p = 1 / (1 + np.exp(-(X @ weights[0])))
     truth = (p > 0.4).tolist()
     measured = ClassifierMeasurements(net, Rule(X, truth))
@@ -156,8 +138,9 @@ def test_classes_of_the_elements_of_sequences():
     assert len(measured.predictions.truth) == 20
     assert measured("Accuracy") == pytest.approx((LOGITS.argmax(axis=1) == CODES)[:20].mean())
     assert measured("MeanCrossEntropy") == pytest.approx(ENTROPIES[:20].mean(), rel=1e-5)
-    worst = ClassifierMeasurements(net, Rule([X[part] for part in parts], [TRUTH[part] for part in parts]),
-                                   ["WorstClassifiedExamples", 1])[0]
+    worst = ClassifierMeasurements(
+        net, Rule([X[part] for part in parts], [TRUTH[part] for part in parts]), ["WorstClassifiedExamples", 1]
+    )[0]
     owner = next(part for part in parts if part.start <= ENTROPIES[:20].argmax() < part.stop)
     assert (worst.key == X[owner]).all()
 
@@ -214,7 +197,9 @@ def test_a_predictor_agrees_with_scikit_learn():
     assert measured("Residuals") == pytest.approx(predicted - truth, abs=1e-4)
     worst = measured(["WorstPredictedExamples", 1])[0]
     assert (worst.key == X[np.abs(predicted - truth).argmax()]).all()
-    assert PredictorMeasurements(predicted, truth, "MeanSquare") == pytest.approx(sklearn.metrics.mean_squared_error(truth, predicted))
+    assert PredictorMeasurements(predicted, truth, "MeanSquare") == pytest.approx(
+        sklearn.metrics.mean_squared_error(truth, predicted)
+    )
 
 
 def test_a_predictor_of_vectors():
@@ -232,61 +217,108 @@ def failing(error, call, text):
 def test_errors_of_nets():
     data = Rule(X, TRUTH)
     bare = NetChain([linear(), SoftmaxLayer()], Input=4)
-    failing(DeclarationError, lambda: ClassifierMeasurements(bare, data),
-            "ClassifierMeasurements needs a net that decides among classes; no output of this NetChain has a Class decoder. Attach "
-            'one: NetReplacePart(net, {\'Output\': NetDecoder("Class", labels)}).')
-    ending = NetGraph({"net": bare, "loss": CrossEntropyLossLayer("Index")}, [NetPort("Input") >> "net" >> NetPort("loss", "Input")])
-    failing(DeclarationError, lambda: ClassifierMeasurements(ending, data),
-            "ClassifierMeasurements: this NetGraph ends in a loss. Take the part that classifies, NetExtract(net, name), or use "
-            "NetMeasurements.")
-    failing(UninitializedError, lambda: ClassifierMeasurements(NetChain([3, SoftmaxLayer()], Input=4,
-                                                                        Output=NetDecoder("Class", LABELS)), data),
-            "ClassifierMeasurements: this NetChain has no values yet for 1/Weights and 1/Biases. NetTrain(net, data) gives it trained "
-            "ones, NetInitialize(net) random ones.")
-    multilabel = NetChain([linear(), ElementwiseLayer(LogisticSigmoid)], Input=4, Output=NetDecoder("Class", LABELS, Multilabel=True))
-    failing(UnsupportedError, lambda: ClassifierMeasurements(multilabel, data),
-            "ClassifierMeasurements: the decoder of 'Output' is Multilabel, which is not supported yet.")
-    failing(DeclarationError, lambda: PredictorMeasurements(classifier(), data),
-            "PredictorMeasurements: the output 'Output' of this NetChain has the decoder NetDecoder(\"Class\"), so it decides among "
-            "classes. Use ClassifierMeasurements.")
+    failing(
+        DeclarationError,
+        lambda: ClassifierMeasurements(bare, data),
+        "ClassifierMeasurements needs a net that decides among classes; no output of this NetChain has a Class decoder. Attach "
+        "one: NetReplacePart(net, {'Output': NetDecoder(\"Class\", labels)}).",
+    )
+    ending = NetGraph(
+        {"net": bare, "loss": CrossEntropyLossLayer("Index")}, [NetPort("Input") >> "net" >> NetPort("loss", "Input")]
+    )
+    failing(
+        DeclarationError,
+        lambda: ClassifierMeasurements(ending, data),
+        "ClassifierMeasurements: this NetGraph ends in a loss. Take the part that classifies, NetExtract(net, name), or use "
+        "NetMeasurements.",
+    )
+    failing(
+        UninitializedError,
+        lambda: ClassifierMeasurements(NetChain([3, SoftmaxLayer()], Input=4, Output=NetDecoder("Class", LABELS)), data),
+        "ClassifierMeasurements: this NetChain has no values yet for 1/Weights and 1/Biases. NetTrain(net, data) gives it "
+        "trained ones, NetInitialize(net) random ones.",
+    )
+    multilabel = NetChain(
+        [linear(), ElementwiseLayer(LogisticSigmoid)], Input=4, Output=NetDecoder("Class", LABELS, Multilabel=True)
+    )
+    failing(
+        UnsupportedError,
+        lambda: ClassifierMeasurements(multilabel, data),
+        "ClassifierMeasurements: the decoder of 'Output' is Multilabel, which is not supported yet.",
+    )
+    failing(
+        DeclarationError,
+        lambda: PredictorMeasurements(classifier(), data),
+        "PredictorMeasurements: the output 'Output' of this NetChain has the decoder NetDecoder(\"Class\"), so it decides among "
+        "classes. Use ClassifierMeasurements.",
+    )
 
 
 def test_errors_of_data():
     net = classifier()
-    failing(EncodingError, lambda: ClassifierMeasurements(net, Rule(X[:2], ["cat", "dogg"])),
-            "NetEncoder(\"Class\") has no class 'dogg' at position 2. Did you mean 'dog'?")
-    failing(DataError, lambda: ClassifierMeasurements(net, Rule(X[:2], ["cat"])),
-            "The columns of the test data have different lengths: inputs 2, targets 1. Each example needs a value in every column.")
+    failing(
+        EncodingError,
+        lambda: ClassifierMeasurements(net, Rule(X[:2], ["cat", "dogg"])),
+        "NetEncoder(\"Class\") has no class 'dogg' at position 2. Did you mean 'dog'?",
+    )
+    failing(
+        DataError,
+        lambda: ClassifierMeasurements(net, Rule(X[:2], ["cat"])),
+        "The columns of the test data have different lengths: inputs 2, targets 1. Each example needs a value in every column.",
+    )
     failing(DataError, lambda: ClassifierMeasurements(net, []), "The test data have no examples.")
     bad = X[:3].copy()
     bad[1, 2] = np.nan
-    failing(DataError, lambda: ClassifierMeasurements(net, Rule(bad, TRUTH[:3])),
-            "Example 2 of the test data has the value nan in the column 'inputs' (port 'Input'). Only finite numbers can be used: "
-            "remove or replace such examples.")
+    failing(
+        DataError,
+        lambda: ClassifierMeasurements(net, Rule(bad, TRUTH[:3])),
+        "Example 2 of the test data has the value nan in the column 'inputs' (port 'Input'). Only finite numbers can be used: "
+        "remove or replace such examples.",
+    )
     huge = X[:3].copy()
     huge[2] = 3e38
-    failing(DataError, lambda: ClassifierMeasurements(net, Rule(huge, TRUTH[:3])),
-            "The output of the net is nan for example 3 of the test data, so it cannot be measured. The arrays of the net, or this "
-            "example, hold numbers that are too large or not finite.")
+    failing(
+        DataError,
+        lambda: ClassifierMeasurements(net, Rule(huge, TRUTH[:3])),
+        "The output of the net is nan for example 3 of the test data, so it cannot be measured. The arrays of the net, or this "
+        "example, hold numbers that are too large or not finite.",
+    )
 
 
 def test_errors_of_options():
     net, data = classifier(), Rule(X, TRUTH)
-    failing(UnsupportedError, lambda: ClassifierMeasurements(net, data, ClassPriors={"cat": 1}),
-            "ClassifierMeasurements does not support ClassPriors={'cat': 1} yet. Leave ClassPriors out.")
-    failing(DeclarationError, lambda: ClassifierMeasurements(net, data, IndeterminateTreshold=1),
-            "ClassifierMeasurements has no option 'IndeterminateTreshold'. Did you mean 'IndeterminateThreshold'?")
-    failing(DeclarationError, lambda: ClassifierMeasurements(net, data, IndeterminateThreshold=2),
-            "IndeterminateThreshold is a probability from 0 to 1, or Automatic. Got 2.")
-    failing(UnsupportedError, lambda: PredictorMeasurements(net, data, IndeterminateThreshold=0.5),
-            "PredictorMeasurements does not support IndeterminateThreshold=0.5 yet. Leave IndeterminateThreshold out.")
-    failing(PartError, lambda: ClassifierMeasurements(net, data, "Acuracy"),
-            "There is no measurement 'Acuracy'. Did you mean 'Accuracy'?")
+    failing(
+        UnsupportedError,
+        lambda: ClassifierMeasurements(net, data, ClassPriors={"cat": 1}),
+        "ClassifierMeasurements does not support ClassPriors={'cat': 1} yet. Leave ClassPriors out.",
+    )
+    failing(
+        DeclarationError,
+        lambda: ClassifierMeasurements(net, data, IndeterminateTreshold=1),
+        "ClassifierMeasurements has no option 'IndeterminateTreshold'. Did you mean 'IndeterminateThreshold'?",
+    )
+    failing(
+        DeclarationError,
+        lambda: ClassifierMeasurements(net, data, IndeterminateThreshold=2),
+        "IndeterminateThreshold is a probability from 0 to 1, or Automatic. Got 2.",
+    )
+    failing(
+        UnsupportedError,
+        lambda: PredictorMeasurements(net, data, IndeterminateThreshold=0.5),
+        "PredictorMeasurements does not support IndeterminateThreshold=0.5 yet. Leave IndeterminateThreshold out.",
+    )
+    failing(
+        PartError,
+        lambda: ClassifierMeasurements(net, data, "Acuracy"),
+        "There is no measurement 'Acuracy'. Did you mean 'Accuracy'?",
+    )
     assert ClassifierMeasurements(net, data, "Accuracy", ComputeUncertainty=False, RandomSeeding=1234) > 0.5
 
 
 def test_loss_layers_of_numbers_alone_do_not_classify():
-    net = NetGraph({"net": NetChain([linear()], Input=4), "loss": MeanSquaredLossLayer()},
-                   [NetPort("Input") >> "net" >> NetPort("loss", "Input")])
+    net = NetGraph(
+        {"net": NetChain([linear()], Input=4), "loss": MeanSquaredLossLayer()},
+        [NetPort("Input") >> "net" >> NetPort("loss", "Input")],
+    )
     with pytest.raises(DeclarationError, match="no output of this NetGraph has a Class decoder"):
         ClassifierMeasurements(net, Rule(X, TRUTH))

@@ -8,6 +8,7 @@ from netdsl.encoders import NetEncoder
 from netdsl.errors import *
 from netdsl.formats import Export, Import
 from netdsl.functions import *
+from netdsl.information import Information
 from netdsl.initialization import NetInitialize
 from netdsl.layers import *
 from netdsl.measurements import (
@@ -17,18 +18,28 @@ from netdsl.measurements import (
     PredictorMeasurements,
     PredictorMeasurementsObject,
 )
-from netdsl.measurements import ClassifierMeasurements
 from netdsl.nets import NetArray
-from netdsl.resources import ExampleData, ResourceData, ResourceObject
+from netdsl.resources import ExampleData, NetModel, ResourceData, ResourceObject
 from netdsl.surgery import *
 from netdsl.symbols import *
 from netdsl.training import NetTrain, NetTrainResultsObject
 
 __version__ = "0.1.0"
 
+LEGACY_NAMES = {
+    "ConstantArrayLayer": NetArrayLayer,
+    "DotPlusLayer": LinearLayer,
+    "NetInformation": Information,
+    "NetSharedArray": NetArray,
+}
+"""Names of older versions of Mathematica, and what they are called now."""
+
+globals().update(LEGACY_NAMES)
+
+_named = containers, errors, functions, layers, surgery, symbols
 __all__ = sorted({  # noqa: PLE0605
-    *containers.__all__, *errors.__all__, *functions.__all__, *layers.__all__, *surgery.__all__, *symbols.__all__,
-    "ClassifierMeasurements", "ClassifierMeasurementsObject", "NetMeasurements", "PredictorMeasurements", "PredictorMeasurementsObject",
-    "ClassifierMeasurements", "Column", "ExampleData", "Export", "Import", "Examples", "NetArray", "NetDecoder", "NetEncoder", "NetInitialize", "NetTrain", "NetTrainResultsObject",
-    "ResourceData", "ResourceObject",
-} - {"ACTIVATIONS", "FUNCTIONS", "Function"})
+    "ClassifierMeasurements", "ClassifierMeasurementsObject", "Column", "ExampleData", "Examples", "Export", "Import", "Information",
+    "LEGACY_NAMES", "NetArray", "NetDecoder", "NetEncoder", "NetInitialize", "NetMeasurements", "NetModel", "NetTrain",
+    "NetTrainResultsObject", "PredictorMeasurements", "PredictorMeasurementsObject", "ResourceData", "ResourceObject",
+    *(name for module in _named for name in module.__all__), *LEGACY_NAMES,
+} - {"ACTIVATIONS", "FUNCTIONS", "Function", "part"})

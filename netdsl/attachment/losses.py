@@ -59,7 +59,8 @@ def training_net(net: Net, data: Table, loss: Any) -> TrainingNet:
         if data.ports is None:
             raise DataError(f"Data as inputs -> targets need a net without loss layers, with one input and one output. This "
                             f"{net.title()} has the input {listing(map(repr, net.input_names))} and the loss "
-                            f"{existing[0].port!r}. Give a dict of columns: {{{', '.join(f'{name!r}: ...' for name in net.input_names)}}}.")
+                            f"{existing[0].port!r}. Give a dict of columns: "
+                            f"{{{', '.join(f'{name!r}: ...' for name in net.input_names)}}}.")
         return TrainingNet(net, (), net, tuple(existing), _columns_of(net, data, {}))
     return _attach(net, data, existing, attached)
 

@@ -212,7 +212,7 @@ class Training:
     def _check_arrays(self) -> None:
         """The step after the last loss may have gone astray too."""
         for path, value in {**self.carry[0], **self.carry[2]}.items():
-            if not bool(jnp.all(jnp.isfinite(value))):
+            if not np.isfinite(np.asarray(value)).all():
                 self._break_off(f"After the last batch of round {len(self.history.losses)} the array {path_text(path)!r} is not "
                                 "finite.")
 

@@ -28,12 +28,13 @@ def Information(net: Any, properties: Any = None, /) -> Any:
     """What a net says of itself.
 
     ``Information(net)`` is a report to print; ``Information(net, "ArraysTotalElementCount")`` one property;
-    ``Information(net, ["LayersCount", "ArraysCount"])`` a list of them; ``Information([net1, net2], "LayersCount")`` one for each net.
+    ``Information(net, ["LayersCount", "ArraysCount"])`` a list of them; ``Information([net1, net2], "LayersCount")`` one for
+    each net.
 
     The properties, where a dict is by path as `net.arrays`:
 
-    - "Arrays", "ArraysList", "ArraysPositionList", "ArraysCount", "SharedArraysCount": the arrays, state included; Automatic while
-      they have no values;
+    - "Arrays", "ArraysList", "ArraysPositionList", "ArraysCount", "SharedArraysCount": the arrays, state included; Automatic
+      while they have no values;
     - "ArraysDimensions", "ArraysElementCounts", "ArraysByteCounts", "ArraysSizes", and their sums "ArraysTotalElementCount",
       "ArraysTotalByteCount", "ArraysTotalSize"; "ArraysLearningRateMultipliers";
     - "Layers", "LayersList", "LayersCount", "LayerTypeCounts": the layers at all depths, containers left out;
@@ -48,8 +49,8 @@ def Information(net: Any, properties: Any = None, /) -> Any:
     >>> Information(net, "LayerTypeCounts")
     {'LinearLayer': 2, 'ElementwiseLayer': 1}
 
-    Differences from Wolfram: positions are tuples of names; layer types are named by strings; a count of elements that is not known yet
-    is Automatic. Source: Wolfram's public reference page; names of properties that no page states are remembered [M].
+    Differences from Wolfram: positions are tuples of names; layer types are named by strings; a count of elements that is not
+    known yet is Automatic. Source: Wolfram's public reference page; names of properties that no page states are remembered [M].
     """
     if isinstance(net, (list, tuple)):
         return [Information(each, properties) for each in net]
@@ -66,7 +67,8 @@ def _property(net: Net, name: Any) -> Any:
     function = PROPERTIES.get(name) if isinstance(name, str) else None
     if function is None:
         if name in NOT_YET:
-            raise UnsupportedError(f"Information: the property {name!r} does not exist in netdsl. print(net) shows a net as a table.")
+            raise UnsupportedError(f"Information: the property {name!r} does not exist in netdsl. print(net) shows a net as a "
+                                   "table.")
         raise PartError(f"Information has no property {excerpt(name)}. {nearest(name, PROPERTIES)}")
     return function(net)
 
@@ -86,13 +88,14 @@ class NetInformationData:
         net = self.net
         kinds = ", ".join(f"{count} {name}" for name, count in _layer_type_counts(net).items())
         total, missing = _total(_element_counts(net)), len(net.missing)
-        rows = [(f"Input {name}", _port_text(net, name)) for name in net.input_names]
-        rows += [(f"Output {name}", _port_text(net, name)) for name in net.output_names]
+        rows = [("Input port" if name == "Input" else f"Input port {name}", _port_text(net, name)) for name in net.input_names]
+        rows += [("Output port" if name == "Output" else f"Output port {name}", _port_text(net, name))
+                 for name in net.output_names]
         rows += [("Layers", f"{len(_layers(net))} ({kinds})"), ("Arrays", str(len(net.array_table()))),
                  ("Array elements", f"{total:,}" if isinstance(total, int) else "unknown: some sizes are open")]
         if isinstance(total, int):
             rows.append(("Size", _size_text(_total(_byte_counts(net)))))
-        if net.missing:
+        if missing:
             rows.append(("Uninitialized arrays", str(missing)))
         return rows
 
@@ -103,7 +106,8 @@ class NetInformationData:
         return "\n".join([f"Information: {self.net.title()}{state}", *(f"  {name:{wide}}  {text}" for name, text in rows)])
 
     def _repr_html_(self) -> str:
-        lines = "".join(f"<tr><th style='text-align:left'>{markup.escape(name)}</th><td style='text-align:left'>{markup.escape(text)}</td></tr>"
+        lines = "".join(f"<tr><th style='text-align:left'>{markup.escape(name)}</th><td "
+                        f"style='text-align:left'>{markup.escape(text)}</td></tr>"
                         for name, text in self.rows())
         return f"<table><caption>{markup.escape(self.net.title())}</caption>{lines}</table>"
 
@@ -182,7 +186,10 @@ def _multipliers(net: Net) -> dict[ArrayPath, float]:
 
 def _layers(net: Net) -> dict[ArrayPath, Net]:
     """The layers at all depths as NetExtract gives them; operators and what they hold, containers not."""
-    return {path: net[path] if path else net for path, _ in net.leaves()}
+    found: dict[ArrayPath, Net] = {(): net} if net.parts() is None else {}
+    for name in net.nets:
+        found |= {(name, *path): layer for path, layer in _layers(net[name]).items()}
+    return found
 
 
 def _layer_type_counts(net: Net) -> dict[str, int]:

@@ -47,7 +47,7 @@ class NetChain(Net):
             raise DeclarationError(f"{_place(names[0], first)} takes any number of inputs: as the first of a NetChain it must say how many, "
                                    f"{first.title()}(..., InputPorts=2).")
         for position, (name, net) in enumerate(self.nets.items()):
-            if position and not _variadic(net) and len(net.input_names) != 1:
+            if position and len(net.input_names) != 1 and (net.input_names or not _variadic(net)):
                 raise DeclarationError(f"{_place(name, net)} cannot follow another layer in a NetChain: it has "
                                        f"{len(net.input_names)} input ports ({listing(net.input_names) or 'none'}). Use a NetGraph.")
             if position < len(names) - 1 and len(net.output_names) != 1:

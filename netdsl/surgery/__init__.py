@@ -2,11 +2,12 @@
 
 from netdsl.surgery.chains import NetAppend, NetDrop, NetInsert, NetJoin, NetPrepend, NetTake
 from netdsl.surgery.delete import NetDelete
-from netdsl.surgery.extract import NetExtract, part
+from netdsl.surgery.extract import NetExtract
+from netdsl.surgery.extract import part as part
 from netdsl.surgery.flatten import NetFlatten
 from netdsl.surgery.patterns import NetReplace
 from netdsl.surgery.rename import NetRename
 from netdsl.surgery.replace import NetReplacePart
 
 __all__ = ["NetAppend", "NetDelete", "NetDrop", "NetExtract", "NetFlatten", "NetInsert", "NetJoin", "NetPrepend", "NetRename",
-           "NetReplace", "NetReplacePart", "NetTake", "part"]
+           "NetReplace", "NetReplacePart", "NetTake"]

@@ -23,8 +23,8 @@ __all__ = ["NetAppend", "NetDrop", "NetInsert", "NetJoin", "NetPrepend", "NetTak
 def NetTake(net: Any, ends: Any, /, **ports: Any) -> Any:
     """The part of a net up to a layer, or from one layer to another, both included.
 
-    ``NetTake(net, end)``, ``NetTake(net, [start, end])``; a layer is a number (negative: counted from the end) or a name. Of a graph
-    it is all that leads from start to end. Options: ports, such as ``Output=NetDecoder(...)``.
+    ``NetTake(net, end)``, ``NetTake(net, [start, end])``; a layer is a number (negative: counted from the end) or a name. Of
+    a graph it is all that leads from start to end. Options: ports, such as ``Output=NetDecoder(...)``.
 
     Where the net is cut the sizes stay as they were; encoders and decoders stay on the ports that are still there.
 
@@ -33,7 +33,8 @@ def NetTake(net: Any, ends: Any, /, **ports: Any) -> Any:
     >>> NetTake(NetChain([Ramp, Tanh, 10], Input=4), 2)
     NetChain([ElementwiseLayer(Ramp), ElementwiseLayer(Tanh)], Input=4, Output=4)
 
-    Differences from Wolfram: ends inside inner nets cannot be named; NetFlatten(net) first. Source: Wolfram's public reference page.
+    Differences from Wolfram: ends inside inner nets cannot be named; NetFlatten(net) first. Source: Wolfram's public
+    reference page.
     """
     start, end = (None, ends) if not isinstance(ends, (list, tuple)) else ends if len(ends) == 2 else (None, None)
     if end is None:
@@ -48,7 +49,8 @@ def NetTake(net: Any, ends: Any, /, **ports: Any) -> Any:
     first = 0 if start is None else names.index(part_name(chain, start, "NetTake"))
     last = names.index(part_name(chain, end, "NetTake"))
     if first > last:
-        raise DeclarationError(f"NetTake: element {first + 1} comes after element {last + 1}, so nothing leads from one to the other. "
+        raise DeclarationError(f"NetTake: element {first + 1} comes after element {last + 1}, so nothing leads from one to the "
+                               "other. "
                                f"Write NetTake(net, [{end!r}, {start!r}]).")
     return settled(chain_run(chain, names[first:last + 1], ports, "NetTake"), "NetTake")
 
@@ -56,8 +58,8 @@ def NetTake(net: Any, ends: Any, /, **ports: Any) -> Any:
 def NetDrop(net: Any, count: Any, /, **ports: Any) -> Any:
     """The chain without some of its first or last layers.
 
-    ``NetDrop(chain, n)`` without the first n, ``NetDrop(chain, -n)`` without the last n, ``NetDrop(chain, [start, end])`` without those
-    from start to end. Options: ports.
+    ``NetDrop(chain, n)`` without the first n, ``NetDrop(chain, -n)`` without the last n, ``NetDrop(chain, [start, end])``
+    without those from start to end. Options: ports.
 
     >>> NetDrop(NetChain([Ramp, Tanh, 10], Input=4), -2)
     NetChain([ElementwiseLayer(Ramp)], Input=4, Output=4)
@@ -70,7 +72,7 @@ def NetDrop(net: Any, count: Any, /, **ports: Any) -> Any:
         first, last = (names.index(part_name(chain, each, "NetDrop")) for each in count)
         if first > last:
             raise DeclarationError(f"NetDrop: element {first + 1} comes after element {last + 1}. Give the first one first.")
-        if 0 < first and last < len(names) - 1:
+        if first > 0 and last < len(names) - 1:
             from netdsl.surgery.delete import NetDelete
 
             return with_options(NetDelete(chain, names[first:last + 1]), ports, "NetDrop")
@@ -80,9 +82,11 @@ def NetDrop(net: Any, count: Any, /, **ports: Any) -> Any:
         if abs(int(count)) > len(names):
             raise PartError(f"NetDrop: this {net.title()} has {len(names)} layers, so {abs(int(count))} cannot be dropped.")
     else:
-        raise DeclarationError(f"NetDrop takes a number of layers, or the first and the last to drop: [start, end]. Got {excerpt(count)}.")
+        raise DeclarationError(f"NetDrop takes a number of layers, or the first and the last to drop: [start, end]. Got "
+                               f"{excerpt(count)}.")
     if not kept:
-        raise DeclarationError(f"NetDrop: nothing would be left of this NetChain of {len(names)} layers. A net has at least one layer.")
+        raise DeclarationError(f"NetDrop: nothing would be left of this NetChain of {len(names)} layers. A net has at least "
+                               "one layer.")
     return settled(chain_run(chain, kept, ports, "NetDrop"), "NetDrop")
 
 
@@ -102,14 +106,15 @@ def chain_run(chain: NetChain, names: list[str], ports: Mapping[str, Any], funct
             if name == all_names[0 if inputs else -1]:
                 if port in chain.ports:
                     declared[port] = chain.ports[port]
-            elif pins and (inputs or run) and port not in ports and (part.encoder(port) if inputs else part.decoder(port)) is None:
+            elif pins and (inputs or run) and port not in ports and not (part.encoder(port) if inputs else part.decoder(port)):
                 type_ = chain.solved.types[chain.program.ports[(name,), port]]
                 if type_.sizes is not None:
                     declared[port] = unnamed(type_)
     return _chain(chain, [(name, chain.nets[name]) for name in names], {**declared, **ports}, function)
 
 
-def _chain(chain: NetChain, entries: list[tuple[str, Net]], ports: Mapping[str, Any], function: str) -> NetChain:
+def _chain(chain: NetChain, entries: list[tuple[str, Net]], ports: Mapping[str, Any],
+           function: str) -> NetChain:
     """The chain of these entries, under the names of `chain` and others; numbered anew when they had no names."""
     numbered = is_numbered(chain) and all(name.isdigit() for name, _ in entries)
     names = [str(i) for i in range(1, len(entries) + 1)] if numbered else unique([name for name, _ in entries], function)
@@ -123,15 +128,16 @@ def unique(names: list[str], function: str) -> list[str]:
     """The names; DeclarationError when one comes twice."""
     if len(set(names)) < len(names):
         twice = sorted({name for name in names if names.count(name) > 1})
-        raise DeclarationError(f"{function}: there would be two layers named {listing(map(repr, twice))}. NetRename(net, rules) gives other names.")
+        raise DeclarationError(f"{function}: there would be two layers named {listing(map(repr, twice))}. NetRename(net, "
+                               "rules) gives other names.")
     return names
 
 
 def NetAppend(net: Any, layers: Any, /, **ports: Any) -> NetChain:
     """The chain with further layers at its end.
 
-    ``NetAppend(chain, layer)``, ``NetAppend(chain, [layer, …])``, ``NetAppend(chain, Rule("name", layer))``, or a dict of names. A layer
-    may be written in short, as in NetChain. Options: ports, such as ``Output=NetDecoder(...)``.
+    ``NetAppend(chain, layer)``, ``NetAppend(chain, [layer, …])``, ``NetAppend(chain, Rule("name", layer))``, or a dict of
+    names. A layer may be written in short, as in NetChain. Options: ports, such as ``Output=NetDecoder(...)``.
 
     A decoder of the chain's output stays with its old last layer, where it has no effect.
 
@@ -147,8 +153,8 @@ def NetAppend(net: Any, layers: Any, /, **ports: Any) -> NetChain:
 def NetPrepend(net: Any, layers: Any, /, **ports: Any) -> NetChain:
     """The chain with further layers at its start.
 
-    ``NetPrepend(chain, layer)``, ``NetPrepend(chain, [layer, …])``, ``NetPrepend(chain, Rule("name", layer))``. Options: ports, such
-    as ``Input=NetEncoder(...)``.
+    ``NetPrepend(chain, layer)``, ``NetPrepend(chain, [layer, …])``, ``NetPrepend(chain, Rule("name", layer))``. Options:
+    ports, such as ``Input=NetEncoder(...)``.
 
     An encoder of the chain's input stays with its old first layer, where it has no effect.
 
@@ -163,8 +169,8 @@ def NetPrepend(net: Any, layers: Any, /, **ports: Any) -> NetChain:
 def NetInsert(net: Any, layer: Any, position: Any, /, **ports: Any) -> NetChain:
     """The chain with a layer inserted before a position.
 
-    ``NetInsert(chain, layer, n)``, ``NetInsert(chain, layer, -n)``: -1 is the end; ``NetInsert(chain, Rule("name", layer), "before")``; a
-    list of layers inserts them all. Options: ports.
+    ``NetInsert(chain, layer, n)``, ``NetInsert(chain, layer, -n)``: -1 is the end;
+    ``NetInsert(chain, Rule("name", layer), "before")``; a list of layers inserts them all. Options: ports.
 
     Arrays behind the new layer that no longer fit are dropped, and a NetWarning names them.
 
@@ -263,9 +269,10 @@ def NetJoin(*nets: Any, **ports: Any) -> NetChain:
         if i < len(chains) - 1:
             parts[own[-1]] = _keep(chain, parts[own[-1]], declared, inputs=False)
         outer |= declared
-        entries += [(is_numbered(chain), name, part) for name, part in parts.items()]
+        numbered = is_numbered(chain)
+        entries += [(numbered, name, part) for name, part in parts.items()]
         table = merged_shared(table, chain, "NetJoin")
-    names = unique([str(i) if numbered else name for i, (numbered, name, _) in enumerate(entries, 1)], "NetJoin")
+    names = unique([str(i) if counted else name for i, (counted, name, _) in enumerate(entries, 1)], "NetJoin")
     rules: list[Rule] = []
     start = 0
     for chain in chains:
@@ -276,9 +283,8 @@ def NetJoin(*nets: Any, **ports: Any) -> NetChain:
 
 
 def _as_chain(net: Any) -> NetChain:
-    if isinstance(net, Net) and not isinstance(net, (NetChain, NetGraph)):
-        return make_chain({"1": net})
-    return chain_of(net, "NetJoin")
+    net = promote(net, "what NetJoin joins")
+    return chain_of(net, "NetJoin") if isinstance(net, (NetChain, NetGraph)) else make_chain({"1": net})
 
 
 def _spelled_out(chain: NetChain, names: list[str]) -> list[Rule]:

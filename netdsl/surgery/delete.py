@@ -21,9 +21,9 @@ __all__ = ["NetDelete"]
 def NetDelete(net: Any, positions: Any, /) -> Any:
     """The net without some layers.
 
-    ``NetDelete(net, 2)``, ``NetDelete(net, "name")``, ``NetDelete(net, Span(2, 4))``; a list deletes several, and a list in it is a path:
-    ``NetDelete(net, [1, -1, ["a", 2]])``. In a chain the neighbours are joined; in a graph the wires of a deleted layer go, and
-    ports left unconnected become the graph's own.
+    ``NetDelete(net, 2)``, ``NetDelete(net, "name")``, ``NetDelete(net, Span(2, 4))``; a list deletes several, and a list in
+    it is a path: ``NetDelete(net, [1, -1, ["a", 2]])``. In a chain the neighbours are joined; in a graph the wires of a
+    deleted layer go, and ports left unconnected become the graph's own.
 
     Arrays that no longer fit are dropped, and a NetWarning names them. Layers without names are numbered anew.
 
@@ -86,7 +86,8 @@ def graph_without(net: NetGraph, gone: Any, pins: bool) -> NetGraph:
     ports = {port: value for port, value in net.ports.items() if port in before or port in outputs}
     multipliers = multipliers_after(net, new_name(net, {name: name for name in nets}))
     numbered = net.numbered
-    made = NetGraph.wired(nets, feeds, inputs, outputs, [ref for ref in muted_ports(net) if ref[0] in nets], ports=FrozenDict(ports),
+    muted = [ref for ref in muted_ports(net) if ref[0] in nets]
+    made = NetGraph.wired(nets, feeds, inputs, outputs, muted, ports=FrozenDict(ports),
                           shared=net.shared, LearningRateMultipliers=multipliers)
     if pins:
         known = {}

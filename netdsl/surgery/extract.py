@@ -25,10 +25,11 @@ def NetExtract(net: Any, position: Any, /) -> Any:
     - ``NetExtract(net, 2)``, ``-1``, ``"name"``: a layer or inner net; with its port sizes as they are in the net;
     - ``NetExtract(net, ["a", 2, "Weights"])``: a path inward; arrays by name (Automatic: no values yet, None: not there),
       parameters by name, the net of an operator at "Net";
-    - ``NetExtract(net, "Input")``, ``["a", "Output"]``: the encoder or decoder of the port, or its shape; ``["Input", "ImageSize"]``
-      a parameter of the encoder, as ``NetExtract(encoder, "ImageSize")``;
+    - ``NetExtract(net, "Input")``, ``["a", "Output"]``: the encoder or decoder of the port, or its shape;
+      ``["Input", "ImageSize"]`` a parameter of the encoder, as ``NetExtract(encoder, "ImageSize")``;
     - ``NetExtract(net, NetArray("w"))``: the values of a shared array;
-    - ``NetExtract(net, All)``: all layers, as ``Normal(net)``; ``[All, "Weights"]`` the same of each; ``Span(2, 4)`` a part of a chain;
+    - ``NetExtract(net, All)``: all layers, as ``Normal(net)``; ``[All, "Weights"]`` the same of each; ``Span(2, 4)`` a part
+      of a chain;
     - ``NetExtract(net, [["a"], ["b", "Weights"]])``: a list of what stands at several positions.
 
     ``net[2]``, ``net["a", 2, "Weights"]`` and ``net[Span(2, 4)]`` mean the same. A layer named like a port goes first.
@@ -230,8 +231,10 @@ def _span(place: _Place, span: Span, function: str) -> Any:
     """A run of layers of a chain, as a chain."""
     net = place.net
     if not isinstance(net, NetChain):
-        hint = "NetTake(graph, [start, end]) takes the layers between two of them." if isinstance(net, NetGraph) else "It is no NetChain."
-        raise DeclarationError(f"{function}: {span!r} means a run of layers, and those of {place_text(net, place.path)} have no order. {hint}")
+        graph = isinstance(net, NetGraph)
+        hint = "NetTake(net, [start, end]) takes what leads from one layer to another." if graph else "It is no NetChain."
+        raise DeclarationError(f"{function}: {span!r} means a run of layers, and those of {place_text(net, place.path)} have "
+                               f"no order. {hint}")
     if span.step != 1:
         raise DeclarationError(f"{function}: {span!r} would leave out layers in between. NetDelete(net, [...]) does that.")
     from netdsl.surgery.chains import NetTake

@@ -34,8 +34,8 @@ class _Flat(NamedTuple):
 def NetFlatten(net: Any, levels: Any = Infinity, /, *, AllowedHeads: Any = Automatic) -> Any:
     """The net with the chains and graphs inside it spread out: one chain where that is possible, else one graph.
 
-    ``NetFlatten(net)``, ``NetFlatten(net, n)`` down to n levels. Names are joined: layer "b" of layer "a" becomes "a/b"; layers without
-    names are numbered anew. Nets inside operators are flattened too.
+    ``NetFlatten(net)``, ``NetFlatten(net, n)`` down to n levels. Names are joined: layer "b" of layer "a" becomes "a/b";
+    layers without names are numbered anew. Nets inside operators are flattened too.
 
     Options: AllowedHeads, the kinds that are spread out: NetChain, NetGraph or a list of them (default both).
 
@@ -48,9 +48,11 @@ def NetFlatten(net: Any, levels: Any = Infinity, /, *, AllowedHeads: Any = Autom
         raise DeclarationError(f"NetFlatten takes a net. Got {excerpt(net)}.")
     if levels != Infinity and (not is_number(levels) or int(levels) < 0):
         raise DeclarationError(f"NetFlatten(net, n) takes a number of levels, 0 or more, or Infinity. Got {excerpt(levels)}.")
-    heads = HEADS if AllowedHeads is Automatic else tuple(AllowedHeads if isinstance(AllowedHeads, (list, tuple)) else [AllowedHeads])
+    listed = isinstance(AllowedHeads, (list, tuple))
+    heads = HEADS if AllowedHeads is Automatic else tuple(AllowedHeads) if listed else (AllowedHeads,)
     if not heads or any(head not in HEADS for head in heads):
-        raise DeclarationError(f"AllowedHeads of NetFlatten is NetChain, NetGraph or a list of them. Got {excerpt(AllowedHeads)}.")
+        raise DeclarationError(f"AllowedHeads of NetFlatten is NetChain, NetGraph or a list of them. Got "
+                               f"{excerpt(AllowedHeads)}.")
     return settled(_flattened(net, levels, heads), "NetFlatten", [()])
 
 
@@ -68,17 +70,18 @@ def flattened_parts(net: Any, names: Collection[str]) -> Any:
     return _assembled(net, _spread(net, 1, HEADS, names), isinstance(net, NetChain))
 
 
-def _spread(net: Any, levels: Any, heads: tuple[type, ...], only: Collection[str] | None) -> _Flat:
+def _spread(net: Any, levels: Any, heads: tuple[type, ...], only: Collection[str] | None, around: tuple[Any, ...] = ()) -> _Flat:
+    """The parts of a container with its inner containers spread out; `around` are LearningRateMultipliers given from outside."""
     parts = net.parts()
     nets: dict[str, Net] = {}
     feeds: dict[PortRef, PortRef] = {}
     moved: dict[PortRef, PortRef] = {}
     muted: list[PortRef] = []
     for name, part in net.nets.items():
-        part = _multiplied(part, _rules_for(net, name))
+        settings = tuple(_rules_for(net, each, name) for each in (*around, net.LearningRateMultipliers))
         sources = parts.feeds[name]
         if levels > 0 and isinstance(part, heads) and (only is None or name in only):
-            inner = _spread(_handed_down(part), levels - 1, heads, None)
+            inner = _spread(_handed_down(part), levels - 1, heads, None, settings)
             nets.update((f"{name}/{each}", made) for each, made in inner.nets.items())
             feeds.update(((f"{name}/{each}", port), (f"{name}/{source[0]}", source[1]) if source[0] else sources[source[1]])
                          for (each, port), source in inner.feeds.items())
@@ -87,7 +90,7 @@ def _spread(net: Any, levels: Any, heads: tuple[type, ...], only: Collection[str
         else:
             if isinstance(part, Operator) and only is None:
                 part = _flattened(part, levels, heads)
-            nets[name] = part
+            nets[name] = _multiplied(part, settings)
             feeds.update(((name, port), source) for port, source in sources.items())
     feeds = {ref: moved.get(source, source) for ref, source in feeds.items()}
     outputs = {port: moved.get(source, source) for port, source in parts.outputs.items()}
@@ -103,7 +106,8 @@ def _handed_down(net: Any) -> Any:
     nets = dict(net.nets)
     for port, declared in net.ports.items():
         if port in net.input_names:
-            ends = [(name, own) for name, sources in parts.feeds.items() for own, source in sources.items() if source == ("", port)]
+            wires = [(name, own, source) for name, sources in parts.feeds.items() for own, source in sources.items()]
+            ends = [(name, own) for name, own, source in wires if source == ("", port)]
         else:
             ends = [parts.outputs[port]]
         for name, own in ends:
@@ -124,16 +128,15 @@ def _both(own: Any, outer: Any) -> Any:
     return ArrayType(sizes, own.elements or outer.elements)
 
 
-def _rules_for(net: Any, name: str) -> Any:
-    """What the LearningRateMultipliers of a container mean for one part."""
-    multipliers = net.LearningRateMultipliers
+def _rules_for(net: Any, multipliers: Any, name: str) -> Any:
+    """What LearningRateMultipliers of a container mean for one part."""
     if not isinstance(multipliers, tuple):
         return multipliers
     rules = []
     for rule in multipliers:
         head, *rest = rule.key if isinstance(rule.key, tuple) else (rule.key,)
-        meant = [name] if head is All or head == "_" else span_names(net, head, "NetFlatten") if isinstance(head, Span) else [find_part(net, head)]
-        if name in meant:
+        every = head is All or head == "_"
+        if every or name in (span_names(net, head, "NetFlatten") if isinstance(head, Span) else [find_part(net, head)]):
             rules.append(Rule(tuple(rest) if rest else All, rule.value))
             if not rest:
                 break
@@ -142,21 +145,23 @@ def _rules_for(net: Any, name: str) -> Any:
     return tuple(rules) or Automatic
 
 
-def _multiplied(net: Any, outer: Any) -> Any:
-    """The net whose own LearningRateMultipliers are multiplied with those that its container gave it."""
-    own = net.LearningRateMultipliers
-    if outer is Automatic:
+def _multiplied(net: Any, settings: Collection[Any]) -> Any:
+    """The net whose own LearningRateMultipliers are multiplied with those that the containers around it gave it."""
+    wanted = [setting for setting in (*settings, net.LearningRateMultipliers) if setting is not Automatic]
+    if not wanted or (len(wanted) == 1 and wanted[0] == net.LearningRateMultipliers):
         return net
-    if own is Automatic:
-        both = outer
-    elif not isinstance(own, tuple) and not isinstance(outer, tuple):
-        both = (own or 0) * (outer or 0)
-    elif isinstance(own, tuple) and isinstance(outer, tuple):
-        raise UnsupportedError(f"NetFlatten: LearningRateMultipliers with rules both at {net.title()} and around it cannot be joined yet. "
+    ruled = [setting for setting in wanted if isinstance(setting, tuple)]
+    if len(ruled) > 1:
+        raise UnsupportedError(f"NetFlatten: rules of LearningRateMultipliers in several places mean parts of one {net.title()}. "
                                "Give them in one place.")
-    else:
-        rules, factor = (own, outer) if isinstance(own, tuple) else (outer, own)
-        both = (*(Rule(rule.key, (rule.value or 0) * (factor or 0)) for rule in rules), Rule(All, factor))
+    factor = 1
+    for number in wanted:
+        if not isinstance(number, tuple):
+            factor *= number or 0
+    both: Any = factor
+    if ruled:
+        scaled = [Rule(rule.key, (rule.value or 0) * factor) for rule in ruled[0]]
+        both = tuple(scaled) if factor == 1 else (*scaled, Rule(All, factor))
     return net.rebuilt(LearningRateMultipliers=both)
 
 

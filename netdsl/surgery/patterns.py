@@ -23,12 +23,12 @@ Matcher = Callable[[Net], bool]
 def NetReplace(net: Any, rules: Any, /, *, FlattenInPlace: bool = True) -> Any:
     """The net with every layer that matches a pattern replaced, at all depths, also inside operators.
 
-    ``NetReplace(net, {pattern: layer, …})``, ``Rule(pattern, layer)`` or a list of rules, of which the first that matches counts. A
-    pattern is
+    ``NetReplace(net, {pattern: layer, …})``, ``Rule(pattern, layer)`` or a list of rules, of which the first that matches
+    counts. A pattern is
 
     - a class, ``{ElementwiseLayer: Tanh}``: all layers of the class;
-    - a layer, ``{Ramp: Tanh}``, ``{LinearLayer(10): LinearLayer(20)}``: all layers of the same parameters; what the pattern leaves
-      open (ports, arrays) is not compared;
+    - a layer, ``{Ramp: Tanh}``, ``{LinearLayer(10): LinearLayer(20)}``: all layers of the same parameters; what the pattern
+      leaves open (ports, arrays) is not compared;
     - a function of one layer that says True or False.
 
     The layer put there may be written in short, as in NetChain. FlattenInPlace (default True): a chain or graph put into a
@@ -45,8 +45,8 @@ def NetReplace(net: Any, rules: Any, /, *, FlattenInPlace: bool = True) -> Any:
         raise DeclarationError(f"NetReplace takes a net. Got {excerpt(net)}.")
     if not isinstance(FlattenInPlace, bool):
         raise DeclarationError(f"FlattenInPlace of NetReplace is True or False. Got {excerpt(FlattenInPlace)}.")
-    work = _Replacing([(_matcher(rule.key), promote(rule.value, "the new layer of NetReplace")) for rule in rules_of(rules, "NetReplace")],
-                      FlattenInPlace)
+    pairs = [(_matcher(rule.key), promote(rule.value, "the new layer of NetReplace")) for rule in rules_of(rules, "NetReplace")]
+    work = _Replacing(pairs, FlattenInPlace)
     found = work.replacement(net)
     if found is not None:
         return settled(found, "NetReplace", [()])
@@ -79,7 +79,8 @@ class _Replacing:
         if all(parts[name] is part for name, part in net.nets.items()):
             return net
         made = with_parts(net, parts, "NetReplace", trail)
-        spread = [name for name in put if self.flatten and isinstance(parts[name], (NetChain, NetGraph)) and made.parts() is not None]
+        spread = [name for name in put if isinstance(parts[name], (NetChain, NetGraph))]
+        spread = spread if self.flatten and made.parts() is not None else []
         if not spread:
             self.new += [(*trail, name) for name in put]
             return made
@@ -93,10 +94,11 @@ def _matcher(pattern: Any) -> Matcher:
     """The test that a pattern means."""
     if isinstance(pattern, type):
         if not issubclass(pattern, Net):
-            raise DeclarationError(f"NetReplace: the class {pattern.__name__} is none of layers. A pattern is a layer, a class of layers or a "
+            raise DeclarationError(f"NetReplace: the class {pattern.__name__} is none of layers. A pattern is a layer, a class "
+                                   "of layers or a "
                                    "function that says True or False.")
         return lambda net: isinstance(net, pattern)
-    if isinstance(pattern, Net) or isinstance(pattern, (Function, list)) or not callable(pattern):
+    if isinstance(pattern, (Net, Function, list)) or not callable(pattern):
         return _like(promote(pattern, "the pattern of NetReplace"))
     return lambda net: _answer(pattern, net)
 
@@ -105,9 +107,11 @@ def _answer(function: Any, net: Net) -> bool:
     try:
         answer = function(net)
     except Exception as error:
-        raise DeclarationError(f"NetReplace: the pattern {excerpt(function)} failed on {excerpt(net)}: {type(error).__name__}: {error}") from None
+        raise DeclarationError(f"NetReplace: the pattern {excerpt(function)} failed on {excerpt(net)}: {type(error).__name__}: "
+                               f"{error}") from None
     if not isinstance(answer, bool):
-        raise DeclarationError(f"NetReplace: the pattern {excerpt(function)} must say True or False of a layer. Of {excerpt(net)} it said "
+        raise DeclarationError(f"NetReplace: the pattern {excerpt(function)} must say True or False of a layer. Of "
+                               f"{excerpt(net)} it said "
                                f"{excerpt(answer)}.")
     return answer
 

@@ -18,8 +18,18 @@ from netdsl.shapes import OPEN, ArrayType, Length
 from netdsl.surgery.positions import find_part, place_text, span_names
 from netdsl.symbols import Automatic, Rule, Span
 
-__all__ = ["array_entries", "make_chain", "merged_shared", "multipliers_after", "muted_ports", "new_name", "settled", "used_shared",
-           "with_parts", "with_ports"]
+__all__ = [
+    "array_entries",
+    "make_chain",
+    "merged_shared",
+    "multipliers_after",
+    "muted_ports",
+    "new_name",
+    "settled",
+    "used_shared",
+    "with_parts",
+    "with_ports",
+]
 
 PortRef = tuple[str, str]
 
@@ -61,7 +71,7 @@ def with_parts(net: Any, nets: Mapping[str, Net], function: str, trail: tuple[st
             made.check_places()
         lift_shared(made)
     if net.ports and (made.input_names, made.output_names) != old_names:
-        renamed = {}
+        renamed: dict[str, str] = {}
         for old, new in zip(old_names, (made.input_names, made.output_names)):
             renamed.update(zip(old, new) if len(old) == len(new) else ((name, name) for name in old if name in new))
         made = made.rebuilt(ports=FrozenDict({renamed[port]: value for port, value in net.ports.items() if port in renamed}))
@@ -73,7 +83,8 @@ def _same_counts(net: Net, nets: Mapping[str, Net], function: str, trail: tuple[
     for name, new in nets.items():
         old = net.nets[name]
         if (len(old.input_names), len(old.output_names)) != (len(new.input_names), len(new.output_names)):
-            raise DeclarationError(f"{function}: part {name!r} of {place_text(net, trail)} must have {len(old.input_names)} input and "
+            raise DeclarationError(f"{function}: part {name!r} of {place_text(net, trail)} must have {len(old.input_names)} "
+                                   "input and "
                                    f"{len(old.output_names)} output ports, as now. {new.title()} has the inputs "
                                    f"{listing(new.input_names) or 'none'} and the outputs {listing(new.output_names)}.")
 
@@ -97,7 +108,8 @@ def _rewired(net: NetGraph, nets: Mapping[str, Net], function: str, trail: tuple
         pairs_out = _port_pairs(list(old.output_names), new.output_names, list(read), False)
         if pairs is None or pairs_out is None:
             kind, ports, had = ("input", new.input_names, fed) if pairs is None else ("output", new.output_names, list(read))
-            raise PartError(f"{function}: {new.title()} cannot take the place of part {name!r} of {place_text(net, trail)}: wired are its "
+            raise PartError(f"{function}: {new.title()} cannot take the place of part {name!r} of {place_text(net, trail)}: "
+                            "wired are its "
                             f"{kind} ports {listing(had)}, and {new.title()} has {listing(ports) or 'none'}.")
         mapping[name] = pairs, pairs_out
     if all(all(a == b for a, b in [*i.items(), *o.items()]) and nets[n].input_names == net.nets[n].input_names
@@ -220,13 +232,16 @@ def _fitted(net: Any, function: str, new: set[ArrayPath], solution: Solved) -> t
 
 def _fits(shape: tuple[int, ...], type_: ArrayType) -> bool:
     sizes = type_.sizes
-    return sizes is None or (len(sizes) == len(shape) and all(n is None or isinstance(n, Length) or n == m for n, m in zip(sizes, shape)))
+    if sizes is None:
+        return True
+    return len(sizes) == len(shape) and all(n is None or isinstance(n, Length) or n == m for n, m in zip(sizes, shape))
 
 
 def _involved(solution: Solved, kept: Collection[ArrayPath]) -> set[ArrayPath]:
     """The arrays of the layers at which the contradictions show."""
     steps = solution.program.steps
-    owners = {end for clash in solution.clashes for end in (clash.owner, clash.origin.owner if clash.origin else None) if isinstance(end, int)}
+    ends = [end for clash in solution.clashes for end in (clash.owner, clash.origin.owner if clash.origin else None)]
+    owners = {end for end in ends if isinstance(end, int)}
     found: set[ArrayPath] = set()
     for owner in owners:
         step = steps[owner]
@@ -243,7 +258,8 @@ def _warn(function: str, dropped: Mapping[ArrayPath, tuple[tuple[int, ...], Arra
         now = f", now {'x'.join(map(str, needs.sizes))}" if needs.known and needs.sizes else ""
         texts.append(f"{name} (was {size}{now})")
     what = "an array that no longer fits" if len(texts) == 1 else f"{len(texts)} arrays that no longer fit"
-    warnings.warn(f"{function} dropped {what}: {listing(texts)}. NetInitialize(net) gives new values.", NetWarning, stacklevel=_user_level())
+    text = f"{function} dropped {what}: {listing(texts)}. NetInitialize(net) gives new values."
+    warnings.warn(text, NetWarning, stacklevel=_user_level())
 
 
 def _user_level() -> int:

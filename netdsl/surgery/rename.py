@@ -19,17 +19,17 @@ __all__ = ["NetRename", "graph_renamed"]
 def NetRename(net: Any, rules: Any, /) -> Any:
     """The net with layers or ports under other names.
 
-    ``NetRename(net, {"old": "new", …})``, ``Rule("old", "new")`` or a list of rules; a key may be a number or a path to an inner layer,
-    ``{("a", 2): "b"}``. Ports of a graph are renamed likewise; a layer goes first where both have the name. ``NetRename(net, f)``
-    gives every layer the name f(name).
+    ``NetRename(net, {"old": "new", …})``, ``Rule("old", "new")`` or a list of rules; a key may be a number or a path to an
+    inner layer, ``{("a", 2): "b"}``. Ports of a graph are renamed likewise; a layer goes first where both have the name.
+    ``NetRename(net, f)`` gives every layer the name f(name).
 
     Raises PartError for names that are not there, DeclarationError when two layers would have the same name.
 
     >>> NetRename(NetChain({"a": Ramp, "b": 10}), {"a": "first"})
     NetChain({'first': ElementwiseLayer(Ramp), 'b': LinearLayer(10)})
 
-    Differences from Wolfram: a function renames layers only [M]; the ports of a NetChain are those of its layers and keep their names.
-    Source: Wolfram's public reference page.
+    Differences from Wolfram: a function renames layers only [M]; the ports of a NetChain are those of its layers and keep
+    their names. Source: Wolfram's public reference page.
     """
     if not isinstance(net, Net):
         raise DeclarationError(f"NetRename takes a net. Got {excerpt(net)}.")
@@ -65,9 +65,11 @@ def _renamed(net: Any, wanted: list[tuple[tuple[Any, ...], Any]], trail: tuple[s
         _distinct([ports.get(port, port) for port in (*net.input_names, *net.output_names)], "ports")
         return graph_renamed(net, layers, ports)
     if ports:
-        owner = "the NetChain: they are those of its first and last layer. NetGraph(net) makes a graph of it, whose ports have names of their own"
-        whose = owner if isinstance(net, NetChain) else f"{place_text(net, trail)}"
-        raise DeclarationError(f"NetRename: {listing(map(repr, ports))} cannot be renamed; the names of ports belong to {whose}.")
+        why = f"the names of its ports belong to {net.title()}."
+        if isinstance(net, NetChain):
+            why = ("the ports of a NetChain are those of its layers. NetGraph(net) makes a graph, whose ports have names of "
+                   "their own.")
+        raise DeclarationError(f"NetRename: {listing(map(repr, ports))} of {place_text(net, trail)} cannot be renamed; {why}")
     if not isinstance(net, NetChain):
         raise DeclarationError(f"NetRename: the parts of {place_text(net, trail)} have fixed names.")
     names = {name: layers.get(name, name) for name in part_names(net)}
@@ -90,12 +92,12 @@ def graph_renamed(net: NetGraph, layers: Mapping[str, str], ports: Mapping[str, 
 
     names = {name: layers.get(name, name) for name in part_names(net)}
     wires = net.wires
+    declared = FrozenDict({ports.get(port, port): value for port, value in net.ports.items()})
     return NetGraph.wired({names[name]: part for name, part in net.nets.items()},
                           {renamed(ref): renamed(source) for ref, source in wires["feeds"].items()},
                           [ports.get(port, port) for port in wires["inputs"]],
                           {ports.get(port, port): renamed(source) for port, source in wires["outputs"].items()},
-                          [renamed(ref) for ref in muted_ports(net)],
-                          ports=FrozenDict({ports.get(port, port): value for port, value in net.ports.items()}), shared=net.shared,
+                          [renamed(ref) for ref in muted_ports(net)], ports=declared, shared=net.shared,
                           LearningRateMultipliers=multipliers_after(net, new_name(net, names)))
 
 

@@ -25,8 +25,8 @@ Edit = tuple[tuple[Any, ...], Any]
 def NetReplacePart(net: Any, rules: Any, /) -> Any:
     """The net, encoder or decoder with other things at some positions.
 
-    ``NetReplacePart(net, {position: value, …})``, ``Rule(position, value)`` or a list of rules; a position is as in NetExtract, with
-    tuples for paths in a dict:
+    ``NetReplacePart(net, {position: value, …})``, ``Rule(position, value)`` or a list of rules; a position is as in
+    NetExtract, with tuples for paths in a dict:
 
     - ``{2: layer}``, ``{("a", -1): 10}``: layers and inner nets;
     - ``{("a", 2, "Weights"): array}``: arrays; Automatic makes them uninitialized, None takes an optional one away;
@@ -120,17 +120,20 @@ class _Work:
         known = item_names(net)
         if isinstance(head, NetArray):
             if trail:
-                raise PartError(f"NetReplacePart: shared arrays belong to the whole net. Write {{{head!r}: value}} without {path_text(trail)!r}.")
+                raise PartError(f"NetReplacePart: shared arrays belong to the whole net. Write {{{head!r}: value}} without "
+                                f"{path_text(trail)!r}.")
             if rest:
                 raise PartError(f"NetReplacePart: {head!r} has no parts, so there is no {excerpt(rest[0])} in it.")
         elif not isinstance(head, str) or head not in known:
             raise PartError(missing_part(net, head, "NetReplacePart", trail, known))
         if rest:
             if head not in net.input_names and head not in net.output_names:
-                raise PartError(f"NetReplacePart: {head!r} of {place_text(net, trail)} has no parts, so there is no {excerpt(rest[0])} in it.")
+                raise PartError(f"NetReplacePart: {head!r} of {place_text(net, trail)} has no parts, so there is no "
+                                f"{excerpt(rest[0])} in it.")
             coder = own.get(head) or (net.encoder(head) if head in net.input_names else net.decoder(head))
             if not isinstance(coder, (Encoder, Decoder)):
-                raise PartError(f"NetReplacePart: port {head!r} of {place_text(net, trail)} has no encoder or decoder, so there is no "
+                raise PartError(f"NetReplacePart: port {head!r} of {place_text(net, trail)} has no encoder or decoder, so "
+                                "there is no "
                                 f"{excerpt(rest[0])} to replace.")
             value = _coder(coder, [(rest, value)])
         own[head] = value

@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Callable
 from typing import Any
 
-import jax.numpy as jnp
+import jax
 import numpy as np
 
 from netdsl.declarations import frozen
@@ -75,7 +75,8 @@ def NetInitialize(net: Net, which: Any = Automatic, /, *, Method: Any = "Kaiming
     made = {}
     for path in wanted:
         generator = np.random.default_rng([seed, zlib.crc32("/".join(path).encode())])
-        made[path] = jnp.asarray(_values(declared[path], types[path].sizes, generator, draw, biases), jnp.float32)
+        values = _values(declared[path], types[path].sizes, generator, draw, biases)
+        made[path] = jax.device_put(np.asarray(values, np.float32))  # jnp.asarray compiles a program for each new shape
     return net.with_arrays(made)
 
 

@@ -16,7 +16,7 @@ from netdsl.decoders.decoder import Decoder
 from netdsl.errors import (DeclarationError, DeviceError, EncodingError, PartError, ShapeError, UninitializedError, UnsupportedError, excerpt,
                            listing, nearest)
 from netdsl.lowering.compilation import compiled, note_trace
-from netdsl.lowering.execution import Context, execute
+from netdsl.lowering.execution import Context, device_halves, execute
 from netdsl.lowering.identity import program_key
 from netdsl.lowering.inputs import PortData, check_lengths, given_ports, pad_sequences, port_data
 from netdsl.nets import SHARED, ArrayPath, Net, Ref, Sequence, path_text
@@ -49,10 +49,8 @@ def run_batch(net: Net, arrays: Mapping[ArrayPath, Any], state: Mapping[ArrayPat
     `inputs` has the examples first (a Sequence of data and lengths where a port varies); the ports in `compact` still go through
     the device half of their encoder. `weights` is 0 for padded examples, else 1.
     """
-    encoders = net.program.encoders
-
     def one(values: Mapping[str, Any], index: Any, weight: Any) -> Any:
-        encoded = {port: encoders[port].device(value) if port in compact else value for port, value in values.items()}
+        encoded = device_halves(net, values, compact)
         context = Context(seed, (index,), training, ("batch",), weight, platform)
         wires, after = execute(net, arrays, state, encoded, context)
         return {ref: wires[ref].value for ref in refs}, after

@@ -16,7 +16,7 @@ from netdsl.layers import CrossEntropyLossLayer, ElementwiseLayer, SoftmaxLayer
 from netdsl.lowering.kernels import KERNELS, keeps_layout
 from netdsl.nets import SHARED, ArrayPath, Arrays, Layer, Net, NetArray, Ref, Sequence, Step, element_name
 
-__all__ = ["Context", "execute"]
+__all__ = ["Context", "Wire", "device_halves", "execute"]
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,15 @@ class Wire:
         if self.last is None:
             self.last = jnp.moveaxis(self.first, 0, -1)
         return self.last
+
+
+def device_halves(net: Net, values: Mapping[str, Any], compact: frozenset[str]) -> dict[str, Any]:
+    """The inputs of one example with the encoders of the ports in `compact` run to their end."""
+    def encoded(port: str, value: Any) -> Any:
+        device = net.program.encoders[port].device
+        return value.with_data(device(value.data)) if isinstance(value, Sequence) else device(value)
+
+    return {port: encoded(port, value) if port in compact else value for port, value in values.items()}
 
 
 def execute(net: Net, arrays: Mapping[ArrayPath, Any], state: Mapping[ArrayPath, Any], inputs: Mapping[str, Any],

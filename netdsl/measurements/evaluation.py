@@ -14,11 +14,10 @@ import numpy as np
 
 from netdsl.attachment import TrainingNet, encoded
 from netdsl.columns import Table
-from netdsl.encoders.encoder import Encoder
 from netdsl.layers.loss import pair, safe_log
 from netdsl.lowering import compilations, compiled, note_trace, program_key, skeleton
 from netdsl.lowering.evaluation import BATCH_SIZE
-from netdsl.lowering.execution import Context, Wire, execute
+from netdsl.lowering.execution import Context, Wire, device_halves, execute
 from netdsl.measurements.comparison import NUMBERS, Comparison
 from netdsl.nets import Net, Ref, Sequence
 
@@ -150,10 +149,10 @@ def _timed(batch: Callable[[int], Any], starts: Any) -> tuple[list[Any], float]:
 def _function(evaluation: Evaluation, graph: Net, compact: frozenset[str], platform: str) -> Callable[..., Any]:
     """``f(arrays, state, inputs, indices, weights)``: losses and comparisons of each example, weighted sums of wires."""
     outputs = [graph.program.outputs[term.port] for term in evaluation.training.terms]
-    encoders, compared, wires = graph.program.encoders, evaluation.comparison, evaluation.wires
+    compared, wires = evaluation.comparison, evaluation.wires
 
     def one(arrays: Any, state: Any, values: Any, index: Any, weight: Any) -> Any:
-        inputs = {port: _device_half(encoders[port], value) if port in compact else value for port, value in values.items()}
+        inputs = device_halves(graph, values, compact)
         context = Context(jax.random.key(SEED), (index,), evaluation.train_mode, ("batch",), weight, platform)
         found, _ = execute(graph, arrays, state, inputs, context)
         elements = () if compared is None else _elements(compared.form, found[compared.predicted], found[compared.target].value)
@@ -166,10 +165,6 @@ def _function(evaluation: Evaluation, graph: Net, compact: frozenset[str], platf
         return losses, elements, jax.tree.map(lambda column: jnp.sum(column, axis=0), sums)
 
     return jax.jit(function)
-
-
-def _device_half(encoder: Encoder, value: Any) -> Any:
-    return value.with_data(encoder.device(value.data)) if isinstance(value, Sequence) else encoder.device(value)
 
 
 def _sum(value: Any, weight: Any) -> tuple[Any, Any]:

@@ -228,6 +228,7 @@ def as_array(value: Any, where: str) -> Any:
         raise DeclarationError(f"{where} must be an array of numbers, Automatic or None. Got {excerpt(value)} instead.") from None
     if isinstance(value, np.ma.MaskedArray):
         raise DeclarationError(f"{where} is a masked array. Fill it first: value.filled(0).")
-    return jnp.asarray(np.ascontiguousarray(values), dtype=None if values.dtype == np.float64 and jax.config.jax_enable_x64 else jnp.float32)
+    dtype = np.float64 if values.dtype == np.float64 and jax.config.jax_enable_x64 else np.float32
+    return jax.device_put(np.ascontiguousarray(values, dtype))  # jnp.asarray compiles a program for each new shape
 
 

@@ -13,7 +13,7 @@ from jax import lax
 from netdsl.attachment import LossTerm
 from netdsl.layers import ConvolutionLayer, CrossEntropyLossLayer
 from netdsl.lowering import compiled, note_trace, program_key, skeleton
-from netdsl.lowering.execution import Context, Wire, execute
+from netdsl.lowering.execution import Context, Wire, device_halves, execute
 from netdsl.lowering.kernels import uses_native_convolution
 from netdsl.nets import ArrayPath, Net, Ref, Sequence
 from netdsl.training.optimizers import Optimizer
@@ -66,8 +66,7 @@ class Plan:
 
 def _example(plan: Plan, template: Net, arrays: Any, state: Any, values: Mapping[str, Any], context: Context) -> Any:
     """Loss, error and state of one example."""
-    encoders = template.program.encoders
-    encoded = {port: encoders[port].device(value) if port in plan.compact else value for port, value in values.items()}
+    encoded = device_halves(template, values, plan.compact)
     wires, after = execute(template, arrays, state, encoded, context)
     outputs = template.program.outputs
     loss = sum((term.weight * jnp.sum(wires[outputs[term.port]].value) for term in plan.terms), start=jnp.zeros(()))

@@ -21,6 +21,7 @@ __all__ = [
     "ANYTHING",
     "BOOLEAN",
     "FUNCTION",
+    "NAMES",
     "NATURAL",
     "NUMBER",
     "POSITIVE",
@@ -143,7 +144,7 @@ def list_of(element: Constraint, words: str, length: int | None = None) -> Const
             raise ValueError
         return kept
 
-    return Constraint(words, keep, ("no list",))
+    return Constraint(words, keep, ("no list", *([bad] * (length or 1) for bad in element.bad)))
 
 
 def either(*constraints: Constraint) -> Constraint:
@@ -158,7 +159,16 @@ def either(*constraints: Constraint) -> Constraint:
         raise ValueError
 
     words = [constraint.words for constraint in constraints]
-    return Constraint(listing(words).replace(" and ", " or "), keep, ())
+    bad = tuple(value for constraint in constraints for value in constraint.bad if not _kept(keep, value))
+    return Constraint(listing(words).replace(" and ", " or "), keep, bad)
+
+
+def _kept(keep: Callable[[Any], Any], value: Any) -> bool:
+    try:
+        keep(value)
+    except (ValueError, TypeError):
+        return False
+    return True
 
 
 def _function(value: Any) -> Any:
@@ -186,6 +196,16 @@ NUMBER = number()
 POSITIVE = integer(1)
 NATURAL = integer(0)
 string = Constraint("a string", _string, (3,))
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    names = list_of(string, "a list of strings").keep(value)
+    if not names or len(set(names)) != len(names):
+        raise ValueError
+    return names
+
+
+NAMES = Constraint("a list of different names", _names, ("a", [3], ["a", "a"], []))
 
 
 def frozen(value: Any) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from netdsl.declarations import Constraint, either, integer, number, one_of, parameter
+from netdsl.declarations import NAMES, POSITIVE, Constraint, either, integer, number, one_of, parameter
 from netdsl.errors import nearest
 from netdsl.functions import ACTIVATIONS, Function
 from netdsl.nets import Layer
@@ -133,7 +133,7 @@ class ThreadingLayer(Layer):
 
     Function: Any = parameter(Constraint("a function of several numbers", _several, (3,)), positional=True)
     Broadcasting: Any = parameter(_SPEC, Automatic, positional=True)
-    InputPorts: Any = parameter(either(integer(1), Constraint("a list of names", lambda v: _names(v), ("a",))), Automatic)
+    InputPorts: Any = parameter(either(POSITIVE, NAMES), Automatic)
 
     signature = "-> ..."
     variadic = True
@@ -186,12 +186,6 @@ class ThreadingLayer(Layer):
         sizes = jnp.broadcast_shapes(*(x.shape for x in inputs))
         y = y if jnp.issubdtype(y.dtype, jnp.floating) else y.astype(jnp.result_type(float))
         return jnp.broadcast_to(y, sizes)
-
-
-def _names(value: Any) -> tuple[str, ...]:
-    if isinstance(value, str) or not all(isinstance(name, str) for name in value):
-        raise ValueError
-    return tuple(value)
 
 
 def variadic_names(ports: Any) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from netdsl.declarations import POSITIVE, Constraint, either, integer, list_of, one_of, parameter
+from netdsl.declarations import NAMES, POSITIVE, either, integer, list_of, one_of, parameter
 from netdsl.layers.elementwise import equal_sizes, variadic_names
 from netdsl.layers.linear import complete_sizes
 from netdsl.nets import Layer, Sequence, array
@@ -18,13 +18,7 @@ from netdsl.symbols import All, Automatic, Infinity, Inherited
 
 __all__ = ["CatenateLayer", "FlattenLayer", "NetArrayLayer", "ReshapeLayer", "SequenceLastLayer", "TotalLayer"]
 
-_PORTS = either(POSITIVE, list_of(Constraint("a name", lambda v: _name(v), (3,)), "a list of names"))
-
-
-def _name(value: Any) -> str:
-    if not isinstance(value, str):
-        raise ValueError
-    return value
+_PORTS = either(POSITIVE, NAMES)
 
 
 class FlattenLayer(Layer):
@@ -143,6 +137,8 @@ class ReshapeLayer(Layer):
 
 class CatenateLayer(Layer):
     """Joins arrays along a level.
+
+    y[…, k, …] = a[…, k, …] up to the size of a, then b[…, k - size of a, …], and so on
 
     Ports: any number of inputs; Output, whose size at level n is the sum of theirs, the others equal.
 

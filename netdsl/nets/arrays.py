@@ -94,6 +94,9 @@ class NetArray:
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError("NetArray is immutable.")
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuilt, (self.Name, self.Array, self.Dimensions)
+
     def __repr__(self) -> str:
         sizes = "" if self.Dimensions is Automatic else f", Dimensions={list(self.Dimensions)}"
         return f"NetArray({self.Name!r}{sizes})"
@@ -119,6 +122,10 @@ class NetArray:
     def shape(self) -> tuple[int, ...]:
         """The sizes, inside a FunctionLayer."""
         return self.__jax_array__().shape
+
+
+def _rebuilt(name: str, values: Any, sizes: Any) -> NetArray:
+    return NetArray(name, Array=values, Dimensions=sizes)
 
 
 class _Named(threading.local):

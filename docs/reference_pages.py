@@ -20,11 +20,13 @@ from netdsl.declarations import REQUIRED, Declared, source_text
 from netdsl.decoders import DECODERS
 from netdsl.encoders import ENCODERS
 from netdsl.functions import Function
+from netdsl.nets import Net
 
 FAMILIES = {
     "netdsl.layers.linear": "Basic layers",
     "netdsl.layers.elementwise": "Basic layers",
-    "netdsl.layers.function": "Basic layers",
+    "netdsl.layers.function": "Functions and modules as layers",
+    "netdsl.layers.flax": "Functions and modules as layers",
     "netdsl.layers.normalization": "Normalization and attention",
     "netdsl.layers.attention": "Normalization and attention",
     "netdsl.layers.convolution": "Convolution and pooling",
@@ -47,13 +49,17 @@ GROUPS = {
     "errors": "Errors",
 }
 
+NET = ("function", "arrays", "state", "with_arrays", "to_flax", "initialized", "missing", "input_names", "output_names",
+       "encoder", "decoder", "keys", "values")
+"""What the page of the class Net shows of it: what users of JAX need, and nothing of the mechanism."""
+
 MODULES = {
     "layers": "layers",
     "containers": "containers", "nets": "containers",
     "encoders": "coders", "decoders": "coders",
     "initialization": "training", "training": "training",
     "measurements": "measurements", "plots": "measurements",
-    "surgery": "surgery", "information": "surgery", "display": "surgery", "flax_bridge": "surgery",
+    "surgery": "surgery", "information": "surgery", "display": "surgery",
     "columns": "data", "resources": "data", "formats": "data",
     "symbols": "symbols", "functions": "functions", "errors": "errors",
 }
@@ -82,6 +88,7 @@ class Entry:
 def documented() -> list[Entry]:
     """Every public symbol, and every kind of encoder and decoder, in the order of the groups."""
     entries = [_entry(name, getattr(netdsl, name)) for name in netdsl.__all__]
+    entries.append(Entry("Net", Net, "containers", "", _own_doc(Net)))
     for title, kinds in (("NetEncoder", ENCODERS), ("NetDecoder", DECODERS)):
         section = "Kinds of encoders" if title == "NetEncoder" else "Kinds of decoders"
         entries += [Entry(f"{title}-{kind}", cls, "coders", section, _own_doc(cls)) for kind, cls in sorted(kinds.items())]
@@ -89,6 +96,9 @@ def documented() -> list[Entry]:
 
 
 def _entry(name: str, thing: Any) -> Entry:
+    if name in netdsl.LEGACY_NAMES:
+        doc = f"What older versions of Mathematica call `{thing.__name__}`."
+        return Entry(name, thing, "symbols", "Names of older versions", doc)
     if isinstance(thing, Function):
         return Entry(name, thing, "functions", "", functions.DESCRIPTIONS.get(name, ""))
     if not (inspect.isclass(thing) or inspect.isfunction(thing)):
@@ -113,12 +123,12 @@ def _own_doc(thing: Any) -> str:
 
 
 def _constants() -> dict[str, str]:
-    """The docstrings that follow assignments in netdsl/symbols.py."""
-    body = ast.parse(Path(inspect.getfile(symbols)).read_text(encoding="utf-8")).body
+    """The docstrings that follow assignments in netdsl/symbols.py and netdsl/__init__.py."""
     found = {}
-    for statement, after in pairwise(body):
-        if isinstance(statement, ast.Assign) and isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant):
-            found[statement.targets[0].id] = inspect.cleandoc(str(after.value.value))
+    for module in (symbols, netdsl):
+        for statement, after in pairwise(ast.parse(Path(inspect.getfile(module)).read_text(encoding="utf-8")).body):
+            if isinstance(statement, ast.Assign) and isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant):
+                found[statement.targets[0].id] = inspect.cleandoc(str(after.value.value))
     return found
 
 
@@ -190,11 +200,12 @@ def _summary(doc: str) -> str:
 def _page(entry: Entry) -> str:
     lines = _heading(_label(entry), "=")
     lines += [".. py:currentmodule:: netdsl", ""]
-    body = [*_body(entry.doc), *_parameter_table(entry.thing)]
+    table = [] if entry.name in netdsl.LEGACY_NAMES else _parameter_table(entry.thing)
+    body = [*_body(entry.doc), *table]
     directive, signature = _signature(entry)
     lines += [f".. py:{directive}:: {signature}", ""]
     lines += [f"   {line}" if line else "" for line in body]
-    methods = _methods(entry.thing)
+    methods = [] if entry.name in netdsl.LEGACY_NAMES else _methods(entry.thing)
     if methods:
         lines += ["", "   .. rubric:: Attributes and methods", ""]
         for kind, text, doc in methods:
@@ -205,8 +216,10 @@ def _page(entry: Entry) -> str:
 def _signature(entry: Entry) -> tuple[str, str]:
     """The directive for the object and its signature as a user writes it."""
     thing, name = entry.thing, entry.name
-    if isinstance(thing, Function):
+    if isinstance(thing, Function) or name in netdsl.LEGACY_NAMES:
         return "data", name
+    if thing is Net:
+        return "class", name
     if "-" in name:
         coder, kind = name.split("-")
         inner = _declared_arguments(thing)
@@ -252,10 +265,11 @@ def _parameter_table(thing: Any) -> list[str]:
 
 def _methods(thing: Any) -> list[tuple[str, str, str]]:
     """The public methods and properties that the class itself documents."""
-    if not inspect.isclass(thing) or issubclass(thing, (BaseException, Declared)):
+    if not inspect.isclass(thing) or (issubclass(thing, (BaseException, Declared)) and thing is not Net):
         return []
     found = []
-    for name, member in vars(thing).items():
+    members = {name: vars(Net)[name] for name in NET} if thing is Net else vars(thing)
+    for name, member in members.items():
         doc = inspect.getdoc(member) if isinstance(member, property) or inspect.isfunction(member) else None
         if name.startswith("_") or not doc:
             continue

@@ -31,6 +31,15 @@ class Net(Declared):
 
     A net is frozen and a JAX pytree whose leaves are its arrays. Its fields hold what was declared; sizes, types and the flat
     program are derived once per object and cached beside them.
+
+    ``net(x)`` evaluates, ``net[1]`` and ``net["name"]`` give parts, ``print(net)`` shows a table; ``len(net)``, iteration and
+    ``==`` work.
+
+    >>> net = NetInitialize(NetChain([3, Ramp], Input=2))
+    >>> sorted(net.arrays), net.input_names
+    ([('1', 'Biases'), ('1', 'Weights')], ('Input',))
+
+    Differences from Wolfram: nets are Python objects with methods for users of JAX.
     """
 
     nets: FrozenDict = FrozenDict()

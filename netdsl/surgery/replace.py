@@ -51,7 +51,7 @@ def NetReplacePart(net: Any, rules: Any, /) -> Any:
     if not isinstance(net, Net):
         raise DeclarationError(f"NetReplacePart takes a net, an encoder or a decoder. Got {excerpt(net)}.")
     work = _Work(net)
-    made = work.edit(net, edits, ())
+    made = work.with_shared(work.edit(net, edits, ()))
     return settled(made, "NetReplacePart", work.new)
 
 
@@ -83,6 +83,7 @@ class _Work:
     def __init__(self, net: Net) -> None:
         self.root = net
         self.new: list[ArrayPath] = []
+        self.shared: dict[str, Any] = {}
 
     def edit(self, net: Any, edits: list[Edit], trail: tuple[str, ...]) -> Any:
         """The net with the edits done, in order; unchecked."""
@@ -139,19 +140,19 @@ class _Work:
         own[head] = value
 
     def _settings(self, net: Any, own: dict[Any, Any], trail: tuple[str, ...]) -> Any:
-        shared = {head.Name: value for head, value in own.items() if isinstance(head, NetArray)}
+        self.shared |= {head.Name: value for head, value in own.items() if isinstance(head, NetArray)}
         slots = net.array_slots() if hasattr(net, "array_slots") else ()
         ports = {head: value for head, value in own.items() if head in (*net.input_names, *net.output_names) and head not in slots
                  and head not in net.parameters}
         fields = {head: value for head, value in own.items() if not isinstance(head, NetArray) and head not in ports}
         if fields:
             traced = {head for head in fields if head not in net.array_declarations and head not in net.parameters}
-            shared |= {net.array_values()[head].Name: fields.pop(head) for head in traced}
+            self.shared |= {net.array_values()[head].Name: fields.pop(head) for head in traced}
         if fields:
             net = self._changed(net, fields, trail)
         for port, value in ports.items():
             net = _with_port(net, port, value, self.root, trail)
-        return self._with_shared(net, shared) if shared else net
+        return net
 
     def _changed(self, layer: Any, fields: dict[str, Any], trail: tuple[str, ...]) -> Any:
         """The layer constructed anew with other parameters and arrays; the rest is put back unchecked."""
@@ -161,10 +162,13 @@ class _Work:
         self.new += [(*trail, name) for name in fields if name in layer.array_declarations]
         return made.rebuilt(**kept, ports=layer.ports)
 
-    def _with_shared(self, net: Any, values: dict[str, Any]) -> Any:
+    def with_shared(self, net: Any) -> Any:
+        """The whole net with the new values of shared arrays."""
+        if not self.shared:
+            return net
         table = dict(net.shared)
         known = {path[1] for path in self.root.array_table() if path[0] == SHARED}
-        for name, value in values.items():
+        for name, value in self.shared.items():
             if name not in known:
                 raise PartError(f"NetReplacePart: this {net.title()} has no shared array {name!r}. {nearest(name, known)}")
             table[name] = value if value is Automatic else as_array(value, f"NetArray({name!r})")

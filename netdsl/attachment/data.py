@@ -38,7 +38,8 @@ def encoded(training: TrainingNet, data: Table, what: str) -> tuple[dict[str, An
         thing = list(column) if isinstance(column, (tuple, range)) else column
         if graph.encoder(port) is None:
             _check_sizes(thing, port, type_, f"The column {name!r} of the {what}")
-        values = port_data(graph, port, thing)
+        with np.errstate(over="ignore"):  # numbers beyond float32 are refused as infinite, by their place
+            values = port_data(graph, port, thing)
         if not values.many or len(values) != len(data):
             raise DataError(f"The column {name!r} of the {what} is one value for the port {port!r}, {describe(type_)}, not a "
                             "list of them.")

@@ -58,7 +58,8 @@ def entropy(probabilities, classes):
     (Rule(MeanSquaredLossLayer(), Scaled(3)), lambda y, t: 3 * squared(y, t)),
     (Rule("Output", Rule(MeanSquaredLossLayer(), Scaled(-2))), lambda y, t: -2 * squared(y, t)),
     (Rule(Rule("Output", MeanSquaredLossLayer()), Scaled(-2)), lambda y, t: -2 * squared(y, t)),
-    ([MeanSquaredLossLayer(), Rule(MeanAbsoluteLossLayer(), Scaled(0.5))], lambda y, t: squared(y, t) + 0.5 * np.mean(np.abs(y - t))),
+    ([MeanSquaredLossLayer(), Rule(MeanAbsoluteLossLayer(), Scaled(0.5))],
+     lambda y, t: squared(y, t) + 0.5 * np.mean(np.abs(y - t))),
     (NetGraph({"abs": MeanAbsoluteLossLayer()}, []), lambda y, t: np.mean(np.abs(y - t))),
     (FunctionLayer(lambda Input, Target: ((Input - Target) ** 4).sum()), lambda y, t: np.mean(np.sum((y - t) ** 4, axis=1))),
 ], ids=lambda value: None if callable(value) and not isinstance(value, type(Ramp)) else str(value)[:30])
@@ -156,7 +157,8 @@ def test_several_outputs_each_get_their_loss(train):
 @pytest.mark.parametrize("port", ["Loss", "MyLoss"])
 def test_a_net_with_a_loss_inside_is_used_unchanged(train, port):
     net = NetInitialize(NetGraph({"net": NetChain([2, SoftmaxLayer()]), "loss": CrossEntropyLossLayer("Index")},
-                                 [(NetPort("Input"), "net"), ("net", NetPort("loss", "Input")), (NetPort("Target"), NetPort("loss", "Target")),
+                                 [(NetPort("Input"), "net"), ("net", NetPort("loss", "Input")),
+                                  (NetPort("Target"), NetPort("loss", "Target")),
                                   ("loss", NetPort(port)), ("net", NetPort("Probabilities"))], Input=3))
     results = reported(train, net, {"Input": INPUTS, "Target": CLASSES})
     expected = entropy(net({"Input": INPUTS, "Target": CLASSES})["Probabilities"], CLASSES)
@@ -166,7 +168,7 @@ def test_a_net_with_a_loss_inside_is_used_unchanged(train, port):
 
 
 def test_two_cross_entropies_have_no_single_error_rate(train):
-    results = reported(train, SOFT, (INPUTS, CLASSES), LossFunction=[CrossEntropyLossLayer("Index"), CrossEntropyLossLayer("Index")])
+    results = reported(train, SOFT, (INPUTS, CLASSES), LossFunction=[CrossEntropyLossLayer("Index")] * 2)
     assert results("RoundMeasurements") == results("RoundMeasurementsLists") == results("ValidationMeasurements") == {}
     np.testing.assert_allclose(results("RoundLoss"), 2 * entropy(SOFT(INPUTS), CLASSES), rtol=1e-5)
 
@@ -193,11 +195,14 @@ def test_arrays_of_the_loss_net_are_trained_beside_the_nets(train):
 
 
 @pytest.mark.parametrize(("loss", "error", "message"), [
-    ("Outptu", PartError, "LossFunction names the output port 'Outptu', which this NetChain does not have. Did you mean 'Output'?"),
-    (Rule("Loss", MeanSquaredLossLayer()), PartError, "LossFunction names the output port 'Loss', which this NetChain does not have."),
+    ("Outptu", PartError,
+     "LossFunction names the output port 'Outptu', which this NetChain does not have. Did you mean 'Output'?"),
+    (Rule("Loss", MeanSquaredLossLayer()), PartError,
+     "LossFunction names the output port 'Loss', which this NetChain does not have."),
     (None, DeclarationError, "LossFunction cannot be None. It is Automatic, the name of an output port, a loss layer or net,"),
     ([], DeclarationError, "LossFunction is an empty list: there is nothing to minimize."),
-    (Rule(MeanSquaredLossLayer(), Scaled("much")), DeclarationError, "LossFunction: the weight of MeanSquaredLossLayer() is a number"),
+    (Rule(MeanSquaredLossLayer(), Scaled("much")), DeclarationError,
+     "LossFunction: the weight of MeanSquaredLossLayer() is a number"),
     (NetGraph({"a": Ramp}, [(NetPort("In"), "a")]), DeclarationError,
      'A net used as LossFunction has an input port "Input" and may have "Target". NetGraph has \'In\'.'),
 ])
@@ -214,13 +219,15 @@ def test_one_loss_for_two_outputs_is_refused(train):
 
 @pytest.mark.parametrize(("net", "data", "message"), [
     (two_outputs(), (INPUTS, VECTORS), "Data as inputs -> targets need a net with one output. This NetGraph has 'A' and 'B'."),
-    (two_outputs(), {"Input": INPUTS, "A": VECTORS}, "The loss of the output port 'B' needs targets: the data have no column 'B'."),
+    (two_outputs(), {"Input": INPUTS, "A": VECTORS}, "The loss of the output port 'B' needs targets: the data have no column "
+                                                     "'B'."),
     (NUMBERS, {"Input": INPUTS}, "The loss of the output port 'Output' needs targets: the data have no column 'Output'. "
                                  "Their columns are 'Input'."),
     (NUMBERS, {"Input": INPUTS, "Output": VECTORS, "Outptu": VECTORS},
      "The data have the column 'Outptu', which no port of the training net takes. Did you mean 'Output'?"),
     (NUMBERS, {"Inptu": INPUTS, "Output": VECTORS}, "The data have no column for the input port 'Input' of the training net."),
-    (MeanSquaredLossLayer(), (INPUTS, VECTORS), "Data as inputs -> targets need a net with one input. This MeanSquaredLossLayer"),
+    (MeanSquaredLossLayer(), (INPUTS, VECTORS),
+     "Data as inputs -> targets need a net with one input. This MeanSquaredLossLayer"),
 ])
 def test_data_that_do_not_fit_the_loss_are_refused(train, net, data, message):
     with pytest.raises(DataError) as raised:

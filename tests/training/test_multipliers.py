@@ -27,7 +27,8 @@ from netdsl.nets import multipliers_by_path
 
 @pytest.fixture(scope="module")
 def net():
-    return NetInitialize(NetChain({"a": LinearLayer(3), "act": Tanh, "deep": NetChain({"b": LinearLayer(3), "c": LinearLayer(2)})}, Input=3))
+    deep = NetChain({"b": LinearLayer(3), "c": LinearLayer(2)})
+    return NetInitialize(NetChain({"a": LinearLayer(3), "act": Tanh, "deep": deep}, Input=3))
 
 
 def multipliers(net, setting):
@@ -73,7 +74,8 @@ def test_settings_of_containers_layers_and_training_multiply():
 
 
 def test_a_shared_array_has_the_multipliers_of_its_places_only():
-    net = NetChain({"a": LinearLayer(2, Weights=NetArray("w"), LearningRateMultipliers=0), "b": LinearLayer(2, Weights=NetArray("w")),
+    net = NetChain({"a": LinearLayer(2, Weights=NetArray("w"), LearningRateMultipliers=0),
+                    "b": LinearLayer(2, Weights=NetArray("w")),
                     "c": LinearLayer(2, Weights=NetArray("other"))}, Input=2)
     assert multipliers(net, Automatic) == {"/w": 0.0, "a/Biases": 0.0}
     assert multipliers(net, {"c": 4}) == {"/w": 0.0, "a/Biases": 0.0, "/other": 4.0, "c/Biases": 4.0}
@@ -134,7 +136,7 @@ def test_shared_arrays_take_the_sum_of_the_gradients_of_their_places(line, train
     steps = {}
     for names in (("w", "w"), ("u", "v")):
         net = pair(*names)
-        net = net.with_arrays({path: values for path in net.missing})
+        net = net.with_arrays(dict.fromkeys(net.missing, values))
         trained = train(net, line, "TrainedNet", **options)
         steps[names] = np.asarray(trained.arrays["", names[0]]) - values
         assert set(trained.arrays) == {("", name) for name in names}

@@ -70,7 +70,8 @@ def net():
     ({"Method": ["SGD", {"Momentum": 0}], "LearningRate": 0.3}, momentum_descent(0.3, 0)),
     ({"Method": "SignSGD"}, momentum_descent(0.0001, direction=np.sign)),
     ({"Method": optax.sgd(0.1)}, momentum_descent(0.1, 0)),
-    ({"Method": optax.chain(optax.clip(0.05), optax.sgd(1.0))}, lambda slope, memory, step: (np.clip(slope, -0.05, 0.05), None)),
+    ({"Method": optax.chain(optax.clip(0.05), optax.sgd(1.0))},
+     lambda slope, memory, step: (np.clip(slope, -0.05, 0.05), None)),
     ({"Method": optax.sgd(optax.linear_schedule(0.4, 0.0, 4))}, lambda slope, memory, step: (0.1 * (5 - step) * slope, None)),
 ], ids=lambda value: None if callable(value) else str(value)[:40])
 def test_step_follows_the_published_formula(net, line, train, options, update):
@@ -82,7 +83,8 @@ def test_step_follows_the_published_formula(net, line, train, options, update):
 
 def test_optax_transformations_may_ask_for_the_loss(net, line, train):
     seen = optax.GradientTransformationExtraArgs(
-        lambda arrays: (), lambda slopes, state, arrays=None, *, value, **_: ({k: -value + 0 * v for k, v in slopes.items()}, state))
+        lambda arrays: (),
+        lambda slopes, state, arrays=None, *, value, **_: ({k: -value + 0 * v for k, v in slopes.items()}, state))
     trained = train(net, line, MaxTrainingRounds=1, Method=seen)
     moved = np.asarray(net.arrays["1", "Biases"] - trained("TrainedNet").arrays["1", "Biases"])
     np.testing.assert_allclose(moved, trained("RoundLoss"), rtol=1e-5)
@@ -100,8 +102,8 @@ def test_rates_are_reported(net, line, train):
 
 
 @pytest.mark.parametrize(("options", "error", "message"), [
-    ({"Method": "Adam!"}, DeclarationError, "NetTrain has no Method 'Adam!'. Did you mean 'ADAM'? Any optax.GradientTransformation is "
-                                            "taken too."),
+    ({"Method": "Adam!"}, DeclarationError,
+     "NetTrain has no Method 'Adam!'. Did you mean 'ADAM'? Any optax.GradientTransformation is taken too."),
     ({"Method": ["ADAM", {"epsilon": 1}]}, DeclarationError, "Method 'ADAM' has no suboption 'epsilon'. Did you mean 'Epsilon'?"),
     ({"Method": ["ADAM", {"Beta1": 1}]}, DeclarationError,
      "The suboption 'Beta1' of Method 'ADAM' is a number from 0 to below 1. Got 1."),

@@ -181,10 +181,12 @@ def _group_page(title: str, members: list[Entry]) -> str:
     lines = _heading(title, "=")
     if not members:
         return "\n".join([":orphan:", "", *lines])
-    for section in dict.fromkeys(member.section for member in members):
+    order = [*FAMILIES.values()]
+    sections = dict.fromkeys(member.section for member in members)
+    for section in sorted(sections, key=lambda section: order.index(section) if section in order else len(order)):
         if section:
             lines += _heading(section, "-")
-        lines += [".. list-table::", "   :widths: 30 70", ""]
+        lines += [".. list-table::", "   :width: 100%", "   :widths: 30 70", ""]
         for member in members:
             if member.section == section:
                 summary = _summary(member.doc)
@@ -209,7 +211,8 @@ def _page(entry: Entry) -> str:
     if methods:
         lines += ["", "   .. rubric:: Attributes and methods", ""]
         for kind, text, doc in methods:
-            lines += [f"   .. py:{kind}:: {text}", "      :no-index:", "", f"      {_summary(doc)}", ""]
+            lines += [f"   .. py:{kind}:: {text}", "      :no-index:", ""]
+            lines += [f"      {line}" if line else "" for line in _body(doc)]
     return "\n".join(lines) + "\n"
 
 
@@ -254,7 +257,8 @@ def _parameter_table(thing: Any) -> list[str]:
     """What each declared parameter takes, from the declaration itself."""
     if not (inspect.isclass(thing) and issubclass(thing, Declared)) or not thing.parameters:
         return []
-    lines = ["", ".. rubric:: What the parameters take", "", ".. list-table::", "   :header-rows: 1", "   :widths: 25 50 25", "",
+    lines = ["", ".. rubric:: What the parameters take", "", ".. list-table::", "   :width: 100%",
+             "   :header-rows: 1", "   :widths: 25 50 25", "",
              "   * - Parameter", "     - Value", "     - Default"]
     for p in thing.parameters.values():
         default = "needed" if p.default is REQUIRED else f"``{source_text(p.default)}``"

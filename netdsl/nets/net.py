@@ -253,7 +253,11 @@ class Net(Declared):
         return rebuilt
 
     def function(self, **options: Any) -> Callable[..., Any]:
-        """The pure function ``f(arrays, state, inputs, key, training) -> (outputs, state)`` of a batch; see `lowering`."""
+        """The pure function ``f(arrays, state, inputs, key=None, training=False) -> (outputs, state)`` of a batch, in plain JAX.
+
+        `arrays` and `state` are dicts by path, as `net.arrays` and `net.state`; `inputs` is a dict from ports to arrays with the
+        examples first, or the array itself where there is one input port; `outputs` likewise. Nothing is encoded or decoded.
+        """
         from netdsl.lowering import net_function
 
         return net_function(self, **options)

@@ -43,6 +43,13 @@ class NetMapOperator(Operator):
         super().__init__(**options)
 
     def relate(self, types: Mapping[str, ArrayType]) -> Mapping[str, ArrayType]:
+        return self._related(types, defaults=False)
+
+    def default(self, types: Mapping[str, ArrayType]) -> Mapping[str, ArrayType]:  # type: ignore[override]
+        """What the inner net's layers assume where nothing says more."""
+        return self._related(types, defaults=True)
+
+    def _related(self, types: Mapping[str, ArrayType], defaults: bool) -> Mapping[str, ArrayType]:
         net = self.nets["Net"]
         outer_in, outer_out = types["Input"], types["Output"]
         count: Size = None
@@ -51,18 +58,18 @@ class NetMapOperator(Operator):
                 if not type_.sizes:
                     raise Contradiction("maps over level 1, which a single number does not have", port)
                 count = merge_sizes(count, type_.sizes[0], port)
-        solved = self._inner(types)
+        solved = self._inner(types, defaults)
         inner_in, inner_out = solved.input_type(net.input_names[0]), solved.output_type(net.output_names[0])
         return {"Input": _mapped(inner_in, count), "Output": _mapped(inner_out, count)}
 
-    def _inner(self, types: Mapping[str, ArrayType]) -> Any:
+    def _inner(self, types: Mapping[str, ArrayType], defaults: bool = True) -> Any:
         """The inner net's solution for these outer types; kept for those seen last."""
         net = self.nets["Net"]
-        key = (types["Input"], types["Output"])
+        key = (types["Input"], types["Output"], defaults)
         memory = self._cached("_inner_solutions", dict)
         if key not in memory:
             extra = {net.input_names[0]: _element(types["Input"]), net.output_names[0]: _element(types["Output"])}
-            solved = solve(net, extra)
+            solved = solve(net, extra, defaults)
             if solved.clashes:
                 from netdsl.nets.report import contradictions
 

@@ -94,7 +94,7 @@ class DropoutLayer(Layer):
         rate = self.Probability
         if not training or rate == 0:
             return x
-        kept = jax.random.bernoulli(key, 1 - rate, x.shape)
+        kept = jax.random.bernoulli(key, float(1 - rate), x.shape)
         if self.Method == "Dropout":
             return jnp.where(kept, x / max(1 - rate, 1e-12), 0)
         low = -1.7580993408473766  # the limit of SELU at minus infinity

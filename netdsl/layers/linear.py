@@ -46,8 +46,9 @@ class LinearLayer(Layer):
         weights = types.get("Weights", OPEN).sizes or (None, None)
         if len(weights) != 2:
             raise Contradiction("takes a matrix as Weights", "Weights")
-        if outs is None and outputs is None and isinstance(weights[0], int) and self.Weights is not Automatic:
-            outs, outputs = weights[0], (weights[0],)
+        if outs is None and outputs is not None and isinstance(weights[0], int):
+            outputs = complete_sizes(outputs, weights[0], "Output")
+            outs = element_count(outputs)
         if inputs is not None and any(isinstance(size, tuple) for size in inputs):
             raise Contradiction("takes arrays of fixed size; NetMapOperator(LinearLayer(n)) takes a sequence", "Input")
         refined = {"Output": ArrayType(outputs, REAL), "Weights": ArrayType((outs, ins), REAL), "Biases": ArrayType((outs,), REAL)}
@@ -61,17 +62,20 @@ class LinearLayer(Layer):
         return self.OutputDimensions if isinstance(self.OutputDimensions, tuple) else (self.OutputDimensions,)
 
     def default(self, types: Mapping[str, ArrayType]) -> Mapping[str, ArrayType]:  # type: ignore[override]
-        """Weights that are given take a vector, unless something else says more."""
-        weights = types.get("Weights", OPEN).sizes
-        if types["Input"].sizes is None and weights is not None and isinstance(weights[1], int):
-            return {"Input": ArrayType((weights[1],))}
-        return {}
+        """Weights that are given take and give vectors, unless something else says more."""
+        outs, ins = types.get("Weights", OPEN).sizes or (None, None)
+        refined = {}
+        if types["Input"].sizes is None and isinstance(ins, int):
+            refined["Input"] = ArrayType((ins,))
+        if types["Output"].sizes is None and isinstance(outs, int):
+            refined["Output"] = ArrayType((outs,), REAL)
+        return refined
 
-    def apply(self, arrays: Any, x: Any) -> Any:
+    def apply(self, arrays: Any, x: Any, *, sizes: Any) -> Any:
         y = arrays.Weights @ x.reshape(-1).astype(arrays.Weights.dtype)
         if arrays.Biases is not None:
             y = y + arrays.Biases
-        return y.reshape(self.OutputDimensions) if isinstance(self.OutputDimensions, tuple) else y
+        return y.reshape(sizes)
 
 
 def complete_sizes(sizes: tuple[Size, ...], total: int, slot: str) -> tuple[Size, ...]:

@@ -14,7 +14,8 @@ from netdsl.errors import DeclarationError
 from netdsl.functions import FUNCTIONS
 from netdsl.layers import CrossEntropyLossLayer, ElementwiseLayer, SoftmaxLayer
 from netdsl.lowering.kernels import KERNELS, keeps_layout
-from netdsl.nets import SHARED, ArrayPath, Arrays, Layer, Net, NetArray, Ref, Sequence, Step, element_name
+from netdsl.nets import SHARED, ArrayPath, Arrays, Layer, Net, NetArray, Ref, Sequence, Solved, Step, element_name
+from netdsl.shapes import ArrayType
 
 __all__ = ["Context", "Wire", "device_halves", "execute"]
 
@@ -79,14 +80,15 @@ def device_halves(net: Net, values: Mapping[str, Any], compact: frozenset[str]) 
 
 
 def execute(net: Net, arrays: Mapping[ArrayPath, Any], state: Mapping[ArrayPath, Any], inputs: Mapping[str, Any],
-            context: Context) -> tuple[dict[Ref, Wire], dict[ArrayPath, Any]]:
-    """The wires of one example and the state after it."""
+            context: Context, solved: Solved | None = None) -> tuple[dict[Ref, Wire], dict[ArrayPath, Any]]:
+    """The wires of one example and the state after it; `solved` says the types where the net alone does not."""
     program = net.program
+    solved = solved or net.solved
     wires: dict[Ref, Wire] = {(-1, port): Wire(value) for port, value in inputs.items()}
     changed = dict(state)
     for index, step in enumerate(program.steps):
         given = {port: wires[ref] for port, ref in step.inputs}
-        outputs = _Run(step, arrays, changed, context).outputs(given)
+        outputs = _Run(step, arrays, changed, context, solved.step_types(step, index)).outputs(given)
         for port, wire in zip(step.outputs, outputs):
             wires[index, port] = wire
     return wires, changed
@@ -95,9 +97,10 @@ def execute(net: Net, arrays: Mapping[ArrayPath, Any], state: Mapping[ArrayPath,
 class _Run:
     """One step of a program at work."""
 
-    def __init__(self, step: Step, arrays: Mapping[ArrayPath, Any], state: dict[ArrayPath, Any], context: Context) -> None:
+    def __init__(self, step: Step, arrays: Mapping[ArrayPath, Any], state: dict[ArrayPath, Any], context: Context,
+                 types: Mapping[str, ArrayType]) -> None:
         self.step, self.layer, self.context, self.state = step, step.layer, context, state
-        self.all_arrays = arrays
+        self.all_arrays, self.types = arrays, types
 
     def outputs(self, given: dict[str, Wire]) -> tuple[Wire, ...]:
         layer = self.layer
@@ -148,7 +151,10 @@ class _Run:
         if "weight" in needs:
             extra["weight"] = context.weight
         if "inner" in needs:
-            extra["inner"] = self.inner = {name: _Inner(self, name, net) for name, net in layer.nets.items()}
+            solved = layer.inner_solved(self.types)
+            extra["inner"] = self.inner = {name: _Inner(self, name, net, solved.get(name)) for name, net in layer.nets.items()}
+        if "sizes" in needs:
+            extra["sizes"] = self.types[self.step.outputs[0]].sizes
         if "state" in needs:
             extra["state"] = self._inner_state() if layer.nets else Arrays(states)
         results = layer.apply(Arrays(arrays), *values, **extra)
@@ -224,8 +230,8 @@ class _Run:
 class _Inner:
     """An inner net of an operator, to be run inside the operator's `apply`."""
 
-    def __init__(self, run: _Run, name: str, net: Net) -> None:
-        self.run, self.name, self.net = run, name, net
+    def __init__(self, run: _Run, name: str, net: Net, solved: Solved | None) -> None:
+        self.run, self.name, self.net, self.solved = run, name, net, solved
         self.input_names, self.output_names = net.input_names, net.output_names
         self.logits: tuple[str, Any] | None = None
 
@@ -238,7 +244,7 @@ class _Inner:
         arrays = {key if key[0] == SHARED else key[len(path):]: value for key, value in self.run.all_arrays.items()
                   if key[0] == SHARED or key[: len(path)] == path}
         inner_state = {key[len(path):]: value for key, value in state.items() if key[: len(path)] == path}
-        wires, after = execute(self.net, arrays, inner_state, inputs, context)
+        wires, after = execute(self.net, arrays, inner_state, inputs, context, self.solved)
         outputs = {port: wires[ref] for port, ref in self.net.program.outputs.items()}
         self.logits = next(iter(outputs.values())).logits if len(outputs) == 1 else None
         return {port: wire.value for port, wire in outputs.items()}, {**state, **{(*path, *key): v for key, v in after.items()}}

@@ -13,7 +13,7 @@ from jax.extend.core import ClosedJaxpr, Jaxpr
 
 from netdsl.declarations import Declared
 from netdsl.functions import Function
-from netdsl.nets import Layer, Net, NetArray, Step, named_arrays
+from netdsl.nets import Net, NetArray, Solved, Step, named_arrays
 from netdsl.shapes import ArrayType, Length
 from netdsl.symbols import Rule, Span, Symbol
 
@@ -30,25 +30,28 @@ def program_key(net: Net) -> str:
     return net.__dict__["_program_key"]
 
 
-def _program_text(net: Net) -> str:
-    program, solved = net.program, net.solved
+def _program_text(net: Net, solved: Solved | None = None) -> str:
+    program, solved = net.program, solved or net.solved
     lines = [f"in {port} {_type(solved.input_type(port))} {canonical(program.encoders.get(port))}" for port in program.inputs]
     for index, step in enumerate(program.steps):
-        samples = _samples(step, solved.step_types(step, index))
-        lines.append(f"{step.path} {layer_text(step.layer, samples)} {step.inputs}")
+        lines.append(f"{step.path} {_layer_text(step, solved.step_types(step, index))} {step.inputs}")
     lines += [f"out {port} {ref}" for port, ref in program.outputs.items()]
     return "\n".join(lines)
 
 
-def layer_text(layer: Layer, samples: list[Any] | None) -> str:
-    """A layer's class and parameters; functions by what they trace to on the samples."""
+def _layer_text(step: Step, types: Mapping[str, ArrayType]) -> str:
+    """A layer's class and parameters; functions by what they trace to on inputs of these types."""
+    layer, samples = step.layer, _samples(step, types)
     parts = [type(layer).__name__]
+    if "sizes" in layer.needs:
+        parts.append(_type(types[step.outputs[0]]))
     parts += [f"{name}={canonical(value, samples)}" for name, value in layer.values_of_parameters().items()]
     function = layer.traced_function()
     if function is not None:
         parts.append(_function_text(function, samples))
     parts += [f"{name}:{value.Name if isinstance(value, NetArray) else ''}" for name, value in layer.array_values().items()]
-    parts += [f"{name}({_program_text(inner)})" for name, inner in layer.nets.items()]
+    solved = layer.inner_solved(types) if layer.nets else {}
+    parts += [f"{name}({_program_text(inner, solved.get(name))})" for name, inner in layer.nets.items()]
     if layer.LearningRateMultipliers in (0, None):
         parts.append("fixed")
     return " ".join(parts)

@@ -16,7 +16,7 @@ from netdsl.symbols import Automatic
 
 __all__ = ["Layer", "Operator"]
 
-CONTEXT = ("key", "training", "axes", "weight", "state", "inner")
+CONTEXT = ("key", "training", "axes", "weight", "state", "inner", "sizes")
 """What `apply` may declare as keyword-only arguments, and then receives."""
 
 
@@ -31,7 +31,8 @@ class Layer(Net):
     - `varying`: how it takes sequences of varying length: "elementwise" along level 1, "aware" of them, or None: not at all;
     - `apply(arrays, *inputs)` for one example, without a batch axis, in pure JAX. It may ask, as keyword-only arguments, for
       ``key`` (random key), ``training`` (bool), ``axes`` (names of the mapped axes around it), ``weight`` (1, or 0 for a
-      padded example), ``state`` (its state arrays; it then returns ``(outputs, state)``) and ``inner`` (its inner net's runner).
+      padded example), ``state`` (its state arrays; it then returns ``(outputs, state)``), ``inner`` (its inner nets' runners) and ``sizes`` (of its
+      first output).
     """
 
     signature: ClassVar[str] = "... -> ..."

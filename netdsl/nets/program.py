@@ -163,11 +163,14 @@ def flatten(net: Net) -> Program:
                    flattener.ports)
 
 
-def solve(net: Net, extra: Mapping[str, ArrayType] | None = None) -> Solved:
-    """The types of everything in a net; `extra` declares more of its ports, such as what the data are."""
+def solve(net: Net, extra: Mapping[str, ArrayType] | None = None, defaults: bool = True) -> Solved:
+    """The types of everything in a net; `extra` declares more of its ports, such as what the data are.
+
+    Without `defaults` only what follows is fixed, and nothing that layers assume where nothing says more.
+    """
     while True:
         named = _traced_names(net)
-        solved = _solve_once(net, extra or {})
+        solved = _solve_once(net, extra or {}, defaults)
         if _traced_names(net) == named:
             return solved
 
@@ -177,7 +180,7 @@ def _traced_names(net: Net) -> list[list[str]]:
     return [list(step.layer.array_values()) for step in net.program.steps if step.layer.traced_arrays]
 
 
-def _solve_once(net: Net, extra: Mapping[str, ArrayType]) -> Solved:
+def _solve_once(net: Net, extra: Mapping[str, ArrayType], defaults: bool) -> Solved:
     program = net.program
     numbers: dict[Any, int] = {}
     for port in program.inputs:
@@ -197,7 +200,7 @@ def _solve_once(net: Net, extra: Mapping[str, ArrayType]) -> Solved:
             if sizes is not None:
                 given[name] = ArrayType(sizes, REAL)
         inputs, outputs = layer.port_sets(step)
-        nodes.append(Node(index, layer.relate, slots, inputs, outputs, given, layer.default))
+        nodes.append(Node(index, layer.relate, slots, inputs, outputs, given, layer.default if defaults else None))
     solver = Solver(len(numbers))
     for ref, type_, (path, port), consumer in program.declared:
         solver.declare(numbers[ref], _fresh(type_, path, port), ("declared", path, port), port, consumer and ref[0] != -1)

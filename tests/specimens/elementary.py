@@ -33,6 +33,7 @@ from specimens.specimen import Specimen
 ELEMENTARY = (
     Specimen("linear", lambda: LinearLayer(3, Input=4)),
     Specimen("linear of arrays", lambda: LinearLayer([2, 3], Input=[2, 2], Biases=None)),
+    Specimen("linear, sized by what follows", lambda: LinearLayer(Input=2, Output=[3, 2])),
     Specimen("linear to a number", lambda: LinearLayer([], Input="Real")),
     Specimen("embedding", lambda: EmbeddingLayer(3, Input=[2, Restricted("Integer", 5)])),
     Specimen("embedding of one", lambda: EmbeddingLayer(2, 4, Input="Integer")),

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import IO, Any, cast
 
 from netdsl.errors import DeclarationError, UnsupportedError, excerpt
 from netdsl.symbols import Automatic, File
@@ -87,22 +88,52 @@ class Progress:
         """Called once, at the end, whatever the reason."""
 
 
+class Stream:
+    """A stream that is written to as long as somebody reads: a training never ends because its words cannot be shown."""
+
+    encoding: str | None
+
+    def __init__(self, stream: Any) -> None:
+        self.stream = stream
+        self.encoding = getattr(stream, "encoding", None) or "utf-8"
+
+    def _try(self, name: str, *arguments: Any) -> Any:
+        if self.stream is None:
+            return None
+        try:
+            return getattr(self.stream, name)(*arguments)
+        except UnicodeEncodeError:
+            raise
+        except (OSError, ValueError):
+            self.stream = None
+            return None
+
+    def write(self, text: str) -> None:
+        """Write what the stream can hold, the rest as question marks."""
+        try:
+            self._try("write", text)
+        except UnicodeEncodeError:
+            self._try("write", text.encode("ascii", "replace").decode())
+
+    def flush(self) -> None:
+        """Pass on what was written."""
+        self._try("flush")
+
+    def isatty(self) -> bool:
+        """Whether it is a terminal."""
+        return bool(self._try("isatty"))
+
+
 class Lines(Progress):
     """Plain lines, for logs and pipes."""
 
     def __init__(self, stream: Any) -> None:
-        self.stream = stream
+        self.stream = Stream(stream)
         self.next = 0.0
         self.phase = ""
 
     def _write(self, line: str) -> None:
-        try:
-            print(line, file=self.stream, flush=True)
-        except (OSError, ValueError, UnicodeEncodeError):
-            try:
-                print(line.encode("ascii", "replace").decode(), file=self.stream, flush=True)
-            except (OSError, ValueError):
-                self._write = lambda line: None  # type: ignore[method-assign]  # nobody reads on: train on in silence
+        print(line, file=self.stream, flush=True)
 
     def start(self, title: str) -> None:
         self._write(title)
@@ -124,7 +155,7 @@ class Panel(Progress):
         from rich.console import Console
         from rich.live import Live
 
-        self.console = Console(file=stream)
+        self.console = Console(file=cast(IO[str], Stream(stream)))
         self.title = ""
         self.live = Live("", console=self.console, refresh_per_second=5, transient=True)
 
@@ -173,10 +204,7 @@ def progress(setting: Any) -> Progress:
     if setting is None:
         return Progress()
     if setting is Automatic:
-        terminal = bool(stream is not None and stream.isatty())
-        import os
-
-        setting = "Panel" if terminal and os.environ.get("TERM", "dumb") != "dumb" else "Print"
+        setting = "Panel" if Stream(stream).isatty() and os.environ.get("TERM", "dumb") != "dumb" else "Print"
     if setting == "Panel":
         return Panel(stream)
     if setting == "Print":

@@ -213,8 +213,8 @@ class Training:
         """The step after the last loss may have gone astray too."""
         for path, value in {**self.carry[0], **self.carry[2]}.items():
             if not np.isfinite(np.asarray(value)).all():
-                self._break_off(f"After the last batch of round {len(self.history.losses)} the array {path_text(path)!r} is not "
-                                "finite.")
+                name = path_text(self._own(path))
+                self._break_off(f"After the last batch of round {len(self.history.losses)} the array {name!r} is not finite.")
 
     def _remaining(self, round_: int, done: int) -> float | None:
         """The seconds left, by the rounds or the TimeGoal, whichever ends first."""
@@ -259,6 +259,11 @@ class Training:
         status.validation_error = history.validation_errors[-1] if self.plan.classified else None
         self.settings.progress.update(status)
 
+    def _own(self, path: ArrayPath) -> ArrayPath:
+        """The path of an array in the user's net, where it is in it."""
+        prefix = self.training.path
+        return path[len(prefix):] if path[: len(prefix)] == prefix else path
+
     # Results
 
     def results(self) -> NetTrainResultsObject:
@@ -266,7 +271,7 @@ class Training:
         arrays, state = self.best if self.best is not None else (self.carry[0], self.carry[2])
         trained = self.training.graph.with_arrays({**arrays, **self.carry[1], **state})
         optimizer = self.settings.optimizer
-        shown = {path: value for path, value in self.multipliers.items() if path not in trained.state_paths()}
+        shown = {self._own(path): value for path, value in self.multipliers.items() if path not in trained.state_paths()}
         return NetTrainResultsObject(
             trained_net=part_at(trained, self.training.path), training_net=trained, history=self.history,
             classified=self.plan.classified is not None, batch_size=self.batch_size, training_examples=self.count,

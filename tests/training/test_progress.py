@@ -1,0 +1,136 @@
+"""What a training shows: plain lines, a live panel, nothing; and streams that fail under it."""
+
+from __future__ import annotations
+
+import io
+import sys
+
+import numpy as np
+import pytest
+
+from netdsl import All, Automatic, NetChain, NetTrain, SoftmaxLayer
+from netdsl.training.progress import Lines, Panel, Progress, Status, duration_text, progress
+
+INPUTS = np.random.default_rng(8).normal(size=(10, 3))
+CLASSES = np.arange(10) % 2 + 1
+
+
+def train(reporting, **options):
+    return NetTrain(NetChain([2, SoftmaxLayer()]), (INPUTS, CLASSES), All, MaxTrainingRounds=3, BatchSize=4,
+                    ValidationSet=(INPUTS, CLASSES), TrainingProgressReporting=reporting, **options)
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+class Broken(io.StringIO):
+    """What `| head` leaves behind."""
+
+    def write(self, text):
+        raise BrokenPipeError(32, "Broken pipe")
+
+
+def test_plain_lines_where_nobody_watches(capsys):
+    results = train(Automatic)
+    printed = capsys.readouterr()
+    lines = printed.out.splitlines()
+    assert printed.err == ""
+    assert lines[0] == "NetTrain: 10 examples, ADAM optimizer, batch size 4, CPU, seed 1234"
+    assert lines[1].startswith("compiling … ")
+    assert " round 1/3  batch 3/3  " in lines[2]
+    loss, validation = results("RoundLoss"), results("ValidationLossList")[-1]
+    error = 100 * results("RoundMeasurements")["ErrorRate"]
+    assert lines[-1].startswith("Training finished after 3 rounds, ")
+    assert lines[-1].split("s: ", 1)[1] == (f"loss {loss:.4g}  error {error:.2f}%  validation loss {validation:.4g}  "
+                                            f"validation error {100 * results('ValidationMeasurements')['ErrorRate']:.2f}%")
+    assert "\x1b" not in printed.out
+
+
+def test_None_prints_nothing(capsys):
+    train(None)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_panel_on_a_terminal(monkeypatch):
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stdout", terminal)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "100")
+    train(Automatic)
+    shown = terminal.getvalue()
+    for words in ("NetTrain: 10 examples", "of 3, batch 3 of 3", "validation", "Ctrl-C stops and keeps the net so far",
+                  "Training finished after 3 rounds"):
+        assert words in shown
+    assert shown.count("\x1b[?25l") == shown.count("\x1b[?25h") == 1, "the cursor is hidden once and shown again"
+
+
+def test_what_the_panel_says():
+    panel = Panel(io.StringIO())
+    panel.title = "NetTrain"
+    status = Status("training", 2, 4, 3, 8, 1234.5, 0.25, 0.125, 0.5, 0.0625, 19.4, 168)
+    for shown in (Status("compiling", elapsed=2.5), status):
+        panel.console.print(panel._panel(shown))
+    text = panel.console.file.stream.getvalue()
+    for words in ("compiling  2.5s", "round  2 of 4, batch 3 of 8", "examples/s  1,234", "training  loss 0.25, error rate 12.50%",
+                  "validation  loss 0.5, error rate 6.25%", "time  19s, 2.8min left"):
+        assert words in text
+
+
+@pytest.mark.parametrize(("terminal", "term", "kind"), [(True, "xterm", Panel), (True, "dumb", Lines), (False, "xterm", Lines)])
+def test_which_reporter(monkeypatch, terminal, term, kind):
+    monkeypatch.setattr(sys, "stdout", Terminal() if terminal else io.StringIO())
+    monkeypatch.setenv("TERM", term)
+    assert type(progress(Automatic)) is kind
+    assert type(progress("Panel")) is Panel
+    assert type(progress("Print")) is Lines
+    assert type(progress(None)) is Progress
+
+
+def closed():
+    stream = io.StringIO()
+    stream.close()
+    return stream
+
+
+@pytest.mark.parametrize("reporting", ["Print", "Panel", Automatic])
+@pytest.mark.parametrize("stream", [Broken, closed, lambda: io.TextIOWrapper(io.BytesIO(), "ascii"), lambda: None],
+                         ids=["broken pipe", "closed", "ascii", "none"])
+def test_a_stream_that_fails_does_not_end_the_training(monkeypatch, reporting, stream):
+    monkeypatch.setattr(sys, "stdout", stream())
+    assert train(reporting)("TotalRounds") == 3
+
+
+def test_ascii_streams_get_the_words_they_can_hold(monkeypatch):
+    raw = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, "ascii"))
+    train("Print")
+    assert b"compiling ? " in raw.getvalue()
+    assert b"Training finished after 3 rounds" in raw.getvalue()
+
+
+def test_lines_come_at_intervals(monkeypatch):
+    stream, now = io.StringIO(), [100.0]
+    monkeypatch.setattr("netdsl.training.progress.time.monotonic", lambda: now[0])
+    lines = Lines(stream)
+    for seconds in (0, 1, 1.9, 2.1, 3, 4.2):
+        now[0] = 100 + seconds
+        lines.update(Status("training", 1, 2, 1, 4, loss=seconds))
+    assert [line.split("loss ")[1] for line in stream.getvalue().splitlines()] == ["0", "2.1", "4.2"]
+
+
+@pytest.mark.parametrize(("status", "fraction"), [
+    (Status(round=1, rounds=4, batch=5, batches=10), 0.125),
+    (Status(round=4, rounds=4, batch=10, batches=10), 1.0),
+    (Status(round=3, rounds=None, batch=5, batches=10), 0.0),
+    (Status(round=3, rounds=None, batch=5, batches=10, goal=20.0, elapsed=5.0), 0.25),
+    (Status(round=1, rounds=4, batch=5, batches=10, goal=20.0, elapsed=15.0), 0.75),
+    (Status(round=3, rounds=None, batch=5, batches=10, goal=float("inf"), elapsed=5.0), 0.0),
+])
+def test_fraction_done(status, fraction):
+    assert status.fraction == fraction
+
+
+def test_durations():
+    assert [duration_text(seconds) for seconds in (0.04, 9.94, 19.4, 168, 4320)] == ["0.0s", "9.9s", "19s", "2.8min", "1.2h"]

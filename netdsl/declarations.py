@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from netdsl.errors import DeclarationError, excerpt, listing, nearest
+from netdsl.errors import DeclarationError, excerpt, listing, nearest, public
 from netdsl.symbols import Infinity, Rule, Span, Symbol
 
 __all__ = [
@@ -236,7 +236,13 @@ def parameter(constraint: Constraint, default: Any = REQUIRED, *, positional: bo
     return Parameter(constraint, default, positional, binds, label, doc)
 
 
-class Declared:
+class DeclaredType(type):
+    """The type of declared classes: what their constructors refuse is shown at the user's line."""
+
+    __call__ = public(type.__call__)
+
+
+class Declared(metaclass=DeclaredType):
     """An immutable object made of declared parameters.
 
     Subclasses state parameters with `parameter`. The constructor checks and keeps them; there is no other logic in it.

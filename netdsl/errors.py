@@ -23,8 +23,10 @@ A message says what was attempted, both ends, who fixed each size, and one next 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
-from typing import Any
+import functools
+import os
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
 
 __all__ = [
     "DataError",
@@ -95,6 +97,30 @@ class FormatError(NetError, ValueError):
 
 class NetWarning(UserWarning):
     """Something that was done, but that the user should know, such as arrays that surgery had to drop."""
+
+
+FULL_TRACEBACKS = "NETDSL_TRACEBACKS"
+"""The environment variable that, set to "full", keeps the library's own frames in tracebacks."""
+
+Call = TypeVar("Call", bound=Callable[..., Any])
+
+
+def public(function: Call) -> Call:
+    """A function that users call: its errors show the user's line, not the frames below it.
+
+    ``NETDSL_TRACEBACKS=full`` in the environment keeps all frames.
+    """
+
+    @functools.wraps(function)
+    def called(*arguments: Any, **options: Any) -> Any:
+        try:
+            return function(*arguments, **options)
+        except NetError as error:
+            if os.environ.get(FULL_TRACEBACKS) == "full":
+                raise
+            raise error.with_traceback(None) from None
+
+    return called  # type: ignore[return-value]
 
 
 def listing(things: Iterable[object], limit: int = 12) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from netdsl.declarations import Declared, source_text
-from netdsl.errors import DeclarationError, PartError, UnsupportedError, excerpt, nearest
+from netdsl.errors import DeclarationError, PartError, UnsupportedError, excerpt, nearest, public
 from netdsl.nets import SHARED, ArrayPath, Net, multipliers_by_path
 from netdsl.shapes import ArrayType, shape_form, type_text
 from netdsl.symbols import Automatic, Quantity
@@ -24,6 +24,7 @@ BYTES = 4
 """The bytes of one number of an array that has no values yet: float32."""
 
 
+@public
 def Information(net: Any, properties: Any = None, /) -> Any:
     """What a net says of itself.
 
@@ -79,6 +80,7 @@ class NetInformationData:
     def __init__(self, net: Net) -> None:
         self.net = net
 
+    @public
     def __call__(self, properties: Any, /) -> Any:
         """One property of the net, or a list of them."""
         return Information(self.net, properties)

@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from netdsl.declarations import frozen
-from netdsl.errors import DeclarationError, UninitializedError, excerpt, listing, nearest
+from netdsl.errors import DeclarationError, UninitializedError, excerpt, listing, nearest, public
 from netdsl.nets import SHARED, ArrayDeclaration, ArrayPath, Net, NetArray, path_text
 from netdsl.shapes import describe
 from netdsl.symbols import All, Automatic, Inherited, NormalDistribution, Rule, UniformDistribution
@@ -34,6 +34,7 @@ _OPTIONS: dict[str, dict[str, Any]] = {
 Draw = Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]
 
 
+@public
 def NetInitialize(net: Net, which: Any = Automatic, /, *, Method: Any = "Kaiming", RandomSeeding: Any = DEFAULT_SEED) -> Net:
     """The net with values for the arrays that have none; ``NetInitialize(net, All)`` replaces all values.
 

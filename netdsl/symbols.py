@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from netdsl.errors import DeclarationError, excerpt
+from netdsl.errors import DeclarationError, excerpt, public
 
 __all__ = [
     "All",
@@ -238,6 +238,7 @@ def is_rules(things: object) -> bool:
     return isinstance(things, (list, tuple)) and len(things) > 0 and all(isinstance(thing, Rule) for thing in things)
 
 
+@public
 def Keys(association: Any, /) -> Any:
     """The keys of an association, a rule, a list of rules, labelled data, or the layer names of a net.
 
@@ -257,6 +258,7 @@ def Keys(association: Any, /) -> Any:
     raise DeclarationError(f"Keys takes an association, rules or a net. Got {excerpt(association)}.")
 
 
+@public
 def Values(association: Any, /) -> Any:
     """The values of an association, a rule, a list of rules, labelled data, or the layers of a net.
 
@@ -274,6 +276,7 @@ def Values(association: Any, /) -> Any:
     raise DeclarationError(f"Values takes an association, rules or a net. Got {excerpt(association)}.")
 
 
+@public
 def Thread(rule: Rule, /) -> list[Rule]:
     """The list of rules that a rule of two lists means.
 
@@ -286,6 +289,7 @@ def Thread(rule: Rule, /) -> list[Rule]:
     return [Rule(key, value) for key, value in zip(keys, values)]
 
 
+@public
 def Normal(thing: Any, /) -> Any:
     """The plain form of a thing: an association as rules, an array as nested lists, a net as its layers, data as rules.
 
@@ -301,6 +305,7 @@ def Normal(thing: Any, /) -> Any:
     return thing
 
 
+@public
 def Range(start: int, end: int | None = None, step: int = 1, /) -> list[int]:
     """The integers from `start` to `end`, both included; ``Range(n)`` counts from 1.
 
@@ -325,6 +330,7 @@ def Length(thing: Any, /) -> int:
     return len(thing)
 
 
+@public
 def Take(things: Any, count: Any, /) -> Any:
     """The first n things, the last n for -n, or those of ``[m, n]``; positions count from 1.
 
@@ -341,6 +347,7 @@ def Take(things: Any, count: Any, /) -> Any:
     return things[first:last]
 
 
+@public
 def RandomSample(things: Any, count: int | None = None, /, *, RandomSeeding: Any = 1234) -> Any:
     """`count` of the things (all of them by default) in random order, none twice.
 

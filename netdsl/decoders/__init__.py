@@ -10,7 +10,7 @@ from netdsl.decoders.decoder import Decoder
 from netdsl.decoders.function import FunctionDecoder
 from netdsl.decoders.image import ImageDecoder
 from netdsl.decoders.numbers import BooleanDecoder, ScalarDecoder
-from netdsl.errors import DeclarationError, UnsupportedError, excerpt, listing, nearest
+from netdsl.errors import DeclarationError, UnsupportedError, excerpt, listing, nearest, public
 from netdsl.symbols import Rule, is_rules
 
 __all__ = [
@@ -30,6 +30,7 @@ DECODERS: dict[str, type[Decoder]] = {
 NOT_YET = ("Characters", "Tokens", "SubwordTokens", "CTCBeamSearch", "Image3D")
 
 
+@public
 def NetDecoder(spec: Any, /, *args: Any, **options: Any) -> Decoder:
     """The decoder of that name, with its parameters.
 

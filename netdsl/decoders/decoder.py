@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from netdsl.declarations import Declared
-from netdsl.errors import DeclarationError, EncodingError, PartError, excerpt, listing, nearest
+from netdsl.errors import DeclarationError, EncodingError, PartError, excerpt, listing, nearest, public
 from netdsl.shapes import ArrayType
 from netdsl.symbols import Automatic, Rule
 
@@ -95,6 +95,7 @@ class Decoder(Declared):
                             f"Its properties are {listing(self.properties) or 'none'}.")
         return name, argument
 
+    @public
     def __call__(self, array: Any, property: Any = None, /, *, RandomSeeding: Any = 1234) -> Any:
         """The decoded array, or the decoded arrays when there is one level more than the decoder takes."""
         if isinstance(property, str) and property == "Properties":

@@ -10,7 +10,7 @@ from netdsl.encoders.encoder import Encoder
 from netdsl.encoders.function import FunctionEncoder
 from netdsl.encoders.image import ImageEncoder
 from netdsl.encoders.numbers import BooleanEncoder, ScalarEncoder
-from netdsl.errors import DeclarationError, UnsupportedError, excerpt, listing, nearest
+from netdsl.errors import DeclarationError, UnsupportedError, excerpt, listing, nearest, public
 from netdsl.symbols import Rule, is_rules
 
 __all__ = [
@@ -33,6 +33,7 @@ NOT_YET = (
 )
 
 
+@public
 def NetEncoder(spec: Any, /, *args: Any, **options: Any) -> Encoder:
     """The encoder of that name, with its parameters.
 

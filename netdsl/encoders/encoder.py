@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from netdsl.declarations import Declared
+from netdsl.errors import public
 from netdsl.shapes import ArrayType
 
 __all__ = ["Encoder"]
@@ -63,6 +64,7 @@ class Encoder(Declared):
         """The arguments of NetDecoder that undo this encoder, or None when there is no such decoder."""
         return None
 
+    @public
     def __call__(self, things: Any, /) -> Any:
         """What the port would get: the encoded thing, or the encoded things of a list."""
         import jax

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from netdsl.errors import DeclarationError, UnsupportedError, excerpt, listing
+from netdsl.errors import DeclarationError, UnsupportedError, excerpt, listing, public
 from netdsl.formats import netdsl_file
 
 __all__ = ["Export", "Import"]
@@ -20,6 +20,7 @@ NOT_YET = {
 """The formats of Mathematica's list that hold nets or their arrays."""
 
 
+@public
 def Export(path: Any, net: Any, /, **options: Any) -> str:
     """Write a net into a file and give the file's name.
 
@@ -48,6 +49,7 @@ def Export(path: Any, net: Any, /, **options: Any) -> str:
     return os.fspath(path)
 
 
+@public
 def Import(path: Any, element: str = "Net", /, **options: Any) -> Any:
     """The net in a file, or an element of the file.
 

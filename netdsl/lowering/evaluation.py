@@ -13,8 +13,18 @@ import numpy as np
 from netdsl.containers import NetPort
 from netdsl.declarations import FrozenDict
 from netdsl.decoders.decoder import Decoder
-from netdsl.errors import (DeclarationError, DeviceError, EncodingError, PartError, ShapeError, UninitializedError, UnsupportedError, excerpt,
-                           listing, nearest)
+from netdsl.errors import (
+    DeclarationError,
+    DeviceError,
+    EncodingError,
+    PartError,
+    ShapeError,
+    UninitializedError,
+    UnsupportedError,
+    excerpt,
+    listing,
+    nearest,
+)
 from netdsl.lowering.compilation import compiled, note_trace
 from netdsl.lowering.execution import Context, device_halves, execute
 from netdsl.lowering.identity import program_key
@@ -356,7 +366,7 @@ def _output(net: Net, port: str, property: Any) -> Wanted:
         return Wanted(ref, decoder, None)
     if decoder is None:
         raise PartError(f"The output port {port!r} of this {net.title()} has no decoder, so it has no property {excerpt(property)}. "
-                        f"{nearest(property, net.output_names)} NetReplacePart(net, {{{port!r}: NetDecoder(...)}}) attaches one.")
+                        f"NetReplacePart(net, {{{port!r}: NetDecoder(...)}}) attaches one.")
     if property != "Properties":
         decoder.property_name(property)
     return Wanted(ref, decoder, property)

@@ -8,7 +8,7 @@ from typing import Any
 from netdsl.attachment import TrainingNet, training_net, typed
 from netdsl.columns import Table
 from netdsl.containers import NetPort
-from netdsl.errors import DeclarationError, UnsupportedError, excerpt, nearest
+from netdsl.errors import DeclarationError, UnsupportedError, excerpt, nearest, public
 from netdsl.measurements.comparison import comparison
 from netdsl.measurements.evaluation import Evaluation
 from netdsl.measurements.nets import WHAT, checked_net, target_device, test_table
@@ -22,6 +22,7 @@ __all__ = ["NetMeasurements"]
 OPTIONS = ("BatchSize", "LossFunction", "NetEvaluationMode", "TargetDevice", "WorkingPrecision")
 
 
+@public
 def NetMeasurements(net: Any, data: Any, measurement: Any, /, **options: Any) -> Any:
     """Measurements of a net on data: one, or a list of several. The net is evaluated once, whatever is asked.
 

@@ -9,7 +9,7 @@ import numpy as np
 from netdsl.attachment import training_net, typed
 from netdsl.columns import Examples, Table, table
 from netdsl.decoders.decoder import Decoder
-from netdsl.errors import DeclarationError, UninitializedError, UnsupportedError, excerpt, listing, nearest
+from netdsl.errors import DeclarationError, UninitializedError, UnsupportedError, excerpt, listing, nearest, public
 from netdsl.layers import CrossEntropyLossLayer, MeanSquaredLossLayer
 from netdsl.lowering import device_named
 from netdsl.measurements.comparison import comparison
@@ -37,6 +37,7 @@ REFUSED = {
 """Options of Mathematica that are refused unless they have these values or are Automatic."""
 
 
+@public
 def ClassifierMeasurements(classifier: Any, data: Any, property: Any = Automatic, /, **options: Any) -> Any:
     """How well a classifier does on test data: one measurement, several, or the object that answers for all.
 
@@ -94,6 +95,7 @@ def ClassifierMeasurements(classifier: Any, data: Any, property: Any = Automatic
     return measured if property is Automatic else measured(property)
 
 
+@public
 def PredictorMeasurements(predictor: Any, data: Any, property: Any = Automatic, /, **options: Any) -> Any:
     """How well a net predicts numbers on test data: one measurement, several, or the object that answers for all.
 

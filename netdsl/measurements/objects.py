@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from netdsl.errors import public
 from netdsl.measurements.classification import CLASSIFICATION, confusion_plot, summary
 from netdsl.measurements.predictions import Predictions
 from netdsl.measurements.regression import REGRESSION, NumberPredictions, regression_rows
@@ -44,6 +45,7 @@ class ClassifierMeasurementsObject:
 
     predictions: Predictions
 
+    @public
     def __call__(self, specification: Any, /) -> Any:
         return CLASSIFICATION.measure(self.predictions, specification)
 
@@ -84,6 +86,7 @@ class PredictorMeasurementsObject:
 
     predictions: NumberPredictions
 
+    @public
     def __call__(self, specification: Any, /) -> Any:
         return REGRESSION.measure(self.predictions, specification)
 

@@ -14,7 +14,7 @@ from netdsl.decoders import NetDecoder
 from netdsl.decoders.decoder import Decoder
 from netdsl.encoders import NetEncoder
 from netdsl.encoders.encoder import Encoder
-from netdsl.errors import DeclarationError, PartError, ShapeError, excerpt, nearest
+from netdsl.errors import DeclarationError, PartError, ShapeError, excerpt, nearest, public
 from netdsl.nets.arrays import ArrayPath, NetArray, as_array
 from netdsl.nets.program import SHARED, Parts, Program, Solved, flatten, path_text, solve
 from netdsl.nets.report import contradictions
@@ -213,6 +213,7 @@ class Net(Declared):
         """Whether every array has values."""
         return self._cached("_initialized", lambda: not self.missing)
 
+    @public
     def with_arrays(self, arrays: Mapping[ArrayPath, Any]) -> Self:
         """The net with these arrays by path (trainable, state or shared) in place of what it has.
 
@@ -252,6 +253,7 @@ class Net(Declared):
                 rebuilt.__dict__[name] = self.__dict__[name]
         return rebuilt
 
+    @public
     def function(self, **options: Any) -> Callable[..., Any]:
         """The pure function ``f(arrays, state, inputs, key=None, training=False) -> (outputs, state)`` of a batch, in plain JAX.
 
@@ -273,12 +275,14 @@ class Net(Declared):
 
     # As a Python object
 
+    @public
     def __call__(self, *arguments: Any, **options: Any) -> Any:
         """The net's value on one example or a batch of them."""
         from netdsl.lowering import evaluate
 
         return evaluate(self, *arguments, **options)
 
+    @public
     def __getitem__(self, position: Any) -> Any:
         from netdsl.surgery import part
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from netdsl.declarations import Declared
+from netdsl.errors import excerpt
 from netdsl.shapes import OPEN, ArrayType, Clash, Origin, describe, shape_text
 from netdsl.symbols import Automatic
 
@@ -99,7 +100,9 @@ class _Report:
                 inner = inner.nets[name]
             is_input = port in inner.input_names
             name = f"the {port} port" if not path else f"port {port!r} of {element_name(path)}"
-            why = "what the data are" if kind == "data" else f"declared in {_short(inner)}" if path else "declared"
+            declared = inner.ports.get(port)
+            by = f" by {excerpt(declared)}" if isinstance(declared, Declared) else f" in {_short(inner)}" if path else ""
+            why = "what the data are" if kind == "data" else f"declared{by}"
             advice = "Give other data" if kind == "data" else f"change the declared {port}"
             inner_most = not path
             gives = is_input if inner_most else not is_input
@@ -159,6 +162,9 @@ class _Report:
         name = f"{element_name(step.path)}, {_short(step.layer)},"
         ref = dict(step.inputs).get(clash.slot)
         fact = clash.fact
+        sides = self._sides(step, clash)
+        if len(sides) > 1 and fact.startswith(("needs equal", "needs ports")):
+            return "\n".join([f"{name} {fact}.", *_table(sides), _advice(sides)])
         if ref is None or clash.old == OPEN:
             return f"{name} {fact}."
         given = describe(clash.old)
@@ -172,6 +178,19 @@ class _Report:
                 f"Change {element_name(source.path)} or {element_name(step.path)}.",
             ])
         return f"{name} cannot take its {clash.slot}: it {fact}. Given is {given}, from the port {ref[1]!r} of this {self.net.title()}."
+
+    def _sides(self, step: Step, clash: Clash) -> list[_End]:
+        """What stands at each port of a layer, and who fixed it there."""
+        sides = []
+        for port, ref in [*step.inputs, *((port, (clash.owner, port)) for port in step.outputs)]:
+            type_ = self.solved.types.get(ref, OPEN)
+            number = self.refs.get(ref)
+            levels = [self.solved.origins.get((number, level)) for level in ("rank", *range(type_.rank or 0))] if number is not None else []
+            origin = next((o for o in levels if o is not None and o.owner != clash.owner), None)
+            if origin is not None:
+                end = self._end(origin, origin.slot, type_)
+                sides.append(end._replace(name=f"its {port}", title="", verb="is", why=f"{end.name}: {end.why}"))
+        return sides
 
     @staticmethod
     def _how(clash: Clash) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from netdsl.errors import DeclarationError, ResourceError, excerpt, nearest
+from netdsl.errors import DeclarationError, ResourceError, excerpt, nearest, public
 from netdsl.resources.catalogue import CATALOGUE
 from netdsl.resources.resource import ResourceData
 from netdsl.resources.scikit import SMALL_SETS
@@ -14,6 +14,7 @@ __all__ = ["ExampleData"]
 TYPES = ("MachineLearning",)
 
 
+@public
 def ExampleData(spec: Any, element: str = "TrainingData", /) -> Any:
     """Example data: all of a type, or an element of one set.
 

@@ -12,7 +12,7 @@ from typing import Any
 import jax
 
 from netdsl.declarations import FrozenDict
-from netdsl.errors import DeclarationError, PartError, ResourceError, UnsupportedError, excerpt, nearest
+from netdsl.errors import DeclarationError, PartError, ResourceError, UnsupportedError, excerpt, nearest, public
 from netdsl.formats import Import
 from netdsl.nets import Net
 from netdsl.symbols import Automatic
@@ -48,6 +48,7 @@ _LATER = ("ConstructionNotebook", "EvaluationExample", "Variants", "ParameterNam
           "DefaultVariant")
 
 
+@public
 def NetModel(name: Any = Automatic, property: Any = "EvaluationNet", /, **ports: Any) -> Any:
     """A trained net by name, or a property of it.
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from netdsl.columns import Column, Examples
-from netdsl.errors import DeclarationError, PartError, ResourceError, UnsupportedError, excerpt, nearest
+from netdsl.errors import DeclarationError, PartError, ResourceError, UnsupportedError, excerpt, nearest, public
 from netdsl.resources.acquire import arrays_of
 from netdsl.resources.catalogue import CATALOGUE, DataSet, Labelled
 from netdsl.resources.tfds import tfds_element
@@ -16,6 +16,7 @@ __all__ = ["ResourceData", "ResourceObject"]
 TFDS = "TFDS:"
 
 
+@public
 def ResourceData(name: Any, element: str = "TrainingData", /, **options: Any) -> Any:
     """The data of a set by its name: labelled data, or the list of its class names.
 

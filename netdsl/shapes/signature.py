@@ -70,8 +70,7 @@ class Signature(NamedTuple):
                 if rest is None:
                     rest = middle
                 elif len(rest) != len(middle):
-                    raise Contradiction(f"needs ports of fitting ranks: {len(rest)} further levels elsewhere, {len(middle)} here",
-                                        slot.name)
+                    raise Contradiction("needs ports of fitting ranks", slot.name)
                 else:
                     rest = tuple(merge_sizes(a, b, slot.name) for a, b in zip(rest, middle))
         return {slot.name: self._write(slot, names, rest, kinds, slot in self.outputs) for slot in slots}

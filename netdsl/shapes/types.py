@@ -174,7 +174,7 @@ def describe(type_: ArrayType) -> str:
     if elements is not None and elements.kind == "integer":
         of = f" of {_integers(elements, plural=True)}"
     if type_.sizes is None:
-        return f"an array of unknown rank{of}"
+        return f"{_integers(elements, plural=True)}, in an array of any rank" if of else "an array of unknown rank"  # type: ignore[arg-type]
     if not type_.sizes:
         return "a real number" if not of else _integers(elements, plural=False)  # type: ignore[arg-type]
     name = {1: "a vector", 2: "a matrix"}.get(len(type_.sizes), "an array")

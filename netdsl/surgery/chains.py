@@ -10,7 +10,7 @@ from netdsl.containers.promotion import named_layers, promote
 from netdsl.declarations import FrozenDict
 from netdsl.decoders.decoder import Decoder
 from netdsl.encoders.encoder import Encoder
-from netdsl.errors import DeclarationError, PartError, excerpt, listing
+from netdsl.errors import DeclarationError, PartError, excerpt, listing, public
 from netdsl.nets import Net
 from netdsl.surgery.extract import unnamed
 from netdsl.surgery.positions import chain_of, is_number, is_numbered, missing_part, part_name, part_names
@@ -20,6 +20,7 @@ from netdsl.symbols import Automatic, Rule, is_rules
 __all__ = ["NetAppend", "NetDrop", "NetInsert", "NetJoin", "NetPrepend", "NetTake", "chain_run"]
 
 
+@public
 def NetTake(net: Any, ends: Any, /, **ports: Any) -> Any:
     """The part of a net up to a layer, or from one layer to another, both included.
 
@@ -55,6 +56,7 @@ def NetTake(net: Any, ends: Any, /, **ports: Any) -> Any:
     return settled(chain_run(chain, names[first:last + 1], ports, "NetTake"), "NetTake")
 
 
+@public
 def NetDrop(net: Any, count: Any, /, **ports: Any) -> Any:
     """The chain without some of its first or last layers.
 
@@ -133,6 +135,7 @@ def unique(names: list[str], function: str) -> list[str]:
     return names
 
 
+@public
 def NetAppend(net: Any, layers: Any, /, **ports: Any) -> NetChain:
     """The chain with further layers at its end.
 
@@ -150,6 +153,7 @@ def NetAppend(net: Any, layers: Any, /, **ports: Any) -> NetChain:
     return _inserted(chain, layers, len(chain.nets), ports, "NetAppend")
 
 
+@public
 def NetPrepend(net: Any, layers: Any, /, **ports: Any) -> NetChain:
     """The chain with further layers at its start.
 
@@ -166,6 +170,7 @@ def NetPrepend(net: Any, layers: Any, /, **ports: Any) -> NetChain:
     return _inserted(chain_of(net, "NetPrepend"), layers, 0, ports, "NetPrepend")
 
 
+@public
 def NetInsert(net: Any, layer: Any, position: Any, /, **ports: Any) -> NetChain:
     """The chain with a layer inserted before a position.
 
@@ -242,6 +247,7 @@ def _keep(chain: NetChain, part: Any, declared: dict[str, Any], inputs: bool) ->
     return part.rebuilt(ports=FrozenDict(ports)) if ports != dict(part.ports) else part
 
 
+@public
 def NetJoin(*nets: Any, **ports: Any) -> NetChain:
     """The chain of all layers of several chains, one after the other.
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from netdsl.containers import NetChain, NetGraph
 from netdsl.declarations import FrozenDict
-from netdsl.errors import DeclarationError, PartError, excerpt
+from netdsl.errors import DeclarationError, PartError, excerpt, public
 from netdsl.nets import ArrayPath, Net, Operator
 from netdsl.surgery.chains import chain_run
 from netdsl.surgery.extract import unnamed
@@ -18,6 +18,7 @@ from netdsl.symbols import All, Span
 __all__ = ["NetDelete"]
 
 
+@public
 def NetDelete(net: Any, positions: Any, /) -> Any:
     """The net without some layers.
 

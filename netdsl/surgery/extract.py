@@ -9,7 +9,7 @@ from netdsl.containers import NetChain, NetGraph
 from netdsl.declarations import Declared, FrozenDict
 from netdsl.decoders.decoder import Decoder
 from netdsl.encoders.encoder import Encoder
-from netdsl.errors import DeclarationError, PartError, excerpt, nearest
+from netdsl.errors import DeclarationError, PartError, excerpt, nearest, public
 from netdsl.nets import SHARED, ArrayPath, Net, NetArray, Operator
 from netdsl.shapes import VARYING, ArrayType, Length, shape_form
 from netdsl.surgery.positions import as_path, find_part, is_numbered, missing_part, part_names, place_text, span_names
@@ -19,6 +19,7 @@ from netdsl.symbols import All, Automatic, Span
 __all__ = ["NetExtract", "part", "pinned_ports"]
 
 
+@public
 def NetExtract(net: Any, position: Any, /) -> Any:
     """What stands at a position of a net, a layer, an encoder or a decoder.
 

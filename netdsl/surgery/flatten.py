@@ -9,7 +9,7 @@ from netdsl.containers import NetChain, NetGraph
 from netdsl.declarations import FrozenDict
 from netdsl.decoders.decoder import Decoder
 from netdsl.encoders.encoder import Encoder
-from netdsl.errors import DeclarationError, UnsupportedError, excerpt
+from netdsl.errors import DeclarationError, UnsupportedError, excerpt, public
 from netdsl.nets import Net, Operator
 from netdsl.shapes import ArrayType, merge_sizes
 from netdsl.surgery.positions import find_part, is_number, span_names
@@ -31,6 +31,7 @@ class _Flat(NamedTuple):
     muted: list[PortRef]
 
 
+@public
 def NetFlatten(net: Any, levels: Any = Infinity, /, *, AllowedHeads: Any = Automatic) -> Any:
     """The net with the chains and graphs inside it spread out: one chain where that is possible, else one graph.
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from netdsl.containers import NetChain, NetGraph
 from netdsl.containers.promotion import promote
-from netdsl.errors import DeclarationError, excerpt
+from netdsl.errors import DeclarationError, excerpt, public
 from netdsl.functions import Function
 from netdsl.nets import ArrayPath, Net
 from netdsl.surgery.flatten import flattened_parts
@@ -20,6 +20,7 @@ __all__ = ["NetReplace"]
 Matcher = Callable[[Net], bool]
 
 
+@public
 def NetReplace(net: Any, rules: Any, /, *, FlattenInPlace: bool = True) -> Any:
     """The net with every layer that matches a pattern replaced, at all depths, also inside operators.
 

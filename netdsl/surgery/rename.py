@@ -7,7 +7,7 @@ from typing import Any
 
 from netdsl.containers import NetChain, NetGraph
 from netdsl.declarations import FrozenDict
-from netdsl.errors import DeclarationError, PartError, excerpt, listing
+from netdsl.errors import DeclarationError, PartError, excerpt, listing, public
 from netdsl.nets import SHARED, Net
 from netdsl.surgery.positions import as_path, find_part, missing_part, part_names, place_text
 from netdsl.surgery.rebuild import make_chain, multipliers_after, muted_ports, new_name, settled, with_parts
@@ -16,6 +16,7 @@ from netdsl.surgery.replace import rules_of
 __all__ = ["NetRename", "graph_renamed"]
 
 
+@public
 def NetRename(net: Any, rules: Any, /) -> Any:
     """The net with layers or ports under other names.
 

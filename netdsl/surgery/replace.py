@@ -9,7 +9,7 @@ from netdsl.containers.promotion import promote
 from netdsl.declarations import FrozenDict
 from netdsl.decoders.decoder import Decoder
 from netdsl.encoders.encoder import Encoder
-from netdsl.errors import DeclarationError, PartError, excerpt, nearest
+from netdsl.errors import DeclarationError, PartError, excerpt, nearest, public
 from netdsl.nets import SHARED, ArrayPath, Net, NetArray, declared_port, path_text
 from netdsl.nets.arrays import as_array
 from netdsl.surgery.extract import coder_parameter, item_names, unnamed
@@ -22,6 +22,7 @@ __all__ = ["NetReplacePart", "rules_of"]
 Edit = tuple[tuple[Any, ...], Any]
 
 
+@public
 def NetReplacePart(net: Any, rules: Any, /) -> Any:
     """The net, encoder or decoder with other things at some positions.
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from netdsl.errors import PartError, UnsupportedError, excerpt, nearest
+from netdsl.errors import PartError, UnsupportedError, excerpt, nearest, public
 from netdsl.nets import Net, path_text
 from netdsl.symbols import All, Automatic
 from netdsl.training.progress import duration_text
@@ -78,6 +78,7 @@ class NetTrainResultsObject:
     seed: int
     multipliers: dict[tuple[str, ...], float]
 
+    @public
     def __call__(self, property: Any, /) -> Any:
         """The property, or a list of them for a list of names; All gives the object itself."""
         check_property(property)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from netdsl.errors import DeclarationError, excerpt
+from netdsl.errors import DeclarationError, excerpt, public
 from netdsl.nets import Net
 from netdsl.symbols import Automatic
 from netdsl.training.results import check_property
@@ -14,6 +14,7 @@ from netdsl.training.settings import settings_of
 __all__ = ["NetTrain"]
 
 
+@public
 def NetTrain(net: Net, data: Any, property: Any = Automatic, /, **options: Any) -> Any:
     """Trains a net on data and gives the trained net, a property of the training, or (for All) the object of all results.
 

@@ -113,9 +113,9 @@ def numeric(thing: Any, port: str, type_: ArrayType) -> Any:
         if integer:
             return thing.astype(jnp.int32)
         return thing if jnp.issubdtype(thing.dtype, jnp.floating) else thing.astype(jnp.float32)
+    if isinstance(thing, np.ma.MaskedArray):
+        raise EncodingError(f"The port {port!r} got a masked array. Fill it first: values.filled(0).")
     try:
-        if hasattr(thing, "mask") and isinstance(thing, np.ma.MaskedArray):
-            raise EncodingError(f"The port {port!r} got a masked array. Fill it first: values.filled(0).")
         array = np.asarray(thing)
     except ValueError:
         raise EncodingError(f"The port {port!r} takes {describe(type_)}. Got a list whose elements have different sizes: "

@@ -228,6 +228,8 @@ def check_property(property: Any) -> None:
     for name in property if isinstance(property, (list, tuple)) else [property]:
         if name is All or name is Automatic or (isinstance(name, str) and (name in _PROPERTIES or name == "Properties")):
             continue
+        if isinstance(name, Net):
+            raise PartError(f"NetTrain gives no property {excerpt(name)}. A loss is an option: LossFunction={excerpt(name)}.")
         if name in _LATER:
             raise UnsupportedError(f"NetTrain does not give the property {name!r} yet.")
         raise PartError(f"NetTrain gives no property {excerpt(name)}. {nearest(name, _PROPERTIES)}")

@@ -187,6 +187,19 @@ def test_classes_out_of_range(train, targets, message):
     assert str(raised.value).startswith(message)
 
 
+@pytest.mark.parametrize(("inputs", "message"), [
+    (np.ma.masked_array(INPUTS, INPUTS > 3), "The port 'Input' got a masked array. Fill it first: values.filled(0)."),
+    (INPUTS.astype(complex), "The port 'Input' takes a vector of size 3. Got array("),
+    (INPUTS.astype(object) + 0.5, "The port 'Input' takes a vector of size 3. Got array("),
+    ([*INPUTS.tolist()[:-1], [1, 2]],
+     "The port 'Input' takes a vector of size 3. Got a list whose elements have different sizes: "),
+], ids=["masked", "complex", "objects", "ragged"])
+def test_arrays_of_other_things(train, inputs, message):
+    with pytest.raises(EncodingError) as raised:
+        train(NET, (inputs, TARGETS))
+    assert str(raised.value).startswith(message)
+
+
 def test_labels_that_a_declared_decoder_does_not_know(train):
     net = NetChain([2, SoftmaxLayer()], Output=NetDecoder("Class", ["cat", "dog"]))
     with pytest.raises(EncodingError, match=r"has no class 'bird' at position 2\. Its 2 classes are 'cat' and 'dog'\."):

@@ -78,6 +78,7 @@ def test_the_third_argument_of_the_call(train):
     (["TrainedNet", "LossPlott"], PartError, "NetTrain gives no property 'LossPlott'. Did you mean 'LossPlot'?"),
     (3, PartError, "NetTrain gives no property 3. There are 'ArraysLearningRateMultipliers', "),
     ({"a": 1}, PartError, "NetTrain gives no property {'a': 1}."),
+    (SoftmaxLayer(), PartError, "NetTrain gives no property SoftmaxLayer(). A loss is an option: LossFunction=SoftmaxLayer()."),
     ("CheckpointingFiles", UnsupportedError, "NetTrain does not give the property 'CheckpointingFiles' yet."),
 ])
 def test_unknown_properties_are_refused_before_anything_is_trained(train, results, name, error, message):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from textwrap import indent
 from typing import Any
 
 from netdsl.containers.promotion import lift_shared, promote
@@ -69,11 +70,11 @@ class NetMapOperator(Operator):
         memory = self._cached("_inner_solutions", dict)
         if key not in memory:
             extra = {net.input_names[0]: _element(types["Input"]), net.output_names[0]: _element(types["Output"])}
-            solved = solve(net, extra, defaults)
+            solved = solve(net, extra, defaults, source="operator")
             if solved.clashes:
                 from netdsl.nets.report import contradictions
 
-                raise Contradiction("cannot take its net there: " + contradictions(net, solved), "Input")
+                raise Contradiction("cannot apply its net to each element:\n" + indent(contradictions(net, solved), "  "), "Input")
             if len(memory) > 16:
                 memory.clear()
             memory[key] = solved

@@ -163,14 +163,14 @@ def flatten(net: Net) -> Program:
                    flattener.ports)
 
 
-def solve(net: Net, extra: Mapping[str, ArrayType] | None = None, defaults: bool = True) -> Solved:
-    """The types of everything in a net; `extra` declares more of its ports, such as what the data are.
+def solve(net: Net, extra: Mapping[str, ArrayType] | None = None, defaults: bool = True, source: str = "data") -> Solved:
+    """The types of everything in a net; `extra` declares more of its ports: what the "data" are, or what an "operator" around it says.
 
     Without `defaults` only what follows is fixed, and nothing that layers assume where nothing says more.
     """
     while True:
         named = _traced_names(net)
-        solved = _solve_once(net, extra or {}, defaults)
+        solved = _solve_once(net, extra or {}, defaults, source)
         if _traced_names(net) == named:
             return solved
 
@@ -180,7 +180,7 @@ def _traced_names(net: Net) -> list[list[str]]:
     return [list(step.layer.array_values()) for step in net.program.steps if step.layer.traced_arrays]
 
 
-def _solve_once(net: Net, extra: Mapping[str, ArrayType], defaults: bool) -> Solved:
+def _solve_once(net: Net, extra: Mapping[str, ArrayType], defaults: bool, source: str) -> Solved:
     program = net.program
     numbers: dict[Any, int] = {}
     for port in program.inputs:
@@ -206,7 +206,7 @@ def _solve_once(net: Net, extra: Mapping[str, ArrayType], defaults: bool) -> Sol
         solver.declare(numbers[ref], _fresh(type_, path, port), ("declared", path, port), port, consumer and ref[0] != -1)
     for port, type_ in extra.items():
         ref = (-1, port) if port in program.inputs else program.outputs[port]
-        solver.declare(numbers[ref], _fresh(type_, (), port), ("data", (), port), port, False)
+        solver.declare(numbers[ref], _fresh(type_, (), port), (source, (), port), port, False)
     solution = solver.solve(nodes)
     names = {number: key for key, number in numbers.items()}
     types = {key: _settled(solution.types[number]) for key, number in numbers.items() if isinstance(key[0], int)}

@@ -102,8 +102,8 @@ class _Report:
             name = f"the {port} port" if not path else f"port {port!r} of {element_name(path)}"
             declared = inner.ports.get(port)
             by = f" by {excerpt(declared)}" if isinstance(declared, Declared) else f" in {_short(inner)}" if path else ""
-            why = "what the data are" if kind == "data" else f"declared{by}"
-            advice = "Give other data" if kind == "data" else f"change the declared {port}"
+            outside = {"data": ("what the data are", "Give other data"), "operator": ("one element", f"change the {port} of the operator")}
+            why, advice = outside.get(kind, (f"declared{by}", f"change the declared {port}"))
             inner_most = not path
             gives = is_input if inner_most else not is_input
             return _End(name, "", "gives" if gives else "takes", type_, why, advice)
@@ -162,11 +162,17 @@ class _Report:
         name = f"{element_name(step.path)}, {_short(step.layer)},"
         ref = dict(step.inputs).get(clash.slot)
         fact = clash.fact
+<<<<<<< HEAD
         sides = self._sides(step, clash)
         if len(sides) > 1 and fact.startswith(("needs equal", "needs ports")):
             return "\n".join([f"{name} {fact}.", *_table(sides), _advice(sides)])
         if ref is None or clash.old == OPEN:
             return f"{name} {fact}."
+=======
+        if ref is None or clash.old == OPEN or "\n" in fact:
+            end = "" if "\n" in fact else "."
+            return f"{name} {fact}{end}"
+>>>>>>> 70b08a4 (Tests of shapes and the solver; contradictions inside operators say where)
         given = describe(clash.old)
         if ref[0] >= 0:
             source = self.steps[ref[0]]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from specimens import CODERS, SPECIMENS
+
 import netdsl
 from netdsl import containers, layers
 from netdsl.decoders import DECODERS
 from netdsl.encoders import ENCODERS
 from netdsl.nets import Net
-from specimens import CODERS, SPECIMENS
 
 
 def _inside(net):

@@ -56,9 +56,9 @@ class NetGraph(Net):
                            **options}
         else:
             self.__dict__["nets"] = named_layers(layers, "NetGraph")
+            if not self.nets:
+                raise DeclarationError("NetGraph takes at least one layer. Got none.")
             self._wire(edges([] if connections is None else connections))
-        if not self.nets:
-            raise DeclarationError("NetGraph takes at least one layer. Got none.")
         lift_shared(self)
         super().__init__(**options)
 
@@ -191,6 +191,7 @@ class _Wiring:
         self.muted: set[PortRef] = set()
         self.used: set[PortRef] = set()
         self.counts: dict[str, int] = {}
+        self.free: dict[str, int] = {}
 
     def connect(self, edge: Edge) -> None:
         sources = edge.source if isinstance(edge.source, list) else [edge.source]
@@ -254,9 +255,10 @@ class _Wiring:
 
     def _free_port(self, name: str) -> str:
         """The next input port of a layer that takes any number of them."""
-        number = self.counts.get(name, 0) + 1
+        number = self.free.get(name, 1)
         while (name, f"Input{number}") in self.feeds:
             number += 1
+        self.free[name] = number
         return f"Input{number}"
 
     def _feed(self, source: PortRef, target: PortRef, edge: Edge) -> None:

@@ -373,10 +373,9 @@ def declared_port(name: str, value: Any, is_input: bool) -> PortDeclaration | No
 def _multipliers(value: Any) -> Any:
     if _is_multiplier(value):
         return value
-    if isinstance(value, Mapping):
-        value = [Rule(key, number) for key, number in value.items()]
-    if is_rules(value) and all(_is_multiplier(rule.value) for rule in value):
-        return tuple(Rule(tuple(rule.key) if isinstance(rule.key, list) else rule.key, rule.value) for rule in value)
+    rules = [Rule(key, number) for key, number in value.items()] if isinstance(value, Mapping) else value
+    if is_rules(rules) and all(_is_multiplier(rule.value) for rule in rules):
+        return tuple(Rule(tuple(rule.key) if isinstance(rule.key, list) else rule.key, rule.value) for rule in rules)
     raise DeclarationError(f"LearningRateMultipliers is a number, None, or rules from parts to numbers. Got {excerpt(value)}.")
 
 

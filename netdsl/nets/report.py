@@ -162,17 +162,13 @@ class _Report:
         name = f"{element_name(step.path)}, {_short(step.layer)},"
         ref = dict(step.inputs).get(clash.slot)
         fact = clash.fact
-<<<<<<< HEAD
         sides = self._sides(step, clash)
         if len(sides) > 1 and fact.startswith(("needs equal", "needs ports")):
             return "\n".join([f"{name} {fact}.", *_table(sides), _advice(sides)])
+        if "\n" in fact:
+            return f"{name} {fact}"
         if ref is None or clash.old == OPEN:
             return f"{name} {fact}."
-=======
-        if ref is None or clash.old == OPEN or "\n" in fact:
-            end = "" if "\n" in fact else "."
-            return f"{name} {fact}{end}"
->>>>>>> 70b08a4 (Tests of shapes and the solver; contradictions inside operators say where)
         given = describe(clash.old)
         if ref[0] >= 0:
             source = self.steps[ref[0]]

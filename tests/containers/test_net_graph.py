@@ -88,7 +88,9 @@ def test_fan_out():
 
 
 def test_lists_on_both_sides():
-    net = NetGraph({"a": scaled(2), "b": scaled(3), "sum": Plus, "product": Times}, [(["a", "b"], ["sum", "product"])], Input1=2, Input2=2)
+    net = NetGraph(
+        {"a": scaled(2), "b": scaled(3), "sum": Plus, "product": Times}, [(["a", "b"], ["sum", "product"])], Input1=2, Input2=2
+    )
     made = net({"Input1": X, "Input2": X})
     same(made["Output1"], [5, -10])
     same(made["Output2"], [6, 24])
@@ -146,7 +148,9 @@ def test_of_a_layer_or_chain():
     one = NetGraph(ElementwiseLayer(Ramp, Input=2))
     assert list(one.nets) == ["1"]
     same(one(X), [1, 0])
-    again = NetGraph(NetGraph({"l": MeanSquaredLossLayer()}, [(NetPort("b"), NetPort("l", "Input")), (NetPort("a"), NetPort("l", "Target"))]))
+    again = NetGraph(
+        NetGraph({"l": MeanSquaredLossLayer()}, [(NetPort("b"), NetPort("l", "Input")), (NetPort("a"), NetPort("l", "Target"))])
+    )
     assert again.input_names == ("b", "a")
 
 
@@ -166,8 +170,11 @@ WRITTEN = [
     lambda: NetGraph([Ramp, Tanh, CatenateLayer()], [(NetPort("b"), 1), ([NetPort("c"), 1, NetPort("a")], 3), (NetPort("a"), 2)]),
     lambda: NetGraph({"a": Ramp, "b": Tanh, "c": Ramp}, [("a", ["b", "c"]), ("b", None), ("a", NetPort("first"))], Input=2),
     lambda: NetGraph(NetChain([3, SoftmaxLayer()], Input=2, LearningRateMultipliers={"1": 0})),
-    lambda: NetGraph({"loss": CrossEntropyLossLayer("Index"), "net": [2, SoftmaxLayer()]},
-                     [(NetPort("T"), NetPort("loss", "Target")), (NetPort("I"), "net", NetPort("loss", "Input"))], I=3),
+    lambda: NetGraph(
+        {"loss": CrossEntropyLossLayer("Index"), "net": [2, SoftmaxLayer()]},
+        [(NetPort("T"), NetPort("loss", "Target")), (NetPort("I"), "net", NetPort("loss", "Input"))],
+        I=3,
+    ),
     lambda: NetGraph([Ramp, Plus], [(NetPort("x"), 1), ([1, NetPort("y"), NetPort("x")], 2)], Ports={"x": 2}),
 ]
 
@@ -185,10 +192,18 @@ def test_the_written_edges_build_it_again(make):
 
 
 REFUSED = {
-    "bit shift": ([1 >> 2], DeclarationError, "0 is no edge. An edge is a tuple (1, 2), a Rule(1, 2), or NetPort(\"Input\") >> 1. Python reads "
-                  "1 >> 2 as a bit shift, which gives 0: write the edge as (1, 2)."),
-    "layer 0": ([(0, 2)], DeclarationError, "The edge (0, 2) names layer 0; layers count from 1. If it came from 1 >> 2: Python reads that as a "
-                "bit shift; write (1, 2)."),
+    "bit shift": (
+        [1 >> 2],
+        DeclarationError,
+        '0 is no edge. An edge is a tuple (1, 2), a Rule(1, 2), or NetPort("Input") >> 1. Python reads '
+        "1 >> 2 as a bit shift, which gives 0: write the edge as (1, 2).",
+    ),
+    "layer 0": (
+        [(0, 2)],
+        DeclarationError,
+        "The edge (0, 2) names layer 0; layers count from 1. If it came from 1 >> 2: Python reads that as a "
+        "bit shift; write (1, 2).",
+    ),
     "to layer 0": ([(NetPort("Input"), 0)], DeclarationError, "names layer 0; layers count from 1."),
     "dict": ({1: 2}, DeclarationError, "Edges are not written as a dict: equal keys would vanish."),
     "dict inside": ([{1: 2}], DeclarationError, "Edges are not written as a dict: equal keys would vanish."),
@@ -197,16 +212,44 @@ REFUSED = {
     "one place": ([(1,)], DeclarationError, "(1,) is no edge."),
     "text": (["ab"], DeclarationError, "'ab' is no edge."),
     "unknown number": ([(1, 9)], PartError, "The edge (1, 9) names layer 9; there are 3."),
-    "unknown name": ([("1", "x")], PartError, "The edge ('1', 'x') names the layer 'x', which is not there. There are '1', '2' and '3'."),
-    "unknown input port": ([(1, NetPort(2, "Inptu"))], PartError, "layer '2', ElementwiseLayer, has no input port 'Inptu'. Did you mean 'Input'?"),
-    "unknown output port": ([(NetPort(1, "State"), 2)], PartError, "layer '1', ElementwiseLayer, has no output port 'State'. There is 'Output'."),
+    "unknown name": (
+        [("1", "x")],
+        PartError,
+        "The edge ('1', 'x') names the layer 'x', which is not there. There are '1', '2' and '3'.",
+    ),
+    "unknown input port": (
+        [(1, NetPort(2, "Inptu"))],
+        PartError,
+        "layer '2', ElementwiseLayer, has no input port 'Inptu'. Did you mean 'Input'?",
+    ),
+    "unknown output port": (
+        [(NetPort(1, "State"), 2)],
+        PartError,
+        "layer '1', ElementwiseLayer, has no output port 'State'. There is 'Output'.",
+    ),
     "into an inner net": ([(NetPort(1, 2, "Output"), 2)], DeclarationError, "reaches into an inner net."),
-    "fed twice": ([(1, 3), (2, 3)], DeclarationError, "The edge (2, 3) feeds port 'Input' of layer '3' a second time. An input port has one source."),
-    "fed by two": ([([1, 2], 3)], DeclarationError, "feeds 2 outputs to layer '3', ElementwiseLayer, which has 1 input ports (Input)."),
+    "fed twice": (
+        [(1, 3), (2, 3)],
+        DeclarationError,
+        "The edge (2, 3) feeds port 'Input' of layer '3' a second time. An input port has one source.",
+    ),
+    "fed by two": (
+        [([1, 2], 3)],
+        DeclarationError,
+        "feeds 2 outputs to layer '3', ElementwiseLayer, which has 1 input ports (Input).",
+    ),
     "cycle": ([(1, 2), (2, 3), (3, 1)], DeclarationError, "This NetGraph has a cycle through the layers '1', '2' and '3'."),
     "itself": ([(2, 2)], DeclarationError, "This NetGraph has a cycle through the layers '2'."),
-    "port to port": ([(NetPort("a"), NetPort("b"))], DeclarationError, "wires an input port of the graph to an output port without a layer between."),
-    "output twice": ([(1, NetPort("o")), (2, NetPort("o"))], DeclarationError, "gives the output port 'o' of the graph a second source."),
+    "port to port": (
+        [(NetPort("a"), NetPort("b"))],
+        DeclarationError,
+        "wires an input port of the graph to an output port without a layer between.",
+    ),
+    "output twice": (
+        [(1, NetPort("o")), (2, NetPort("o"))],
+        DeclarationError,
+        "gives the output port 'o' of the graph a second source.",
+    ),
     "one name twice": ([(NetPort("p"), 1, NetPort("p"))], DeclarationError, "has an input port and an output port named 'p'."),
     "nothing comes out": ([([1, 2, 3], None)], DeclarationError, "This NetGraph has no output"),
 }
@@ -236,7 +279,11 @@ def test_refusals_around_layers_of_any_number_of_inputs():
         NetGraph({"a": Ramp, "sum": Plus}, [("a", NetPort("sum", "Input2"))])
     with pytest.raises(PartError, match="are Input1, Input2, …, not 'Left'"):
         NetGraph({"a": Ramp, "sum": Plus}, [("a", NetPort("sum", "Left"))])
-    named = NetGraph({"a": scaled(2), "f": ThreadingLayer(lambda x, y: x - y, InputPorts=["Left", "Right"])}, [("a", NetPort("f", "Right"))], Left=2)
+    named = NetGraph(
+        {"a": scaled(2), "f": ThreadingLayer(lambda x, y: x - y, InputPorts=["Left", "Right"])},
+        [("a", NetPort("f", "Right"))],
+        Left=2,
+    )
     same(named({"Left": [0.0, 0.0], "Input": X}), [-2, 4])
 
 

@@ -66,31 +66,34 @@ GOLDEN = {
     "reals where integers are needed": (
         lambda: NetChain([Ramp, EmbeddingLayer(2, 5)], Input=3),
         "cannot connect element 1 to element 2 of this NetChain.\n"
-        "  element 1, ElementwiseLayer  gives  an array of unknown rank of real numbers          "
+        "  element 1, ElementwiseLayer  gives  an array of unknown rank of real numbers       "
         "(what ElementwiseLayer(Ramp) makes of a vector of size 3)\n"
-        "  element 2, EmbeddingLayer    takes  an array of unknown rank of integers from 1 to 5  (set in EmbeddingLayer(2, 5))\n"
+        "  element 2, EmbeddingLayer    takes  integers from 1 to 5, in an array of any rank  (set in EmbeddingLayer(2, 5))\n"
         "Change element 1, or change the size of element 2.",
     ),
     "a kernel too large": (
         lambda: NetChain([ConvolutionLayer(2, 5)], Input=[1, 4, 4]),
-        "element 1, ConvolutionLayer(2, 5), cannot take its Input: it has a kernel that reaches over 5 elements where there are 4: the "
+        "element 1, ConvolutionLayer(2, 5), cannot take its Input: it has a kernel that reaches over 5 elements "
+        "where there are 4: the "
         "output size would be less than 1. Given is an array of size 1x4x4, from the port 'Input' of this NetChain.",
     ),
     "equal sizes at a sum": (
         lambda: NetGraph([Ramp, Ramp, Plus], [([1, 2], 3)], Input1=[2, 3], Input2=[2, 4]),
-        "cannot connect element 2 to element 3 of this NetGraph.\n"
-        "  element 2, ElementwiseLayer  gives  a matrix of size 2x4  (what ElementwiseLayer(Ramp) makes of a matrix of size 2x4)\n"
-        "  element 3, ThreadingLayer(Plus), needs equal sizes where 3 and 4 meet.\n"
-        "Change element 2 or element 3.",
+        "element 3, ThreadingLayer(Plus), needs equal sizes where 3 and 4 meet.\n"
+        "  its Input1  is  a matrix of size 2x3  (element 1: what ElementwiseLayer(Ramp) makes of a matrix of size 2x3)\n"
+        "  its Input2  is  a matrix of size 2x4  (element 2: what ElementwiseLayer(Ramp) makes of a matrix of size 2x4)\n"
+        "Change element 1, or change element 2.",
     ),
     "a reshape that does not divide": (
         lambda: NetChain([ReshapeLayer([3, Automatic])], Input=[4, 2]),
-        "element 1, ReshapeLayer([3, Automatic]), cannot take its Input: it needs a multiple of 3 elements where its input has 8. Given is "
+        "element 1, ReshapeLayer([3, Automatic]), cannot take its Input: it needs a multiple of 3 elements where its "
+        "input has 8. Given is "
         "a matrix of size 4x2, from the port 'Input' of this NetChain.",
     ),
     "a varying length": (
         lambda: NetChain([FlattenLayer()], Input=["Varying", 3]),
-        "element 1, FlattenLayer(), cannot take its Input: it joins a varying level with others; only levels of fixed size can be joined. "
+        "element 1, FlattenLayer(), cannot take its Input: it joins a varying level with others; only levels "
+        "of fixed size can be joined. "
         "Given is a matrix of size nx3, from the port 'Input' of this NetChain.",
     ),
     "inside an operator": (
@@ -103,8 +106,10 @@ GOLDEN = {
     ),
     "classes": (
         lambda: NetGraph({"loss": CrossEntropyLossLayer("Index")}, [], Ports={"Input": 4, "Target": Restricted("Integer", 3)}),
-        "layer 'loss', CrossEntropyLossLayer('Index'), cannot take its Target: it needs equal sizes where 4 and 3 meet. Given is an integer "
-        "from 1 to 3, from the port 'Target' of this NetGraph.",
+        "layer 'loss', CrossEntropyLossLayer('Index'), needs equal sizes where 4 and 3 meet.\n"
+        "  its Input   is  a vector of size 4 of real numbers  (the Input port: declared)\n"
+        "  its Target  is  an integer from 1 to 3              (the Target port: declared)\n"
+        "Change the declared Input, or change the declared Target.",
     ),
 }
 

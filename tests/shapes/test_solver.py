@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 
 import jax
@@ -109,7 +110,7 @@ def test_inferred_is_executed(layers, sizes):
     made, _ = jax.eval_shape(lambda a, s, x: function(a, s, x), net.arrays, net.state, np.zeros((1, *sizes), np.float32))
     assert made.shape[1:] == net.port_type("Output").sizes
     names = list(net.nets)
-    for name, following in zip(names, names[1:]):
+    for name, following in itertools.pairwise(names):
         before = net.solved.types[net.program.ports[(name,), "Output"]]
         assert before == net.solved.types[net.program.ports[(following,), "Input"]]
 

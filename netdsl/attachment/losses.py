@@ -298,7 +298,7 @@ def _needed_decoder(net: Net, port: str, layer: Net, column: Any) -> Any:
                             "Write LinearLayer([]) before the LogisticSigmoid.")
         return NetDecoder("Boolean")
     single = np.ndim(first) == 0 and not isinstance(first, str)
-    return NetDecoder("Scalar") if form != "Probabilities" and single and sizes in (None, (None,), (1,)) else None
+    return NetDecoder("Scalar") if form != "Probabilities" and single and sizes in ((None,), (1,)) else None
 
 
 def _class_decoder(net: Net, port: str, column: Any) -> Any:

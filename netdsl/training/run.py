@@ -290,14 +290,15 @@ def initialized(graph: Net, path: ArrayPath, seed: int) -> Net:
 
 
 def part_at(graph: Net, path: ArrayPath) -> Net:
-    """The net inside the graph, with the types that its open ports were found to have there and its shared arrays."""
+    """The net inside the graph, with the types that its ports were found to have there and its shared arrays."""
     if not path:
         return graph
     net = graph
     for name in path:
         net = net.nets[name]
-    found = {port: graph.solved.types[graph.program.ports[path, port]] for port in (*net.input_names, *net.output_names)
-             if not net.port_type(port).known and isinstance(net.ports.get(port, OPEN), ArrayType)}
+    there = {port: graph.solved.types[graph.program.ports[path, port]] for port in (*net.input_names, *net.output_names)}
+    found = {port: type_ for port, type_ in there.items() if isinstance(net.ports.get(port, OPEN), ArrayType)
+             and not type_.varying and type_.sizes != net.port_type(port).sizes}
     names = {key[1] for key in net.array_table() if key[0] == SHARED}
     return net.rebuilt(ports=type(net.ports)({**net.ports, **found}),
                        shared=type(net.shared)({name: value for name, value in graph.shared.items() if name in names}))

@@ -132,15 +132,16 @@ def test_labels_meet_probabilities_as_indicators(train):
 @pytest.mark.parametrize("targets", [NUMBERS, list(map(float, NUMBERS)), NUMBERS.astype(np.float64)],
                          ids=["array", "list", "float64"])
 def test_numbers_for_a_vector_of_size_1_get_a_scalar_decoder(train, targets):
-    for net in (NetChain([1]), NetChain([LinearLayer()])):
-        trained = train(net, (INPUTS, targets), "TrainedNet")
-        assert trained.decoder("Output") == NetDecoder("Scalar")
-        assert isinstance(trained(INPUTS[0]), float)
+    trained = train(NetChain([1]), (INPUTS, targets), "TrainedNet")
+    assert trained.decoder("Output") == NetDecoder("Scalar")
+    assert isinstance(trained(INPUTS[0]), float)
 
 
 def test_vectors_and_numbers_stay_what_they_are(train):
     assert train(NetChain([1]), (INPUTS, NUMBERS[:, None]), "TrainedNet").decoder("Output") is None
-    assert train(NetChain([LinearLayer([])]), (INPUTS, NUMBERS), "TrainedNet").decoder("Output") is None
+    for layer in (LinearLayer([]), LinearLayer()):
+        trained = train(NetChain([layer]), (INPUTS, NUMBERS), "TrainedNet")
+        assert (trained.decoder("Output"), trained.port_type("Output").sizes) == (None, ())
     summed = train(NetChain([2, FunctionLayer(lambda x: x.sum())]), (INPUTS, NUMBERS), "TrainedNet")
     assert summed.decoder("Output") is None
     assert isinstance(summed(INPUTS[0]), float)
@@ -153,9 +154,10 @@ def test_an_open_layer_whose_output_follows_from_the_data_alone(train):
 
 
 def test_booleans_after_a_sigmoid(train):
-    trained = train(NetChain([LinearLayer([]), LogisticSigmoid]), (INPUTS, NUMBERS > 0), "TrainedNet")
-    assert trained.decoder("Output") == NetDecoder("Boolean")
-    assert trained(INPUTS[0]) in (True, False)
+    for layer in (LinearLayer([]), LinearLayer()):
+        trained = train(NetChain([layer, LogisticSigmoid]), (INPUTS, NUMBERS > 0), "TrainedNet")
+        assert trained.decoder("Output") == NetDecoder("Boolean")
+        assert trained(INPUTS[0]) in (True, False)
     with pytest.raises(DataError) as raised:
         train(NetChain([1, LogisticSigmoid]), (INPUTS, NUMBERS > 0))
     assert str(raised.value) == ("The targets are True and False, but the port 'Output' gives a vector of size 1, not one "

@@ -63,7 +63,9 @@ class FlaxLayer(Layer):
     OutputPorts: Any = parameter(NAMES, Automatic)
     Interleaving: Any = parameter(BOOLEAN, True)
 
-    def __init__(self, module: Any, /, **options: Any) -> None:
+    def __init__(self, module: Any = None, /, *more: Any, **options: Any) -> None:
+        if more:
+            raise DeclarationError(f"FlaxLayer takes one positional argument, the module. Got {1 + len(more)}. Options are written as keywords.")
         if not isinstance(module, _Structure):
             if not is_flax_module(module):
                 raise DeclarationError(f"FlaxLayer takes a flax.nnx.Module. Got {excerpt(module)}.{_hint(module)}")

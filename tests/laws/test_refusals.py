@@ -134,6 +134,8 @@ CONTRACT = {
     "variadic",
     "traced_arrays",
     "array_slots",
+    "_take_array",
+    "_empty_arrays",
     "array_values",
     "declared_arrays",
     "inner_arrays",

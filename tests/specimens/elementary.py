@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import jax
 import jax.numpy as jnp
 
 from netdsl import (
@@ -11,6 +12,7 @@ from netdsl import (
     DropoutLayer,
     ElementwiseLayer,
     EmbeddingLayer,
+    FlaxLayer,
     FlattenLayer,
     FunctionLayer,
     Inherited,
@@ -30,6 +32,15 @@ from netdsl import (
 )
 from specimens.specimen import Specimen
 
+
+
+def flax_module() -> FlaxLayer:
+    """A layer of Flax without the values it came with; Flax itself is imported only here."""
+    from flax import nnx
+
+    return jax.tree.map(lambda _: Automatic, FlaxLayer(nnx.Linear(4, 3, rngs=nnx.Rngs(0)), Input=4))
+
+
 ELEMENTARY = (
     Specimen("linear", lambda: LinearLayer(3, Input=4)),
     Specimen("linear of arrays", lambda: LinearLayer([2, 3], Input=[2, 2], Biases=None)),
@@ -48,6 +59,7 @@ ELEMENTARY = (
         lambda: ThreadingLayer(lambda a, b: a * b + b, -1, InputPorts=["a", "b"], a=[2, 3], b=2),
         written=False,
     ),
+    Specimen("flax module", flax_module, written=False),
     Specimen("dropout", lambda: DropoutLayer(0.4, Input=[3, 2]), backward=True, random=True),
     Specimen("alpha dropout", lambda: DropoutLayer(0.4, Method="AlphaDropout", Input=5), backward=True, random=True),
     Specimen("softmax", lambda: SoftmaxLayer(Input=[2, 3]), backward=True),

@@ -153,7 +153,11 @@ class ThreadingLayer(Layer):
                 sizes = equal_sizes(sizes, each, name)
             return {**{name: ArrayType(sizes) for name in inputs}, "Output": ArrayType(sizes, REAL)}
         if any(each is None for each in known) or not known:
-            return {"Output": ArrayType(None, REAL)}
+            rank = next((len(each) for each in (*known, out) if each is not None), None) if self.Broadcasting is Automatic else None
+            if rank is None:
+                return {"Output": ArrayType(None, REAL)}
+            open_ = {name: ArrayType((None,) * rank) for name, each in zip(inputs, known) if each is None}
+            return {**open_, "Output": ArrayType((None,) * rank, REAL)}
         rank = max(len(each) for each in known)  # type: ignore[arg-type]
         aligned = [self._aligned(each, rank) for each in known]  # type: ignore[arg-type]
         result = tuple(_stretch([each[level] for each in aligned], inputs) for level in range(rank))

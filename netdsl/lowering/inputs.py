@@ -44,7 +44,7 @@ def given_ports(net: Net, data: Any) -> dict[str, Any]:
                 raise EncodingError(f"{net.title()} got no value for its input port{'s' if len(missing) > 1 else ''} "
                                     f"{listing(map(repr, missing))}. Pass {{{', '.join(f'{name!r}: ...' for name in names)}}}.")
             return {name: data[name] for name in names}
-        if len(names) != 1 or any(key in names for key in data):
+        if len(names) != 1 or any(key in names for key in data) or net.encoder(names[0]) is None:
             raise EncodingError(f"{net.title()} has no input port {unknown[0]!r}. {nearest(unknown[0], names)}")
     if len(names) == 1:
         return {names[0]: data}

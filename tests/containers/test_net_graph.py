@@ -79,6 +79,13 @@ def test_fan_in_keeps_the_order_of_the_list():
     same(NetGraph(parts, [*ends, ([NetPort("b", "Output"), NetPort("Input")], "f")], Input=2)({"Input": X})["Output2"], [-7, 14])
 
 
+def test_ten_inputs_and_more_stand_in_the_order_of_their_numbers():
+    parts = {**{f"f{i}": scaled(i) for i in range(1, 12)}, "all": CatenateLayer()}
+    ends = [(NetPort("Input"), f"f{i}") for i in range(1, 12)]
+    net = NetGraph(parts, [*ends, *((f"f{i}", NetPort("all", f"Input{i}")) for i in range(11, 0, -1))], Input=1)
+    same(net([1.0]), range(1, 12))
+
+
 def test_fan_out():
     net = NetGraph({"a": scaled(2), "b": scaled(3), "c": scaled(5)}, [("a", ["b", "c"])], Input=2)
     made = net(X)

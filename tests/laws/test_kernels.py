@@ -5,14 +5,14 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 import numpy as np
-from hypothesis import given, seed, settings
+from hypothesis import Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from netdsl import ConvolutionLayer, Max, Mean, PoolingLayer, Total
 from netdsl.lowering.kernels import KERNELS, LARGEST_WINDOW, convolution, pooling, uses_native_convolution
 from netdsl.nets import Arrays
 
-SOME = settings(max_examples=25, deadline=None, database=None)
+SOME = settings(max_examples=25, deadline=None, database=None, phases=[Phase.generate])
 
 
 def _values(rng, *sizes):

@@ -13,9 +13,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from netdsl.declarations import ANYTHING, BOOLEAN, FrozenDict, parameter
+from netdsl.declarations import ANYTHING, BOOLEAN, NAMES, FrozenDict, parameter
 from netdsl.errors import DeclarationError, UninitializedError, UnsupportedError, excerpt, listing
-from netdsl.layers.function import NAMES, port_values, traced_types
+from netdsl.layers.function import port_values, traced_types
 from netdsl.nets import Layer
 from netdsl.nets.arrays import ArrayDeclaration
 from netdsl.shapes import REAL, ArrayType

@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from netdsl.declarations import FUNCTION, Constraint, either, list_of, one_of, parameter
+from netdsl.declarations import FUNCTION, NAMES, either, one_of, parameter
 from netdsl.errors import DeclarationError
 from netdsl.functions import Function as NumericFunction
 from netdsl.nets import Layer, NetArray, named_arrays
@@ -21,15 +21,6 @@ __all__ = ["FunctionLayer"]
 
 VARYING_SAMPLES = (3, 5)
 """The lengths at which a function of a varying sequence is tried to learn what it gives."""
-
-
-def _string(value: Any) -> str:
-    if not isinstance(value, str):
-        raise ValueError
-    return value
-
-
-NAMES = list_of(Constraint("a name", _string, (3,)), "a list of names")
 
 
 class FunctionLayer(Layer):

@@ -37,9 +37,31 @@ LEGACY_NAMES = {
 globals().update(LEGACY_NAMES)
 
 _named = containers, errors, functions, layers, surgery, symbols
-__all__ = sorted({  # noqa: PLE0605
-    "ClassifierMeasurements", "ClassifierMeasurementsObject", "Column", "ExampleData", "Examples", "Export", "Import", "Information",
-    "LEGACY_NAMES", "NetArray", "NetDecoder", "NetEncoder", "NetInitialize", "NetMeasurements", "NetModel", "NetTrain",
-    "NetTrainResultsObject", "PredictorMeasurements", "PredictorMeasurementsObject", "ResourceData", "ResourceObject",
-    *(name for module in _named for name in module.__all__), *LEGACY_NAMES,
-} - {"ACTIVATIONS", "FUNCTIONS", "Function", "part"})
+__all__ = sorted(
+    {
+        "ClassifierMeasurements",
+        "ClassifierMeasurementsObject",
+        "Column",
+        "ExampleData",
+        "Examples",
+        "Export",
+        "Import",
+        "Information",
+        "LEGACY_NAMES",
+        "NetArray",
+        "NetDecoder",
+        "NetEncoder",
+        "NetInitialize",
+        "NetMeasurements",
+        "NetModel",
+        "NetTrain",
+        "NetTrainResultsObject",
+        "PredictorMeasurements",
+        "PredictorMeasurementsObject",
+        "ResourceData",
+        "ResourceObject",
+        *(name for module in _named for name in module.__all__),
+        *LEGACY_NAMES,
+    }
+    - {"ACTIVATIONS", "FUNCTIONS", "Function", "part"}
+)

@@ -94,7 +94,9 @@ def integer(low: int | None = None, high: int | None = None, words: str = "") ->
             raise ValueError
         return value
 
-    default = {1: "a positive integer", 0: "an integer of at least 0", None: "an integer"}.get(low, f"an integer of at least {low}")
+    default = {1: "a positive integer", 0: "an integer of at least 0", None: "an integer"}.get(
+        low, f"an integer of at least {low}"
+    )
     bad: tuple[Any, ...] = (1.5, "many", True) + (() if low is None else (low - 1,))
     return Constraint(words or default, keep, bad)
 
@@ -117,7 +119,9 @@ def number(low: float = -math.inf, high: float = math.inf, words: str = "", open
             words = f"a number greater than {low:g}" if open_low else f"a number of at least {low:g}"
         else:
             words = f"a number from {low:g} to {high:g}"
-    bad: tuple[Any, ...] = ("much", float("nan")) + (() if low == -math.inf else (low - 1,)) + (() if high == math.inf else (high + 1,))
+    bad: tuple[Any, ...] = (
+        ("much", float("nan")) + (() if low == -math.inf else (low - 1,)) + (() if high == math.inf else (high + 1,))
+    )
     return Constraint(words, keep, bad)
 
 
@@ -230,8 +234,15 @@ class Parameter:
     name: str = ""
 
 
-def parameter(constraint: Constraint, default: Any = REQUIRED, *, positional: bool = False, binds: str | None = None,
-              label: str = "", doc: str = "") -> Any:
+def parameter(
+    constraint: Constraint,
+    default: Any = REQUIRED,
+    *,
+    positional: bool = False,
+    binds: str | None = None,
+    label: str = "",
+    doc: str = "",
+) -> Any:
     """Declare a parameter of a class derived from `Declared`. The default itself is always accepted."""
     return Parameter(constraint, default, positional, binds, label, doc)
 
@@ -266,7 +277,7 @@ class Declared(metaclass=DeclaredType):
             )
         for declared, value in zip(positional, args):
             self._keep(declared, value)
-        for declared in positional[len(args):]:
+        for declared in positional[len(args) :]:
             if declared.default is REQUIRED:
                 raise DeclarationError(
                     f"{self.title()} needs its {declared.name}: {declared.constraint.words}. "
@@ -380,7 +391,9 @@ def _tagged(value: Any) -> Any:
 
 
 def _up_to(count: int) -> str:
-    return {0: "no positional arguments", 1: "at most one positional argument"}.get(count, f"at most {count} positional arguments")
+    return {0: "no positional arguments", 1: "at most one positional argument"}.get(
+        count, f"at most {count} positional arguments"
+    )
 
 
 def _signature(cls: type[Declared]) -> inspect.Signature:
@@ -418,5 +431,3 @@ def source_text(value: Any) -> str:
             return f"<lambda at {code.co_filename.rsplit('/', 1)[-1]}:{code.co_firstlineno}>"
         return value.__name__
     return getattr(value, "__name__", None) or repr(value)
-
-

@@ -127,7 +127,7 @@ def listing(things: Iterable[object], limit: int = 12) -> str:
     """The things as ``a, b and c``, cut after `limit` of them."""
     texts = [str(thing) for thing in things]
     if len(texts) > limit:
-        texts = texts[:limit] + [f"{len(texts) - limit} more"]
+        texts = [*texts[:limit], f"{len(texts) - limit} more"]
     if len(texts) < 2:
         return "".join(texts)
     return ", ".join(texts[:-1]) + " and " + texts[-1]

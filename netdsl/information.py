@@ -68,8 +68,9 @@ def _property(net: Net, name: Any) -> Any:
     function = PROPERTIES.get(name) if isinstance(name, str) else None
     if function is None:
         if name in NOT_YET:
-            raise UnsupportedError(f"Information: the property {name!r} does not exist in netdsl. print(net) shows a net as a "
-                                   "table.")
+            raise UnsupportedError(
+                f"Information: the property {name!r} does not exist in netdsl. print(net) shows a net as a table."
+            )
         raise PartError(f"Information has no property {excerpt(name)}. {nearest(name, PROPERTIES)}")
     return function(net)
 
@@ -91,10 +92,14 @@ class NetInformationData:
         kinds = ", ".join(f"{count} {name}" for name, count in _layer_type_counts(net).items())
         total, missing = _total(_element_counts(net)), len(net.missing)
         rows = [("Input port" if name == "Input" else f"Input port {name}", _port_text(net, name)) for name in net.input_names]
-        rows += [("Output port" if name == "Output" else f"Output port {name}", _port_text(net, name))
-                 for name in net.output_names]
-        rows += [("Layers", f"{len(_layers(net))} ({kinds})"), ("Arrays", str(len(net.array_table()))),
-                 ("Array elements", f"{total:,}" if isinstance(total, int) else "unknown: some sizes are open")]
+        rows += [
+            ("Output port" if name == "Output" else f"Output port {name}", _port_text(net, name)) for name in net.output_names
+        ]
+        rows += [
+            ("Layers", f"{len(_layers(net))} ({kinds})"),
+            ("Arrays", str(len(net.array_table()))),
+            ("Array elements", f"{total:,}" if isinstance(total, int) else "unknown: some sizes are open"),
+        ]
         if isinstance(total, int):
             rows.append(("Size", _size_text(_total(_byte_counts(net)))))
         if missing:
@@ -108,9 +113,11 @@ class NetInformationData:
         return "\n".join([f"Information: {self.net.title()}{state}", *(f"  {name:{wide}}  {text}" for name, text in rows)])
 
     def _repr_html_(self) -> str:
-        lines = "".join(f"<tr><th style='text-align:left'>{markup.escape(name)}</th><td "
-                        f"style='text-align:left'>{markup.escape(text)}</td></tr>"
-                        for name, text in self.rows())
+        lines = "".join(
+            f"<tr><th style='text-align:left'>{markup.escape(name)}</th><td "
+            f"style='text-align:left'>{markup.escape(text)}</td></tr>"
+            for name, text in self.rows()
+        )
         return f"<table><caption>{markup.escape(self.net.title())}</caption>{lines}</table>"
 
 
@@ -139,14 +146,17 @@ def quantity(count: int) -> Quantity:
 
 # Arrays
 
+
 def _types(net: Net) -> dict[ArrayPath, ArrayType]:
     found = net.solved.arrays
     return {path: found[path] for path in net.array_table()}
 
 
 def _dimensions(net: Net) -> dict[ArrayPath, Any]:
-    return {path: Automatic if type_.sizes is None else [Automatic if size is None else size for size in type_.sizes]
-            for path, type_ in _types(net).items()}
+    return {
+        path: Automatic if type_.sizes is None else [Automatic if size is None else size for size in type_.sizes]
+        for path, type_ in _types(net).items()
+    }
 
 
 def _element_counts(net: Net) -> dict[ArrayPath, Any]:
@@ -162,8 +172,10 @@ def _element_counts(net: Net) -> dict[ArrayPath, Any]:
 
 def _byte_counts(net: Net) -> dict[ArrayPath, Any]:
     values = net.array_table()
-    return {path: count if count is Automatic else count * (BYTES if values[path] is Automatic else values[path].dtype.itemsize)
-            for path, count in _element_counts(net).items()}
+    return {
+        path: count if count is Automatic else count * (BYTES if values[path] is Automatic else values[path].dtype.itemsize)
+        for path, count in _element_counts(net).items()
+    }
 
 
 def _total(counts: dict[ArrayPath, Any]) -> Any:
@@ -185,6 +197,7 @@ def _multipliers(net: Net) -> dict[ArrayPath, float]:
 
 
 # Layers and ports
+
 
 def _layers(net: Net) -> dict[ArrayPath, Net]:
     """The layers at all depths as NetExtract gives them; operators and what they hold, containers not."""

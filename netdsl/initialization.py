@@ -59,7 +59,9 @@ def NetInitialize(net: Net, which: Any = Automatic, /, *, Method: Any = "Kaiming
     if not isinstance(net, Net):
         raise DeclarationError(f"NetInitialize takes a net. Got {excerpt(net)}.")
     if which is not All and which is not Automatic:
-        raise DeclarationError(f"NetInitialize(net) fills what is missing, NetInitialize(net, All) replaces all. Got {excerpt(which)}.")
+        raise DeclarationError(
+            f"NetInitialize(net) fills what is missing, NetInitialize(net, All) replaces all. Got {excerpt(which)}."
+        )
     draw, biases = _method(Method)
     seed = _seed(RandomSeeding)
     table = net.array_table()
@@ -71,7 +73,9 @@ def NetInitialize(net: Net, which: Any = Automatic, /, *, Method: Any = "Kaiming
     if unknown:
         ports = [port for port in net.input_names if not net.port_type(port).known]
         hint = f" Declare the input: {ports[0]}=[...]; now it is {describe(net.port_type(ports[0]))}." if ports else ""
-        raise UninitializedError(f"NetInitialize cannot make {listing([_name(path) for path in unknown], 6)}: the size is not known yet.{hint}")
+        raise UninitializedError(
+            f"NetInitialize cannot make {listing([_name(path) for path in unknown], 6)}: the size is not known yet.{hint}"
+        )
     declared = _declarations(net)
     made = {}
     for path in wanted:
@@ -107,7 +111,9 @@ def _declarations(net: Net) -> dict[ArrayPath, ArrayDeclaration]:
     return found
 
 
-def _values(declared: ArrayDeclaration, sizes: Any, generator: np.random.Generator, draw: Draw, biases: Draw | None) -> np.ndarray:
+def _values(
+    declared: ArrayDeclaration, sizes: Any, generator: np.random.Generator, draw: Draw, biases: Draw | None
+) -> np.ndarray:
     if declared.initial != "weights":
         if biases is not None and declared.initial == 0.0 and not declared.is_state:
             return biases(generator, sizes)
@@ -149,7 +155,7 @@ def _method(method: Any) -> tuple[Draw, Draw | None]:
 
 def _scaled(name: str, distribution: Any) -> Draw:
     if distribution not in ("Normal", "Uniform"):
-        raise DeclarationError(f"The Distribution of method {name!r} is \"Normal\" or \"Uniform\". Got {excerpt(distribution)}.")
+        raise DeclarationError(f'The Distribution of method {name!r} is "Normal" or "Uniform". Got {excerpt(distribution)}.')
 
     def draw(generator: np.random.Generator, sizes: tuple[int, ...]) -> np.ndarray:
         fan_in, fan_out = _fans(sizes)
@@ -197,4 +203,6 @@ def _distribution(value: Any, option: str) -> Draw:
         return lambda generator, sizes: generator.normal(value.mean, value.deviation, sizes)
     if isinstance(value, UniformDistribution):
         return lambda generator, sizes: generator.uniform(*value.bounds, sizes)
-    raise DeclarationError(f"{option} is a number, NormalDistribution(m, s) or UniformDistribution([a, b]). Got {excerpt(value)}.")
+    raise DeclarationError(
+        f"{option} is a number, NormalDistribution(m, s) or UniformDistribution([a, b]). Got {excerpt(value)}."
+    )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -49,7 +49,7 @@ class Symbol:
     """
 
     __slots__ = ("name",)
-    _known: dict[str, Symbol] = {}
+    _known: ClassVar[dict[str, Symbol]] = {}
     name: str
 
     def __new__(cls, name: str) -> Symbol:

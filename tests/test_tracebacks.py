@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+
 @pytest.mark.parametrize(
     ("mistake", "full"),
     [
@@ -20,8 +21,14 @@ import pytest
 )
 def test_tracebacks_show_the_users_line(mistake: str, full: bool) -> None:
     environment = {**os.environ, "NETDSL_TRACEBACKS": "full" if full else ""}
-    done = subprocess.run([sys.executable, "-c", f"from netdsl import *\n{mistake}"], capture_output=True, text=True, timeout=120,
-                          env=environment, cwd=Path(__file__).parent.parent)
+    done = subprocess.run(
+        [sys.executable, "-c", f"from netdsl import *\n{mistake}"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env=environment,
+        cwd=Path(__file__).parent.parent,
+    )
     frames = done.stderr.count('File "')
     assert done.returncode == 1
     assert "netdsl.errors." in done.stderr

@@ -41,8 +41,9 @@ def encoded(training: TrainingNet, data: Table, what: str) -> tuple[dict[str, An
         with np.errstate(over="ignore"):  # numbers beyond float32 are refused as infinite, by their place
             values = port_data(graph, port, thing)
         if not values.many or len(values) != len(data):
-            raise DataError(f"The column {name!r} of the {what} is one value for the port {port!r}, {describe(type_)}, not a "
-                            "list of them.")
+            raise DataError(
+                f"The column {name!r} of the {what} is one value for the port {port!r}, {describe(type_)}, not a list of them."
+            )
         if values.compact:
             compact.append(port)
             if type_.integer and not isinstance(values.values, list):
@@ -60,8 +61,9 @@ def _check_sizes(column: Any, port: str, type_: ArrayType, where: str) -> None:
     hint = "Change the data or the net."
     if all(isinstance(size, int) for size in takes) and math.prod(sizes) == math.prod(takes):  # type: ignore[arg-type]
         hint = f"np.reshape(values, {[len(column), *takes]}) would fit."
-    raise DataError(f"{where} has {describe(ArrayType(sizes))} for each example, but the port {port!r} takes {describe(type_)}. "
-                    f"{hint}")
+    raise DataError(
+        f"{where} has {describe(ArrayType(sizes))} for each example, but the port {port!r} takes {describe(type_)}. {hint}"
+    )
 
 
 def _finite(values: Any, port: str, name: str, what: str) -> Any:
@@ -73,8 +75,10 @@ def _finite(values: Any, port: str, name: str, what: str) -> Any:
             if len(bad):
                 example = offset + 1 if isinstance(values, list) else int(bad[0][0]) + 1
                 value = np.asarray(array)[tuple(bad[0])]
-                raise DataError(f"Example {example} of the {what} has the value {value} in the column {name!r} (port {port!r}). "
-                                "Only finite numbers can be used: remove or replace such examples.")
+                raise DataError(
+                    f"Example {example} of the {what} has the value {value} in the column {name!r} (port {port!r}). "
+                    "Only finite numbers can be used: remove or replace such examples."
+                )
     if isinstance(values, list):
         return Sequence(*pad_sequences(values))
     return values

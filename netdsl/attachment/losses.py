@@ -57,25 +57,31 @@ def training_net(net: Net, data: Table, loss: Any) -> TrainingNet:
     attached = [(port, layer, weight) for port, layer, weight in settings if layer is not None]
     if not attached:
         if data.ports is None:
-            raise DataError(f"Data as inputs -> targets need a net without loss layers, with one input and one output. This "
-                            f"{net.title()} has the input {listing(map(repr, net.input_names))} and the loss "
-                            f"{existing[0].port!r}. Give a dict of columns: "
-                            f"{{{', '.join(f'{name!r}: ...' for name in net.input_names)}}}.")
+            raise DataError(
+                f"Data as inputs -> targets need a net without loss layers, with one input and one output. This "
+                f"{net.title()} has the input {listing(map(repr, net.input_names))} and the loss "
+                f"{existing[0].port!r}. Give a dict of columns: "
+                f"{{{', '.join(f'{name!r}: ...' for name in net.input_names)}}}."
+            )
         return TrainingNet(net, (), net, tuple(existing), _columns_of(net, data, {}))
     return _attach(net, data, existing, attached)
 
 
 # Encoders and decoders
 
+
 def with_input_encoders(net: Net, data: Table) -> Net:
     """The net with the encoders that its input columns need (images, booleans), as Wolfram attaches them."""
     if data.ports is None and len(net.input_names) != 1:
         if not net.input_names:
-            raise DataError(f"This {net.title()} has no input port, so data with inputs cannot be fed to it. Give a dict of "
-                            "columns.")
-        raise DataError(f"Data as inputs -> targets need a net with one input. This {net.title()} has "
-                        f"{listing(map(repr, net.input_names))}. "
-                        "Give a dict of columns.")
+            raise DataError(
+                f"This {net.title()} has no input port, so data with inputs cannot be fed to it. Give a dict of columns."
+            )
+        raise DataError(
+            f"Data as inputs -> targets need a net with one input. This {net.title()} has "
+            f"{listing(map(repr, net.input_names))}. "
+            "Give a dict of columns."
+        )
     ports = {}
     for port in net.input_names:
         column = data.inputs if data.ports is None else data.ports.get(port)
@@ -96,8 +102,10 @@ def _needed_encoder(net: Net, port: str, column: Any) -> Any:
     if isinstance(first, (bool, np.bool_)):
         return NetEncoder("Boolean")
     if isinstance(first, str):
-        raise DataError(f"The input port {port!r} gets strings ({excerpt(first)}) and has no encoder. Attach one: "
-                        f'{port}=NetEncoder("Class", [...]) for labels, NetEncoder("Image") for paths.')
+        raise DataError(
+            f"The input port {port!r} gets strings ({excerpt(first)}) and has no encoder. Attach one: "
+            f'{port}=NetEncoder("Class", [...]) for labels, NetEncoder("Image") for paths.'
+        )
     return None
 
 
@@ -115,14 +123,16 @@ def _image_encoder(first: Any, type_: ArrayType) -> Any:
 
 # Losses
 
+
 def _loss_settings(net: Net, loss: Any) -> list[tuple[str, Net | None, float]]:
     """(output port, loss layer to attach or None, weight) for each term of the loss."""
     if loss is Automatic:
         return _automatic(net)
     items = loss if isinstance(loss, (list, tuple)) else [loss]
     if not items:
-        raise DeclarationError("LossFunction is an empty list: there is nothing to minimize. Automatic chooses by the last "
-                               "layer.")
+        raise DeclarationError(
+            "LossFunction is an empty list: there is nothing to minimize. Automatic chooses by the last layer."
+        )
     return [_one_setting(net, item) for item in items]
 
 
@@ -145,19 +155,25 @@ def _one_setting(net: Net, item: Any) -> tuple[str, Net | None, float]:
     elif len(net.output_names) == 1:
         port = net.output_names[0]
     else:
-        raise DeclarationError(f"LossFunction {excerpt(item)} needs a net with one output. This {net.title()} has "
-                               f"{listing(map(repr, net.output_names))}: write Rule(port, losslayer).")
+        raise DeclarationError(
+            f"LossFunction {excerpt(item)} needs a net with one output. This {net.title()} has "
+            f"{listing(map(repr, net.output_names))}: write Rule(port, losslayer)."
+        )
     if item is Automatic:
         return port, automatic_loss(net, port), weight
     if isinstance(item, Net):
         if "Input" not in item.input_names or set(item.input_names) - {"Input", "Target"}:
-            raise DeclarationError("A net used as LossFunction has an input port \"Input\" and may have \"Target\". "
-                                   f"{item.title()} has "
-                                   f"{listing(map(repr, item.input_names))}.")
+            raise DeclarationError(
+                'A net used as LossFunction has an input port "Input" and may have "Target". '
+                f"{item.title()} has "
+                f"{listing(map(repr, item.input_names))}."
+            )
         return port, item, weight
-    raise DeclarationError(f"LossFunction cannot be {excerpt(item)}. It is Automatic, the name of an output port, a loss layer "
-                           "or net, "
-                           "Rule(port, losslayer), or a list of them, each with a weight as Rule(l, Scaled(w)).")
+    raise DeclarationError(
+        f"LossFunction cannot be {excerpt(item)}. It is Automatic, the name of an output port, a loss layer "
+        "or net, "
+        "Rule(port, losslayer), or a list of them, each with a weight as Rule(l, Scaled(w))."
+    )
 
 
 def _weighted(item: Any) -> tuple[Any, float]:
@@ -166,15 +182,18 @@ def _weighted(item: Any) -> tuple[Any, float]:
         return item, 1.0
     weight = item.value.fraction
     if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not math.isfinite(weight):
-        raise DeclarationError(f"LossFunction: the weight of {excerpt(item.key)} is a number, negative to maximize. Got "
-                               f"{item.value!r}.")
+        raise DeclarationError(
+            f"LossFunction: the weight of {excerpt(item.key)} is a number, negative to maximize. Got {item.value!r}."
+        )
     return item.key, float(weight)
 
 
 def _output(net: Net, port: Any) -> str:
     if port not in net.output_names:
-        raise PartError(f"LossFunction names the output port {excerpt(port)}, which this {net.title()} does not have. "
-                        f"{nearest(port, net.output_names)}")
+        raise PartError(
+            f"LossFunction names the output port {excerpt(port)}, which this {net.title()} does not have. "
+            f"{nearest(port, net.output_names)}"
+        )
     return str(port)
 
 
@@ -215,17 +234,21 @@ def _attach(net: Net, data: Table, existing: list[LossTerm], attached: list[tupl
     targets: dict[str, Any] = {}
     for port, layer, weight in attached:
         if data.ports is None and len(attached) > 1 and len({p for p, _, _ in attached}) > 1:
-            raise DataError(f"Data as inputs -> targets need a net with one output. This {net.title()} has "
-                            f"{listing(map(repr, net.output_names))}. "
-                            "Give a dict of columns.")
+            raise DataError(
+                f"Data as inputs -> targets need a net with one output. This {net.title()} has "
+                f"{listing(map(repr, net.output_names))}. "
+                "Give a dict of columns."
+            )
         name = "Loss" if len(attached) == 1 else f"Loss{len(terms) + 1}"
         column = data.targets if data.ports is None else data.ports.get(port)
         target = port if port not in net.input_names else f"{port}Target"
         if "Target" in layer.input_names:
             if column is None:
-                raise DataError(f"The loss of the output port {port!r} needs targets: the data have no column {port!r}. Their "
-                                "columns are "
-                                f"{listing(map(repr, data.columns()))}.")
+                raise DataError(
+                    f"The loss of the output port {port!r} needs targets: the data have no column {port!r}. Their "
+                    "columns are "
+                    f"{listing(map(repr, data.columns()))}."
+                )
             net, encoder = _target_coding(net, port, layer, column)
             if encoder is not None:
                 ports[target] = encoder
@@ -293,9 +316,11 @@ def _needed_decoder(net: Net, port: str, layer: Net, column: Any) -> Any:
     first, sizes = column[0], net.port_type(port).sizes
     if form == "Binary" and isinstance(first, (bool, np.bool_)):
         if sizes:
-            raise DataError(f"The targets are True and False, but the port {port!r} gives {describe(net.port_type(port))}, not "
-                            "one number. "
-                            "Write LinearLayer([]) before the LogisticSigmoid.")
+            raise DataError(
+                f"The targets are True and False, but the port {port!r} gives {describe(net.port_type(port))}, not "
+                "one number. "
+                "Write LinearLayer([]) before the LogisticSigmoid."
+            )
         return NetDecoder("Boolean")
     single = np.ndim(first) == 0 and not isinstance(first, str)
     return NetDecoder("Scalar") if form != "Probabilities" and single and sizes in ((None,), (1,)) else None
@@ -310,10 +335,12 @@ def _class_decoder(net: Net, port: str, column: Any) -> Any:
         return None
     size = (net.port_type(port).sizes or (None,))[-1]
     if size not in (None, len(labels)):
-        raise DataError(f"The targets have {len(labels)} classes ({listing(map(repr, labels), 6)}), but the port {port!r} gives "
-                        f"{size} "
-                        f'probabilities. Change the net\'s last size to {len(labels)}, or declare {port}=NetDecoder("Class", '
-                        f'[...]) with all {size}.')
+        raise DataError(
+            f"The targets have {len(labels)} classes ({listing(map(repr, labels), 6)}), but the port {port!r} gives "
+            f"{size} "
+            f'probabilities. Change the net\'s last size to {len(labels)}, or declare {port}=NetDecoder("Class", '
+            f"[...]) with all {size}."
+        )
     return NetDecoder("Class", list(labels))
 
 
@@ -325,13 +352,15 @@ def _columns_of(graph: Net, data: Table, targets: Mapping[str, str]) -> dict[str
     for port in graph.input_names:
         name = targets.get(port, port)
         if name not in data.ports:
-            raise DataError(f"The data have no column for the input port {name!r} of the training net. Their columns are "
-                            f"{listing(map(repr, data.ports))}; the ports are {listing(map(repr, graph.input_names))}.")
+            raise DataError(
+                f"The data have no column for the input port {name!r} of the training net. Their columns are "
+                f"{listing(map(repr, data.ports))}; the ports are {listing(map(repr, graph.input_names))}."
+            )
         columns[port] = name
     unused = [name for name in data.ports if name not in columns.values()]
     if unused:
-        raise DataError(f"The data have the column {unused[0]!r}, which no port of the training net takes. "
-                        f"{nearest(unused[0], graph.input_names)}")
+        raise DataError(
+            f"The data have the column {unused[0]!r}, which no port of the training net takes. "
+            f"{nearest(unused[0], graph.input_names)}"
+        )
     return columns
-
-

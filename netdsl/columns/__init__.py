@@ -1,4 +1,4 @@
 """Data as columns: what nets are trained on and measured with."""
 
-from netdsl.columns.column import *  # noqa: F403
-from netdsl.columns.table import Table, table  # noqa: F401
+from netdsl.columns.column import *
+from netdsl.columns.table import Table, table

@@ -53,9 +53,11 @@ def table(data: Any, what: str = "data") -> Table:
     found = _table(data, what)
     lengths = {name: len(column) for name, column in found.columns().items()}
     if len(set(lengths.values())) > 1:
-        raise DataError(f"The columns of the {what} have different lengths: "
-                        f"{', '.join(f'{name} {n}' for name, n in lengths.items())}. "
-                        "Each example needs a value in every column.")
+        raise DataError(
+            f"The columns of the {what} have different lengths: "
+            f"{', '.join(f'{name} {n}' for name, n in lengths.items())}. "
+            "Each example needs a value in every column."
+        )
     if not len(found):
         raise DataError(f"The {what} have no examples.")
     return found
@@ -75,26 +77,34 @@ def _table(data: Any, what: str) -> Table:
     if isinstance(data, (list, tuple)):
         return _rows(data, what)
     if isinstance(data, File):
-        raise UnsupportedError(f"The {what} are {data!r}: data read from a file while training is not supported yet. Load it "
-                               "into arrays.")
+        raise UnsupportedError(
+            f"The {what} are {data!r}: data read from a file while training is not supported yet. Load it into arrays."
+        )
     if callable(data):
-        raise UnsupportedError(f"The {what} are a function: generators are not supported yet. Give lists, arrays or a dict of "
-                               "columns.")
-    raise DataError(f"The {what} cannot be {excerpt(data)}. Data are rules [Rule(x, y), ...], a rule of lists Rule(xs, ys), or "
-                    "a dict "
-                    "{port: column}.")
+        raise UnsupportedError(
+            f"The {what} are a function: generators are not supported yet. Give lists, arrays or a dict of columns."
+        )
+    raise DataError(
+        f"The {what} cannot be {excerpt(data)}. Data are rules [Rule(x, y), ...], a rule of lists Rule(xs, ys), or "
+        "a dict "
+        "{port: column}."
+    )
 
 
 def _pair(data: tuple[Any, Any], what: str) -> Table:
     if all(isinstance(part, tuple) and len(part) == 2 for part in data):
-        raise DataError(f"The {what} {excerpt(data)} could be two examples or two columns. Write a list of examples [(x1, y1), "
-                        "(x2, y2)] "
-                        "or Rule(xs, ys).")
+        raise DataError(
+            f"The {what} {excerpt(data)} could be two examples or two columns. Write a list of examples [(x1, y1), "
+            "(x2, y2)] "
+            "or Rule(xs, ys)."
+        )
     if all(_is_column(part) for part in data) and len(data[0]) == len(data[1]):
         return Table(_column(data[0], "inputs", what), _column(data[1], "targets", what))
-    raise DataError(f"The {what} are a pair that is not two columns of equal length: {excerpt(data)}. Write Rule(xs, ys), or a "
-                    "list of "
-                    "examples [(x, y), ...].")
+    raise DataError(
+        f"The {what} are a pair that is not two columns of equal length: {excerpt(data)}. Write Rule(xs, ys), or a "
+        "list of "
+        "examples [(x, y), ...]."
+    )
 
 
 def _rows(data: Any, what: str) -> Table:
@@ -105,11 +115,15 @@ def _rows(data: Any, what: str) -> Table:
         pairs = [tuple(row) for row in data]
         return Table([x for x, _ in pairs], [y for _, y in pairs])
     if all(isinstance(row, Mapping) for row in data):
-        raise UnsupportedError(f"The {what} are rows of dicts, which are not supported yet. Give a dict of columns "
-                               "{port: [row[port] for row in rows]}.")
+        raise UnsupportedError(
+            f"The {what} are rows of dicts, which are not supported yet. Give a dict of columns "
+            "{port: [row[port] for row in rows]}."
+        )
     if len(data) == 2 and callable(data[0]) and isinstance(data[1], (Mapping, Rule)):
-        raise UnsupportedError(f"The {what} are a function with a RoundLength: generators are not supported yet. "
-                               "Give lists, arrays or a dict of columns.")
+        raise UnsupportedError(
+            f"The {what} are a function with a RoundLength: generators are not supported yet. "
+            "Give lists, arrays or a dict of columns."
+        )
     hint = "Every example is a Rule(x, y) or a pair (x, y)."
     if len(data) == 2 and all(_is_column(part) for part in data) and len(data[0]) == len(data[1]):
         hint += " Two columns are Rule(xs, ys) or the pair (xs, ys)."
@@ -126,8 +140,10 @@ def _is_column(thing: Any) -> bool:
 
 def _column(column: Any, name: str, what: str) -> Any:
     if isinstance(column, (str, bytes, Mapping)) or not (hasattr(column, "__len__") and hasattr(column, "__getitem__")):
-        raise DataError(f"The column {name!r} of the {what} is {excerpt(column)}. A column is a list or array with one thing "
-                        "for each example.")
+        raise DataError(
+            f"The column {name!r} of the {what} is {excerpt(column)}. A column is a list or array with one thing "
+            "for each example."
+        )
     if hasattr(column, "shape") and not len(column.shape):
         raise DataError(f"The column {name!r} of the {what} is a single number, not a list of things.")
     if hasattr(column, "__array__") and not isinstance(column, (Column, np.ndarray, jax.Array)):

@@ -44,15 +44,21 @@ class NetChain(Net):
         names = list(self.nets)
         first = self.nets[names[0]]
         if _variadic(first) and not first.input_names:
-            raise DeclarationError(f"{_place(names[0], first)} takes any number of inputs: as the first of a NetChain it must say how many, "
-                                   f"{first.title()}(..., InputPorts=2).")
+            raise DeclarationError(
+                f"{_place(names[0], first)} takes any number of inputs: as the first of a NetChain it must say how many, "
+                f"{first.title()}(..., InputPorts=2)."
+            )
         for position, (name, net) in enumerate(self.nets.items()):
             if position and len(net.input_names) != 1 and (net.input_names or not _variadic(net)):
-                raise DeclarationError(f"{_place(name, net)} cannot follow another layer in a NetChain: it has "
-                                       f"{len(net.input_names)} input ports ({listing(net.input_names) or 'none'}). Use a NetGraph.")
+                raise DeclarationError(
+                    f"{_place(name, net)} cannot follow another layer in a NetChain: it has "
+                    f"{len(net.input_names)} input ports ({listing(net.input_names) or 'none'}). Use a NetGraph."
+                )
             if position < len(names) - 1 and len(net.output_names) != 1:
-                raise DeclarationError(f"{_place(name, net)} cannot stand before another layer in a NetChain: it has "
-                                       f"{len(net.output_names)} output ports ({listing(net.output_names)}). Use a NetGraph.")
+                raise DeclarationError(
+                    f"{_place(name, net)} cannot stand before another layer in a NetChain: it has "
+                    f"{len(net.output_names)} output ports ({listing(net.output_names)}). Use a NetGraph."
+                )
 
     @property
     def input_names(self) -> tuple[str, ...]:
@@ -101,5 +107,3 @@ def _variadic(net: Net) -> bool:
 
 def _place(name: str, net: Net) -> str:
     return f"{'Element ' + name if name.isdigit() else f'Layer {name!r}'}, {net.title()},"
-
-

@@ -32,7 +32,8 @@ class NetGraph(Net):
 
     Raises DeclarationError for cycles and ports fed twice, PartError for parts that are not there, ShapeError for sizes.
 
-    >>> NetGraph({"a": Ramp, "b": Tanh, "sum": Plus}, [(NetPort("Input"), "a"), (NetPort("Input"), "b"), (["a", "b"], "sum")], Input=3).output_names
+    >>> edges = [(NetPort("Input"), ["a", "b"]), (["a", "b"], "sum")]
+    >>> NetGraph({"a": Ramp, "b": Tanh, "sum": Plus}, edges, Input=3).output_names
     ('Output',)
 
     Differences from Wolfram: none known. Source: Wolfram's public reference page.
@@ -52,8 +53,12 @@ class NetGraph(Net):
                 self._adopt(parts, layers)
                 given = {port: options.pop(port) for port in (*layers.input_names, *layers.output_names) if port in options}
                 ports = {**layers.ports, **given, **options.pop("Ports", {})}
-                options = {"LearningRateMultipliers": layers.LearningRateMultipliers, "SharedArrays": layers.shared, "Ports": ports,
-                           **options}
+                options = {
+                    "LearningRateMultipliers": layers.LearningRateMultipliers,
+                    "SharedArrays": layers.shared,
+                    "Ports": ports,
+                    **options,
+                }
         else:
             self.__dict__["nets"] = named_layers(layers, "NetGraph")
             if not self.nets:
@@ -63,8 +68,15 @@ class NetGraph(Net):
         super().__init__(**options)
 
     @classmethod
-    def wired(cls, nets: Mapping[str, Net], feeds: Mapping[PortRef, PortRef], inputs: Iterable[str], outputs: Mapping[str, PortRef],
-              muted: Iterable[PortRef] = (), **entries: Any) -> NetGraph:
+    def wired(
+        cls,
+        nets: Mapping[str, Net],
+        feeds: Mapping[PortRef, PortRef],
+        inputs: Iterable[str],
+        outputs: Mapping[str, PortRef],
+        muted: Iterable[PortRef] = (),
+        **entries: Any,
+    ) -> NetGraph:
         """The graph with these wires; ports that nothing feeds become its own. Nothing but cycles is checked: for surgery."""
         wiring = _Wiring(FrozenDict(nets))
         wiring.feeds, wiring.inputs, wiring.outputs, wiring.muted = dict(feeds), list(inputs), dict(outputs), set(muted)
@@ -72,8 +84,16 @@ class NetGraph(Net):
         for name, _ in feeds:
             wiring.counts[name] = wiring.counts.get(name, 0) + 1
         graph = object.__new__(cls)
-        graph.__dict__.update({"nets": wiring.nets, "wires": wiring.finish(), "shared": FrozenDict(), "ports": FrozenDict(),
-                               "LearningRateMultipliers": Automatic} | entries)
+        graph.__dict__.update(
+            {
+                "nets": wiring.nets,
+                "wires": wiring.finish(),
+                "shared": FrozenDict(),
+                "ports": FrozenDict(),
+                "LearningRateMultipliers": Automatic,
+            }
+            | entries
+        )
         lift_shared(graph)
         return graph
 
@@ -81,8 +101,14 @@ class NetGraph(Net):
 
     def _adopt(self, parts: Parts, net: Net) -> None:
         feeds = {(name, port): source for name, sources in parts.feeds.items() for port, source in sources.items()}
-        self.__dict__["wires"] = FrozenDict({"feeds": FrozenDict(feeds), "inputs": net.input_names,
-                                             "outputs": FrozenDict(parts.outputs), "order": tuple(parts.nets)})
+        self.__dict__["wires"] = FrozenDict(
+            {
+                "feeds": FrozenDict(feeds),
+                "inputs": net.input_names,
+                "outputs": FrozenDict(parts.outputs),
+                "order": tuple(parts.nets),
+            }
+        )
 
     def _wire(self, connections: list[Edge]) -> None:
         wiring = _Wiring(self.nets)
@@ -164,7 +190,9 @@ class NetGraph(Net):
     def _introduced(self, edge: tuple[Any, Any]) -> tuple[int, tuple[int, ...]]:
         """Where an edge must stand among the others so that the graph's input ports are first named in their order."""
         sources = edge[0] if isinstance(edge[0], list) else [edge[0]]
-        places = tuple(self.input_names.index(source.path[0]) for source in sources if isinstance(source, NetPort) and len(source.path) == 1)
+        places = tuple(
+            self.input_names.index(source.path[0]) for source in sources if isinstance(source, NetPort) and len(source.path) == 1
+        )
         return (max(places), places) if places else (len(self.input_names), ())
 
     def _written(self) -> list[str]:
@@ -215,8 +243,10 @@ class _Wiring:
             return
         ports = list(net.input_names)
         if len(ports) != len(sources):
-            raise DeclarationError(f"The edge {edge.written} feeds {len(sources)} outputs to layer {name!r}, {net.title()}, which has "
-                                   f"{len(ports)} input ports ({listing(ports) or 'none'}).")
+            raise DeclarationError(
+                f"The edge {edge.written} feeds {len(sources)} outputs to layer {name!r}, {net.title()}, which has "
+                f"{len(ports)} input ports ({listing(ports) or 'none'})."
+            )
         for source, port in zip(sources, ports):
             self._feed(self._source(source, edge), (name, port), edge)
 
@@ -224,10 +254,13 @@ class _Wiring:
         if isinstance(target, NetPort) and len(target.path) == 1:
             port = target.path[0]
             if port in self.outputs:
-                raise DeclarationError(f"The edge {edge.written} gives the output port {port!r} of the graph a second source. "
-                                       "Name another port.")
+                raise DeclarationError(
+                    f"The edge {edge.written} gives the output port {port!r} of the graph a second source. Name another port."
+                )
             if not source[0]:
-                raise DeclarationError(f"The edge {edge.written} wires an input port of the graph to an output port without a layer between.")
+                raise DeclarationError(
+                    f"The edge {edge.written} wires an input port of the graph to an output port without a layer between."
+                )
             self.outputs[port] = source
             self.used.add(source)
             return
@@ -243,12 +276,16 @@ class _Wiring:
             else:
                 free = [port for port in ports if (name, port) not in self.feeds]
                 if not ports:
-                    raise DeclarationError(f"The edge {edge.written} feeds layer {name!r}, {net.title()}, which has no input port.")
+                    raise DeclarationError(
+                        f"The edge {edge.written} feeds layer {name!r}, {net.title()}, which has no input port."
+                    )
                 if len(ports) > 1 and not source[0] and source[1] in ports:
                     port = source[1]
                 elif len(ports) > 1:
-                    raise DeclarationError(f"The edge {edge.written} does not say which input port of layer {name!r}, {net.title()}, it feeds: "
-                                           f"it has {listing(ports)}. Write NetPort({name!r}, {ports[0]!r}).")
+                    raise DeclarationError(
+                        f"The edge {edge.written} does not say which input port of layer {name!r}, {net.title()}, it feeds: "
+                        f"it has {listing(ports)}. Write NetPort({name!r}, {ports[0]!r})."
+                    )
                 else:
                     port = free[0] if free else ports[0]
         self._feed(source, (name, port), edge)
@@ -263,8 +300,10 @@ class _Wiring:
 
     def _feed(self, source: PortRef, target: PortRef, edge: Edge) -> None:
         if target in self.feeds:
-            raise DeclarationError(f"The edge {edge.written} feeds port {target[1]!r} of layer {target[0]!r} a second time. "
-                                   "An input port has one source.")
+            raise DeclarationError(
+                f"The edge {edge.written} feeds port {target[1]!r} of layer {target[0]!r} a second time. "
+                "An input port has one source."
+            )
         self.feeds[target] = source
         self.used.add(source)
         self.counts[target[0]] = self.counts.get(target[0], 0) + 1
@@ -282,24 +321,32 @@ class _Wiring:
         name = self._part(source, edge)
         ports = self.nets[name].output_names
         if len(ports) != 1:
-            raise DeclarationError(f"The edge {edge.written} does not say which output port of layer {name!r} it means: it has "
-                                   f"{listing(ports)}. Write NetPort({name!r}, {ports[0]!r}).")
+            raise DeclarationError(
+                f"The edge {edge.written} does not say which output port of layer {name!r} it means: it has "
+                f"{listing(ports)}. Write NetPort({name!r}, {ports[0]!r})."
+            )
         return name, ports[0]
 
     def _known_port(self, name: str, port: str, ports: tuple[str, ...], kind: str, edge: Edge) -> None:
         if kind == "input" and getattr(self.nets[name], "variadic", False) and not ports:
             if not re.fullmatch("Input[1-9][0-9]*", port):
-                raise PartError(f"The edge {edge.written}: the input ports of layer {name!r}, {self.nets[name].title()}, are Input1, Input2, …, "
-                                f"not {port!r}. Its option InputPorts gives them other names.")
+                raise PartError(
+                    f"The edge {edge.written}: the input ports of layer {name!r}, {self.nets[name].title()}, are Input1, Input2, …, "
+                    f"not {port!r}. Its option InputPorts gives them other names."
+                )
         elif port not in ports:
-            raise PartError(f"The edge {edge.written}: layer {name!r}, {self.nets[name].title()}, has no {kind} port {port!r}. "
-                            f"{nearest(port, ports)}")
+            raise PartError(
+                f"The edge {edge.written}: layer {name!r}, {self.nets[name].title()}, has no {kind} port {port!r}. "
+                f"{nearest(port, ports)}"
+            )
 
     def _part(self, side: Any, edge: Edge) -> str:
         part = side.path[0] if isinstance(side, NetPort) else side
         if isinstance(side, NetPort) and len(side.path) > 2:
-            raise DeclarationError(f"The edge {edge.written} reaches into an inner net. Only ports of this graph's own layers can be wired; "
-                                   "NetFlatten joins inner nets.")
+            raise DeclarationError(
+                f"The edge {edge.written} reaches into an inner net. Only ports of this graph's own layers can be wired; "
+                "NetFlatten joins inner nets."
+            )
         names = list(self.nets)
         if isinstance(part, int) and not isinstance(part, bool):
             if str(part) in self.nets and names == [str(i + 1) for i in range(len(names))]:
@@ -318,21 +365,28 @@ class _Wiring:
         self._open_outputs()
         both = next((port for port in self.inputs if port in self.outputs), None)
         if both is not None:
-            raise DeclarationError(f"This NetGraph has an input port and an output port named {both!r}. Give them different names.")
-        return FrozenDict({"feeds": FrozenDict(self.feeds), "inputs": tuple(self.inputs), "outputs": FrozenDict(self.outputs),
-                           "order": order})
+            raise DeclarationError(
+                f"This NetGraph has an input port and an output port named {both!r}. Give them different names."
+            )
+        return FrozenDict(
+            {"feeds": FrozenDict(self.feeds), "inputs": tuple(self.inputs), "outputs": FrozenDict(self.outputs), "order": order}
+        )
 
     def _open_inputs(self) -> None:
         free = []
         for name, net in self.nets.items():
             if getattr(net, "variadic", False) and not net.input_names:
                 if not self.counts.get(name):
-                    raise DeclarationError(f"Nothing feeds layer {name!r}, {net.title()}, which takes any number of inputs. "
-                                           "Add an edge to it, or say InputPorts=n.")
+                    raise DeclarationError(
+                        f"Nothing feeds layer {name!r}, {net.title()}, which takes any number of inputs. "
+                        "Add an edge to it, or say InputPorts=n."
+                    )
                 gap = next((i for i in range(1, self.counts[name] + 1) if (name, f"Input{i}") not in self.feeds), None)
                 if gap is not None:
-                    raise DeclarationError(f"Nothing feeds port 'Input{gap}' of layer {name!r}, {net.title()}, though {self.counts[name]} other "
-                                           "ports are fed. The inputs of such a layer are numbered without gaps.")
+                    raise DeclarationError(
+                        f"Nothing feeds port 'Input{gap}' of layer {name!r}, {net.title()}, though {self.counts[name]} other "
+                        "ports are fed. The inputs of such a layer are numbered without gaps."
+                    )
                 continue
             free += [(name, port) for port in net.input_names if (name, port) not in self.feeds]
         ports = [port for _, port in free]
@@ -347,8 +401,12 @@ class _Wiring:
             self.feeds[name, port] = ("", own)
 
     def _open_outputs(self) -> None:
-        free = [(name, port) for name, net in self.nets.items() for port in net.output_names
-                if (name, port) not in self.used and (name, port) not in self.muted]
+        free = [
+            (name, port)
+            for name, net in self.nets.items()
+            for port in net.output_names
+            if (name, port) not in self.used and (name, port) not in self.muted
+        ]
         ports = [port for _, port in free]
         for name, port in free:
             if ports.count(port) == 1 and port not in self.outputs:
@@ -383,6 +441,8 @@ class _Wiring:
                     heapq.heappush(ready, position[user])
         if len(order) < len(names):
             cycle = [name for name in names if name not in order]
-            raise DeclarationError(f"This NetGraph has a cycle through the layers {listing(map(repr, cycle))}. A NetGraph runs forward only; "
-                                   "NetFoldOperator makes loops over a sequence.")
+            raise DeclarationError(
+                f"This NetGraph has a cycle through the layers {listing(map(repr, cycle))}. A NetGraph runs forward only; "
+                "NetFoldOperator makes loops over a sequence."
+            )
         return tuple(order)

@@ -37,8 +37,10 @@ class NetMapOperator(Operator):
     def __init__(self, net: Any, /, **options: Any) -> None:
         net = promote(net, "the net of NetMapOperator")
         if len(net.input_names) != 1 or len(net.output_names) != 1:
-            raise DeclarationError(f"NetMapOperator takes a net with one input and one output. {net.title()} has the inputs "
-                                   f"{listing(net.input_names) or 'none'} and the outputs {listing(net.output_names)}.")
+            raise DeclarationError(
+                f"NetMapOperator takes a net with one input and one output. {net.title()} has the inputs "
+                f"{listing(net.input_names) or 'none'} and the outputs {listing(net.output_names)}."
+            )
         self.__dict__["nets"] = FrozenDict({"Net": net})
         lift_shared(self)
         super().__init__(**options)
@@ -74,7 +76,9 @@ class NetMapOperator(Operator):
             if solved.clashes:
                 from netdsl.nets.report import contradictions
 
-                raise Contradiction("cannot apply its net to each element:\n" + indent(contradictions(net, solved), "  "), "Input")
+                raise Contradiction(
+                    "cannot apply its net to each element:\n" + indent(contradictions(net, solved), "  "), "Input"
+                )
             if len(memory) > 16:
                 memory.clear()
             memory[key] = solved
@@ -119,5 +123,3 @@ def _mapped(type_: ArrayType, count: Size) -> ArrayType:
     """The type of a sequence of `count` of these. Elements that nobody fixed yet stay open."""
     elements = type_.elements if type_.integer else None
     return ArrayType(None if type_.sizes is None else (count, *type_.sizes), elements)
-
-

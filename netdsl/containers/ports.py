@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from netdsl.errors import DeclarationError, excerpt
@@ -87,8 +88,10 @@ def edges(specification: Any) -> list[Edge]:
 
 def _collect(thing: Any, found: list[Edge]) -> None:
     if isinstance(thing, Mapping):
-        raise DeclarationError("Edges are not written as a dict: equal keys would vanish. Write a list of pairs: "
-                               '[("a", "b"), ("a", "c")] or [Rule("a", "b"), Rule("a", "c")].')
+        raise DeclarationError(
+            "Edges are not written as a dict: equal keys would vanish. Write a list of pairs: "
+            '[("a", "b"), ("a", "c")] or [Rule("a", "b"), Rule("a", "c")].'
+        )
     if isinstance(thing, list):
         for item in thing:
             _collect(item, found)
@@ -98,11 +101,17 @@ def _collect(thing: Any, found: list[Edge]) -> None:
         hint = ""
         if isinstance(thing, int):
             hint = f" Python reads 1 >> 2 as a bit shift, which gives {1 >> 2}: write the edge as (1, 2)."
-        raise DeclarationError(f"{excerpt(thing)} is no edge. An edge is a tuple (1, 2), a Rule(1, 2), or NetPort(\"Input\") >> 1.{hint}")
-    for source, target in zip(stops, stops[1:]):
-        if isinstance(source, int) and not isinstance(source, bool) and source == 0 or (isinstance(target, int) and target == 0):
-            raise DeclarationError(f"The edge {excerpt(thing)} names layer 0; layers count from 1. If it came from 1 >> 2: Python reads "
-                                   "that as a bit shift; write (1, 2).")
+        raise DeclarationError(
+            f'{excerpt(thing)} is no edge. An edge is a tuple (1, 2), a Rule(1, 2), or NetPort("Input") >> 1.{hint}'
+        )
+    for source, target in pairwise(stops):
+        if (isinstance(source, int) and not isinstance(source, bool) and source == 0) or (
+            isinstance(target, int) and target == 0
+        ):
+            raise DeclarationError(
+                f"The edge {excerpt(thing)} names layer 0; layers count from 1. If it came from 1 >> 2: Python reads "
+                "that as a bit shift; write (1, 2)."
+            )
         found.append(Edge(source, target, excerpt(thing)))
 
 

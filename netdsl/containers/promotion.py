@@ -25,25 +25,37 @@ def promote(thing: Any, where: str) -> Net:
     if isinstance(thing, type) and issubclass(thing, Net):
         raise DeclarationError(f"{where} is the class {thing.__name__}, not a layer. Write {thing.__name__}(...).")
     if isinstance(thing, bool) or thing is None or isinstance(thing, (str, float)):
-        raise DeclarationError(f"{where} is {excerpt(thing)}, which is no layer. A layer, a net, an integer, a function or a list "
-                               "of them can stand there.")
+        raise DeclarationError(
+            f"{where} is {excerpt(thing)}, which is no layer. A layer, a net, an integer, a function or a list "
+            "of them can stand there."
+        )
     if hasattr(thing, "__index__"):
         return LinearLayer(int(thing))
     if isinstance(thing, Function):
-        return ThreadingLayer(thing) if thing.arity is None else FunctionLayer(thing) if thing.arity == 0 else ElementwiseLayer(thing)
+        return (
+            ThreadingLayer(thing)
+            if thing.arity is None
+            else FunctionLayer(thing)
+            if thing.arity == 0
+            else ElementwiseLayer(thing)
+        )
     if is_flax_module(thing):
         return FlaxLayer(thing)
     if is_linen_module(thing):
-        raise DeclarationError(f"{where} is the Linen module {type(thing).__name__}. What flax.nnx.bridge.ToNNX(module, "
-                               "rngs=nnx.Rngs(0)).lazy_init(x) makes of it can stand there.")
+        raise DeclarationError(
+            f"{where} is the Linen module {type(thing).__name__}. What flax.nnx.bridge.ToNNX(module, "
+            "rngs=nnx.Rngs(0)).lazy_init(x) makes of it can stand there."
+        )
     if isinstance(thing, (list, tuple, Mapping)):
         from netdsl.containers.chain import NetChain
 
         return NetChain(thing)
     if callable(thing):
         return _function(thing)
-    raise DeclarationError(f"{where} is {excerpt(thing)}, which is no layer. A layer, a net, an integer, a function or a list of "
-                           "them can stand there.")
+    raise DeclarationError(
+        f"{where} is {excerpt(thing)}, which is no layer. A layer, a net, an integer, a function or a list of "
+        "them can stand there."
+    )
 
 
 def _function(function: Any) -> Net:
@@ -81,7 +93,11 @@ def _acts_on_each(function: Any) -> bool:
 def named_layers(layers: Any, title: str) -> FrozenDict:
     """The parts of a container by name, from a list ("1", "2", …), a dict or a list of rules."""
     if is_rules(layers):
-        layers = {rule.key: rule.value for rule in layers} if len({rule.key for rule in layers}) == len(layers) else _repeated(layers, title)
+        layers = (
+            {rule.key: rule.value for rule in layers}
+            if len({rule.key for rule in layers}) == len(layers)
+            else _repeated(layers, title)
+        )
     if isinstance(layers, Mapping):
         for name in layers:
             if not isinstance(name, str) or name == SHARED:
@@ -108,11 +124,11 @@ def lift_shared(net: Net) -> None:
             if known is Automatic or known is value or value is Automatic:
                 table[key] = value if known is Automatic else known
             elif known.shape != value.shape or not bool((known == value).all()):
-                raise DeclarationError(f"The shared array NetArray({key!r}) comes with different values in layer {name!r} and elsewhere "
-                                       f"in this {net.title()}. Give it values in one place.")
+                raise DeclarationError(
+                    f"The shared array NetArray({key!r}) comes with different values in layer {name!r} and elsewhere "
+                    f"in this {net.title()}. Give it values in one place."
+                )
         parts[name] = part.rebuilt(shared=FrozenDict()) if part.shared else part
     if table:
         net.__dict__["shared"] = FrozenDict(table)
         net.__dict__["nets"] = FrozenDict(parts)
-
-

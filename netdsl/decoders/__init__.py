@@ -82,7 +82,7 @@ def _built(kind: type[Decoder], args: tuple[Any, ...], options: dict[str, Any]) 
             options = {**rules, **options}
         else:
             positional.append(arg)
-    for declared in [p for p in kind.parameters.values() if p.positional][len(positional):]:
+    for declared in [p for p in kind.parameters.values() if p.positional][len(positional) :]:
         if declared.name not in options:
             if declared.default is REQUIRED:
                 raise DeclarationError(

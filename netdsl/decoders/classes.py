@@ -136,7 +136,7 @@ class ClassDecoder(Decoder):
         labels = range(1, vectors.shape[1] + 1) if self.Labels is Automatic else self.Labels
         flat = getattr(self, f"_{name}")(vectors, labels, argument, RandomSeeding)
         for size in reversed(array.shape[1:-1]):
-            flat = [flat[start:start + size] for start in range(0, len(flat), size)]
+            flat = [flat[start : start + size] for start in range(0, len(flat), size)]
         return flat
 
     def _vectors(self, array: np.ndarray) -> np.ndarray:
@@ -144,8 +144,10 @@ class ClassDecoder(Decoder):
         wanted = None if self.Labels is Automatic else len(self.Labels)
         if array.ndim != self.InputDepth + 1 or array.shape[-1] != (wanted or max(1, array.shape[-1])):
             classes = wanted or "n"
-            takes = f"vectors of {classes} probabilities" if self.InputDepth == 1 else (
-                f"arrays of rank {self.InputDepth} whose last level holds {classes} probabilities"
+            takes = (
+                f"vectors of {classes} probabilities"
+                if self.InputDepth == 1
+                else (f"arrays of rank {self.InputDepth} whose last level holds {classes} probabilities")
             )
             raise EncodingError(f"{self.title()} takes {takes}. Got an array of sizes {list(array.shape[1:])}.")
         vectors = array.reshape(-1, array.shape[-1])
@@ -193,8 +195,11 @@ class ClassDecoder(Decoder):
             elif name == "TotalProbabilityCutoff":
                 good = good and 0 < value <= 1
             if not good:
-                words = {"Temperature": "a number of at least 0", "TotalProbabilityCutoff": "a number above 0 and at most 1",
-                         "TopProbabilities": "a positive integer"}[name]
+                words = {
+                    "Temperature": "a number of at least 0",
+                    "TotalProbabilityCutoff": "a number above 0 and at most 1",
+                    "TopProbabilities": "a positive integer",
+                }[name]
                 raise PartError(f'The {name} of "RandomSample" must be {words}. Got {excerpt(value)}.')
         return options
 
@@ -245,8 +250,9 @@ def _entropy(vectors: np.ndarray) -> np.ndarray:
     return np.abs(-(positive * np.log(positive)).sum(1))
 
 
-def _reweighted(vectors: np.ndarray, Temperature: float = 1.0, TopProbabilities: int | None = None,
-                TotalProbabilityCutoff: float = 1.0) -> np.ndarray:
+def _reweighted(
+    vectors: np.ndarray, Temperature: float = 1.0, TopProbabilities: int | None = None, TotalProbabilityCutoff: float = 1.0
+) -> np.ndarray:
     """The weights to draw by: at the temperature, only the most probable kept."""
     order = _descending(vectors)
     if Temperature == 0:
@@ -256,7 +262,7 @@ def _reweighted(vectors: np.ndarray, Temperature: float = 1.0, TopProbabilities:
     weights = np.where(vectors > 0, weights, 0.0)
     sorted_weights = np.take_along_axis(weights, order, 1)
     if TopProbabilities is not None:
-        sorted_weights[:, int(TopProbabilities):] = 0
+        sorted_weights[:, int(TopProbabilities) :] = 0
     total = sorted_weights.sum(1, keepdims=True)
     before = sorted_weights.cumsum(1) - sorted_weights
     sorted_weights[before >= TotalProbabilityCutoff * total] = 0

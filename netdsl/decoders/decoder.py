@@ -91,8 +91,9 @@ class Decoder(Declared):
             name, argument = property
         if not isinstance(name, str) or name not in self.properties:
             hint = f" {nearest(name, self.properties)}" if self.properties else ""
-            raise PartError(f"{self.title()} has no property {excerpt(name)}.{hint} "
-                            f"Its properties are {listing(self.properties) or 'none'}.")
+            raise PartError(
+                f"{self.title()} has no property {excerpt(name)}.{hint} Its properties are {listing(self.properties) or 'none'}."
+            )
         return name, argument
 
     @public

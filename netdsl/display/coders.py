@@ -13,9 +13,19 @@ from netdsl.shapes import ArrayType, type_text
 __all__ = ["coder_facts", "coder_words", "port_words", "value_text"]
 
 WORDS = {
-    "Image3D": "3D image", "VideoFrames": "video", "Characters": "string", "Tokens": "string", "SubwordTokens": "string",
-    "UTF8": "string", "CTCBeamSearch": "list of labels", "FeatureExtractor": "features",
-    "Audio": "audio", "AudioSTFT": "audio", "AudioSpectrogram": "audio", "AudioMelSpectrogram": "audio", "AudioMFCC": "audio",
+    "Image3D": "3D image",
+    "VideoFrames": "video",
+    "Characters": "string",
+    "Tokens": "string",
+    "SubwordTokens": "string",
+    "UTF8": "string",
+    "CTCBeamSearch": "list of labels",
+    "FeatureExtractor": "features",
+    "Audio": "audio",
+    "AudioSTFT": "audio",
+    "AudioSpectrogram": "audio",
+    "AudioMelSpectrogram": "audio",
+    "AudioMFCC": "audio",
 }
 """The things that encoders take and decoders give, where that is not the kind in lower case."""
 
@@ -69,6 +79,6 @@ def value_text(value: Any) -> str:
         return value
     if isinstance(value, tuple) and type(value) is tuple and len(value) > SHOWN_LABELS:
         first = [source_text(item) for item in value[: 2 * SHOWN_LABELS // 3]]
-        last = [source_text(item) for item in value[-SHOWN_LABELS // 3:]]
+        last = [source_text(item) for item in value[-SHOWN_LABELS // 3 :]]
         return f"[{', '.join(first)}, <<{len(value) - len(first) - len(last)}>>, {', '.join(last)}]"
     return source_text(value)

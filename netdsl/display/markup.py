@@ -14,16 +14,30 @@ from netdsl.nets import Net
 __all__ = ["html"]
 
 HUES = {
-    "linear": 210, "convolution": 265, "elementwise": 25, "function": 45, "normalization": 170, "structure": 130,
-    "recurrent": 310, "attention": 330, "loss": 0, "chain": 230, "graph": 230, "operators": 195, "encoder": 90, "decoder": 90,
+    "linear": 210,
+    "convolution": 265,
+    "elementwise": 25,
+    "function": 45,
+    "normalization": 170,
+    "structure": 130,
+    "recurrent": 310,
+    "attention": 330,
+    "loss": 0,
+    "chain": 230,
+    "graph": 230,
+    "operators": 195,
+    "encoder": 90,
+    "decoder": 90,
 }
 """The colour of each family of layers, as a hue; further families get one from their name."""
 
 MOST = 1000
 """About so many layers are shown in all, with their parameters; of the rest there is the number."""
 
-FRAME = ("font:13px/1.5 system-ui,sans-serif;display:inline-block;max-width:100%;overflow-x:auto;"
-         "border:1px solid rgba(128,128,128,.45);border-radius:6px;padding:6px 10px;")
+FRAME = (
+    "font:13px/1.5 system-ui,sans-serif;display:inline-block;max-width:100%;overflow-x:auto;"
+    "border:1px solid rgba(128,128,128,.45);border-radius:6px;padding:6px 10px;"
+)
 HEAD = "font-weight:600;"
 MARK = "color:#d9363e;font-weight:600;margin-left:.6em;"
 FAINT = "opacity:.7;"
@@ -66,8 +80,11 @@ def html(net: Net | Encoder | Decoder) -> str:
 
 def _frame(title: str, family: str, missing: bool, lines: Iterable[tuple[str, str]], body: str, is_open: bool) -> str:
     mark = f'<span style="{MARK}">uninitialized</span>' if missing else ""
-    ports = "".join(f'<span style="display:block;font-weight:400;margin-left:1.1em"><span style="{FAINT}">{escape(name)}:</span> '
-                    f"{escape(value)}</span>" for name, value in lines)
+    ports = "".join(
+        f'<span style="display:block;font-weight:400;margin-left:1.1em"><span style="{FAINT}">{escape(name)}:</span> '
+        f"{escape(value)}</span>"
+        for name, value in lines
+    )
     head = f'<summary style="cursor:pointer;{HEAD}">{_swatch(family)}{escape(title)}{mark}{ports}</summary>'
     inner = f'<div style="margin-top:6px">{body}</div>' if body else ""
     return f'<div style="{FRAME}"><details{" open" if is_open else ""}>{head}{inner}</details></div>'
@@ -76,8 +93,10 @@ def _frame(title: str, family: str, missing: bool, lines: Iterable[tuple[str, st
 def _swatch(family: str) -> str:
     """A small square in the colour of the family; grey in between, so that it shows on light and dark pages."""
     hue = HUES.get(family, sum(map(ord, family)) * 37 % 360)
-    return (f'<span style="display:inline-block;width:.7em;height:.7em;border-radius:2px;margin-right:.5em;'
-            f'background:hsl({hue},65%,55%)"></span>')
+    return (
+        f'<span style="display:inline-block;width:.7em;height:.7em;border-radius:2px;margin-right:.5em;'
+        f'background:hsl({hue},65%,55%)"></span>'
+    )
 
 
 def _facts(facts: Iterable[tuple[str, str]]) -> str:
@@ -89,8 +108,10 @@ def _arrays(facts: Iterable[ArrayFact]) -> str:
     for fact in facts:
         count = "" if fact.elements is None else f" &#183; {fact.elements:,}"
         style = MARK if fact.status.startswith("uninitialized") else FAINT + "margin-left:.6em;"
-        lines.append(f'<div><span style="{FAINT}">{escape(fact.name)}:</span> {escape(fact.type)}{count}'
-                     f'<span style="{style}">{escape(fact.status)}</span></div>')
+        lines.append(
+            f'<div><span style="{FAINT}">{escape(fact.name)}:</span> {escape(fact.type)}{count}'
+            f'<span style="{style}">{escape(fact.status)}</span></div>'
+        )
     return "".join(lines)
 
 
@@ -107,8 +128,10 @@ def _row(row: Row, depth: int, wired: bool, partly: bool) -> str:
     if not inner:
         return f'<div style="{LINE}white-space:nowrap;padding-left:1.05em">{cells}</div>'
     pad = "padding-left:1.1em" if row.rows else f"padding:2px 0 4px 2.2em;{FAINT}"
-    return (f'<details style="{LINE}"><summary style="cursor:pointer;white-space:nowrap">{cells}</summary>'
-            f'<div style="{pad}">{inner}</div></details>')
+    return (
+        f'<details style="{LINE}"><summary style="cursor:pointer;white-space:nowrap">{cells}</summary>'
+        f'<div style="{pad}">{inner}</div></details>'
+    )
 
 
 def _cells(row: Row, depth: int, wired: bool, partly: bool) -> str:

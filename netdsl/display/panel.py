@@ -110,8 +110,9 @@ class _Reader:
         made.partly = missing and any(value is not Automatic for value in self.table.values())
         if not net.input_names:
             made.ports.append(("Number of inputs", "0"))
-        made.ports += [(f"{kind} port" if port == kind else f"{kind} port {port}", words)
-                       for kind, port, words in self._port_words()]
+        made.ports += [
+            (f"{kind} port" if port == kind else f"{kind} port {port}", words) for kind, port, words in self._port_words()
+        ]
         made.parameters, made.arrays = _parameters(net), self._arrays(net, ())
         if net.nets:
             made.rows = self._table()
@@ -133,8 +134,16 @@ class _Reader:
             source = ""
             if kind == "Output" and _is_graph(net):
                 source = _source(net, net.parts().outputs[port])
-            rows.append(Row(port, "" if words == type_ else words, type=type_, short=_short(net.port_type(port)), sources=source,
-                            family=kind.lower()))
+            rows.append(
+                Row(
+                    port,
+                    "" if words == type_ else words,
+                    type=type_,
+                    short=_short(net.port_type(port)),
+                    sources=source,
+                    family=kind.lower(),
+                )
+            )
         first = len(net.input_names)
         type_at = self._type if net.parts() is not None else _types_in(net.inner_solved(self._own_types()), 0)
         return (*rows[:first], *self._rows(net, (), type_at), *rows[first:])
@@ -146,7 +155,7 @@ class _Reader:
         names = list(net.nets)
         shown = names
         if len(names) > self.each:
-            shown = [*names[: self.each * 2 // 3], *names[len(names) - self.each // 3:]]
+            shown = [*names[: self.each * 2 // 3], *names[len(names) - self.each // 3 :]]
         self.left -= len(shown)
         cut = names.index(shown[self.each * 2 // 3]) if len(shown) < len(names) else -1
         rows = []
@@ -166,8 +175,20 @@ class _Reader:
         if net.nets and self.left > 0:
             inner = type_at if net.parts() is not None else _types_in(net.inner_solved(types), len(path))
             rows = self._rows(net, path, inner)
-        return Row(name, net.title(), detail, output, short, self.elements[path], _sources(outer, name), _family(net),
-                   missing=path in self.lacking, parameters=_parameters(net), arrays=self._arrays(net, path), rows=rows)
+        return Row(
+            name,
+            net.title(),
+            detail,
+            output,
+            short,
+            self.elements[path],
+            _sources(outer, name),
+            _family(net),
+            missing=path in self.lacking,
+            parameters=_parameters(net),
+            arrays=self._arrays(net, path),
+            rows=rows,
+        )
 
     @staticmethod
     def _output(net: Net, port: str, type_: ArrayType, words: Callable[[ArrayType], str]) -> str:
@@ -220,7 +241,7 @@ def _types_in(solutions: Mapping[str, Solved], base: int) -> TypeAt:
 
     def type_at(path: ArrayPath, port: str) -> ArrayType:
         solved = solutions.get(path[base])
-        ref = None if solved is None else solved.program.ports.get((path[base + 1:], port))
+        ref = None if solved is None else solved.program.ports.get((path[base + 1 :], port))
         return OPEN if solved is None or ref is None else solved.types[ref]
 
     return type_at

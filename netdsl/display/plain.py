@@ -106,8 +106,11 @@ def _columns(cells: Sequence[tuple[str, ...]], width: int, shrink: tuple[int, ..
         wide[column] -= 1
     lines = []
     for cell in cells:
-        texts = [_cut(value, w).rjust(w) if column in right else _cut(value, w).ljust(w)
-                 for column, (value, w) in enumerate(zip(cell, wide)) if w]
+        texts = [
+            _cut(value, w).rjust(w) if column in right else _cut(value, w).ljust(w)
+            for column, (value, w) in enumerate(zip(cell, wide))
+            if w
+        ]
         lines.append("  ".join(texts).rstrip())
     return lines
 

@@ -28,8 +28,18 @@ ENCODERS: dict[str, type[Encoder]] = {
     encoder.kind: encoder for encoder in (BooleanEncoder, ClassEncoder, FunctionEncoder, ImageEncoder, ScalarEncoder)
 }
 NOT_YET = (
-    "Image3D", "VideoFrames", "Characters", "Tokens", "SubwordTokens", "UTF8", "Audio", "AudioSTFT", "AudioSpectrogram",
-    "AudioMelSpectrogram", "AudioMFCC", "FeatureExtractor",
+    "Image3D",
+    "VideoFrames",
+    "Characters",
+    "Tokens",
+    "SubwordTokens",
+    "UTF8",
+    "Audio",
+    "AudioSTFT",
+    "AudioSpectrogram",
+    "AudioMelSpectrogram",
+    "AudioMFCC",
+    "FeatureExtractor",
 )
 
 
@@ -86,7 +96,7 @@ def _built(kind: type[Encoder], args: tuple[Any, ...], options: dict[str, Any]) 
             options = {**rules, **options}
         else:
             positional.append(arg)
-    for declared in [p for p in kind.parameters.values() if p.positional][len(positional):]:
+    for declared in [p for p in kind.parameters.values() if p.positional][len(positional) :]:
         if declared.name not in options:
             if declared.default is REQUIRED:
                 raise DeclarationError(

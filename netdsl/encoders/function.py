@@ -75,9 +75,11 @@ class FunctionEncoder(Encoder):
         return self._checked(self._called(thing, thing, ()), thing, ())
 
     def encode_many(self, things: Sequence[Any]) -> np.ndarray | list[np.ndarray]:
-        rows = self._rows(things) if self.Batched else [
-            self._checked(self._called(thing, thing, (i,)), thing, (i,)) for i, thing in enumerate(things, 1)
-        ]
+        rows = (
+            self._rows(things)
+            if self.Batched
+            else [self._checked(self._called(thing, thing, (i,)), thing, (i,)) for i, thing in enumerate(things, 1)]
+        )
         return rows if self.type().varying or not rows else np.stack(rows)
 
     def device(self, compact: Any) -> Any:

@@ -40,8 +40,14 @@ ALPHA_BACKGROUND = 255
 AUTOMATIC_RESAMPLING = "Linear"
 """What Resampling=Automatic means [M]: a triangle filter, widened when shrinking so that it averages."""
 
-FILTERS = {"Nearest": "NEAREST", "Linear": "BILINEAR", "Bilinear": "BILINEAR", "Cubic": "BICUBIC", "Bicubic": "BICUBIC",
-           "Lanczos": "LANCZOS"}
+FILTERS = {
+    "Nearest": "NEAREST",
+    "Linear": "BILINEAR",
+    "Bilinear": "BILINEAR",
+    "Cubic": "BICUBIC",
+    "Bicubic": "BICUBIC",
+    "Lanczos": "LANCZOS",
+}
 PAD_MODES = {"Fixed": "edge", "Reflected": "reflect", "Periodic": "wrap"}
 _header_lock = threading.Lock()
 
@@ -126,8 +132,14 @@ def to_channels(pixels: np.ndarray, channels: int) -> np.ndarray:
     return np.repeat(pixels, channels, axis=-1)
 
 
-def fit(pixels: np.ndarray, size: tuple[int, int], method: str, resampling: str, alignment: tuple[float, float],
-        padding: str | tuple[int, ...]) -> np.ndarray:
+def fit(
+    pixels: np.ndarray,
+    size: tuple[int, int],
+    method: str,
+    resampling: str,
+    alignment: tuple[float, float],
+    padding: str | tuple[int, ...],
+) -> np.ndarray:
     """The picture in exactly `size` (width, height): stretched, padded ("Fit") or cropped ("Fill").
 
     `alignment` is where the picture lies or is cropped, from 0 (left, top) to 1; `padding` is a colour or a key of `PAD_MODES`.
@@ -154,7 +166,7 @@ def fit(pixels: np.ndarray, size: tuple[int, int], method: str, resampling: str,
         return np.pad(inner, around, mode=PAD_MODES[padding])  # type: ignore[call-overload]
     result = np.empty((height, width, channels), np.uint8)
     result[:] = np.array(padding, np.uint8)
-    result[top:top + new_height, left:left + new_width] = inner
+    result[top : top + new_height, left : left + new_width] = inner
     return result
 
 
@@ -199,9 +211,7 @@ def _reason(problem: Exception) -> str:
 def _read_image(image: Image, name: str) -> np.ndarray:
     """The first (or current) frame, turned as its EXIF orientation says."""
     if image.format is not None and image.width * image.height > MAX_PIXELS:
-        raise EncodingError(
-            f"Cannot read {name}: it declares {image.width} x {image.height} pixels; {MAX_PIXELS:,} are allowed."
-        )
+        raise EncodingError(f"Cannot read {name}: it declares {image.width} x {image.height} pixels; {MAX_PIXELS:,} are allowed.")
     if not image.width or not image.height:
         raise EncodingError(f"A picture needs at least one pixel; {name} is {image.width} x {image.height}.")
     image.load()

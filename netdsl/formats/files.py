@@ -14,8 +14,16 @@ __all__ = ["Export", "Import"]
 FORMATS = {".netdsl": netdsl_file}
 
 NOT_YET = {
-    ".wlnet": "WLNet", ".onnx": "ONNX", ".json": "MXNet", ".params": "MXNet", ".wmlf": "WMLF", ".gguf": "GGUF",
-    ".wxf": "WXF", ".mx": "MX", ".h5": "HDF5", ".hdf5": "HDF5",
+    ".wlnet": "WLNet",
+    ".onnx": "ONNX",
+    ".json": "MXNet",
+    ".params": "MXNet",
+    ".wmlf": "WMLF",
+    ".gguf": "GGUF",
+    ".wxf": "WXF",
+    ".mx": "MX",
+    ".h5": "HDF5",
+    ".hdf5": "HDF5",
 }
 """The formats of Mathematica's list that hold nets or their arrays."""
 

@@ -49,8 +49,10 @@ def write(path: str, net: Any, *, Functions: Named | None = None) -> None:
     try:
         read_json(text, "net")
     except FormatError:
-        raise DeclarationError(f"Export: this net cannot be stored: its text is nested more than {DEEPEST} levels deep, or holds "
-                               "numbers that are too long.") from None
+        raise DeclarationError(
+            f"Export: this net cannot be stored: its text is nested more than {DEEPEST} levels deep, or holds "
+            "numbers that are too long."
+        ) from None
     parts = (text, write_tensors(arrays))
     manifest = write_json({"parts": [[name, len(part), _digest(part)] for name, part in zip(PARTS, parts)]}) + b"\n"
     head = b"netdsl %d %d %s\n" % (VERSION, len(manifest), _digest(manifest).encode())
@@ -144,8 +146,10 @@ def _net(text: bytes, tensors: bytes, functions: Named) -> Net:
     missing = [name for name in needed if name not in functions]
     if missing:
         given = ", ".join(f"{name!r}: ..." for name in missing[:6])
-        raise FormatError(f"the net needs the function{'s' * (len(missing) > 1)} {listing(map(repr, missing))}, and files hold "
-                          f"no code: give Functions={{{given}}}")
+        raise FormatError(
+            f"the net needs the function{'s' * (len(missing) > 1)} {listing(map(repr, missing))}, and files hold "
+            f"no code: give Functions={{{given}}}"
+        )
     return read_net(value["net"], read_tensors(tensors, "arrays.safetensors"), {name: functions[name] for name in needed})
 
 

@@ -231,6 +231,8 @@ def _maps(value: Any, fits: Callable[[Any], bool]) -> bool:
 def _on_device(array: np.ndarray) -> jax.Array:
     made = jax.device_put(array)  # jnp.asarray would compile a program for each shape
     if made.dtype != array.dtype:
-        raise FormatError(f"there is an array of {array.dtype}, which JAX holds only while jax_enable_x64 is on: "
-                          "import the file under jax.enable_x64(True)")
+        raise FormatError(
+            f"there is an array of {array.dtype}, which JAX holds only while jax_enable_x64 is on: "
+            "import the file under jax.enable_x64(True)"
+        )
     return made

@@ -56,8 +56,7 @@ def read_json(text: bytes, where: str) -> Any:
         return value
 
     try:
-        return json.loads(text.decode(), object_pairs_hook=pairs, parse_constant=constant, parse_int=integer,
-                          parse_float=real)
+        return json.loads(text.decode(), object_pairs_hook=pairs, parse_constant=constant, parse_int=integer, parse_float=real)
     except (ValueError, RecursionError) as problem:
         if isinstance(problem, FormatError):
             raise

@@ -79,7 +79,7 @@ def _header(data: bytes, where: str) -> dict[str, Any]:
     length = int.from_bytes(data[:8], "little")
     if len(data) < 8 or length > len(data) - 8:
         raise FormatError(f"{where} is cut off.")
-    header = read_json(data[8: 8 + length].rstrip(b" "), f"The header of {where}")
+    header = read_json(data[8 : 8 + length].rstrip(b" "), f"The header of {where}")
     if not isinstance(header, dict):
         raise FormatError(f"The header of {where} is no JSON object.")
     room = len(data) - 8 - length

@@ -58,8 +58,12 @@ class Writer:
         if isinstance(value, Symbol):
             return {"symbol": value.name}
         if isinstance(value, ArrayType):
-            return {"type": [None if value.sizes is None else [_size(size) for size in value.sizes],
-                             None if value.elements is None else list(value.elements)]}
+            return {
+                "type": [
+                    None if value.sizes is None else [_size(size) for size in value.sizes],
+                    None if value.elements is None else list(value.elements),
+                ]
+            }
         if isinstance(value, NetArray):
             return {"netarray": [value.Name, None if value.Dimensions is Automatic else list(value.Dimensions)]}
         if isinstance(value, NetPort):
@@ -109,8 +113,9 @@ class Writer:
                 if name not in self.used:
                     self.used.append(name)
                 return {"user": name}
-        raise Unwritable(f"{source_text(function)} has no name that a file could hold; "
-                         'give Functions={"name": f} to Export and Import')
+        raise Unwritable(
+            f'{source_text(function)} has no name that a file could hold; give Functions={{"name": f}} to Export and Import'
+        )
 
 
 def _size(size: Any) -> Any:
@@ -125,9 +130,18 @@ class Reader:
         self.functions = functions
         self.used: set[str] = set()
         self.tags: dict[str, Callable[[Any], Any]] = {
-            "array": self._array, "bytes": self._bytes, "dict": self._dict, "float": self._float, "function": self._function,
-            "list": self._list, "netarray": self._netarray, "port": self._port, "set": self._set, "symbol": self._symbol,
-            "type": self._type, "user": self._user,
+            "array": self._array,
+            "bytes": self._bytes,
+            "dict": self._dict,
+            "float": self._float,
+            "function": self._function,
+            "list": self._list,
+            "netarray": self._netarray,
+            "port": self._port,
+            "set": self._set,
+            "symbol": self._symbol,
+            "type": self._type,
+            "user": self._user,
         }
 
     def value(self, value: Any) -> Any:
@@ -138,7 +152,7 @@ class Reader:
             return value
         if len(value) != 1:
             raise FormatError(f"an object with the keys {excerpt(list(value))} stands for nothing")
-        (tag, inner), = value.items()
+        ((tag, inner),) = value.items()
         if tag in RECORDS:
             return self._record(tag, inner)
         if tag not in self.tags:

@@ -39,8 +39,10 @@ def write_atomically(path: str, chunks: Iterable[bytes], size: int) -> None:
         _flush_folder(folder)
     except OSError as problem:
         reason = problem.strerror or str(problem)
-        raise OSError(problem.errno, f"cannot write {excerpt(path, 300)} ({size:,} bytes are needed): {reason}. "
-                                     "A file that was there is as it was.") from problem
+        raise OSError(
+            problem.errno,
+            f"cannot write {excerpt(path, 300)} ({size:,} bytes are needed): {reason}. A file that was there is as it was.",
+        ) from problem
     finally:
         _remove(temporary)
 

@@ -63,8 +63,11 @@ class Window:
             return -(-size // self.stride)
         room = size + self.low + self.high - self.dilation * (self.kernel - 1) - 1  # type: ignore[operator]
         if room < 0:
-            raise Contradiction(f"has a kernel that reaches over {self.dilation * (self.kernel - 1) + 1} elements "  # type: ignore[operator]
-                                f"where there are {size + self.low + self.high}: the output size would be less than 1", "Input")
+            raise Contradiction(
+                f"has a kernel that reaches over {self.dilation * (self.kernel - 1) + 1} elements "  # type: ignore[operator]
+                f"where there are {size + self.low + self.high}: the output size would be less than 1",
+                "Input",
+            )
         return room // self.stride + 1
 
     def input(self, size: Size) -> Size:
@@ -93,12 +96,17 @@ class _Sliding(Layer):
             return self.Dimensionality
         found = next((len(each) - 1 for each in sizes if each is not None), None)
         if found is not None and not 1 <= found <= 3:
-            raise Contradiction("takes an array of rank 2 to 4: a channel and 1 to 3 dimensions", "Input" if sizes[0] is not None else "Output")
+            raise Contradiction(
+                "takes an array of rank 2 to 4: a channel and 1 to 3 dimensions", "Input" if sizes[0] is not None else "Output"
+            )
         return found
 
     def _check(self) -> None:
-        lengths = {name: len(value) for name in ("KernelSize", "Stride", "PaddingSize", "Dilation")
-                   if isinstance(value := self.__dict__.get(name), tuple)}
+        lengths = {
+            name: len(value)
+            for name in ("KernelSize", "Stride", "PaddingSize", "Dilation")
+            if isinstance(value := self.__dict__.get(name), tuple)
+        }
         if self.Dimensionality is not Automatic:
             lengths["Dimensionality"] = self.Dimensionality
         if len(set(lengths.values())) > 1:
@@ -122,14 +130,18 @@ class _Sliding(Layer):
         """The inverse of `split`."""
         return (*sizes, channels) if self.Interleaving else (channels, *sizes)
 
-    def slid(self, types: Mapping[str, ArrayType], dimensions: int, windows: list[Window]
-             ) -> tuple[Size, tuple[Size, ...], Size, tuple[Size, ...]]:
+    def slid(
+        self, types: Mapping[str, ArrayType], dimensions: int, windows: list[Window]
+    ) -> tuple[Size, tuple[Size, ...], Size, tuple[Size, ...]]:
         """Channels and sizes of input and output, each refined by the other."""
         inputs, outputs = types["Input"].sizes, types["Output"].sizes
         for name, sizes in (("Input", inputs), ("Output", outputs)):
             if sizes is not None and len(sizes) != dimensions + 1:
-                raise Contradiction(f"takes an array of rank {dimensions + 1}: a channel and {dimensions} dimension"
-                                    f"{'s' if dimensions > 1 else ''}", name)
+                raise Contradiction(
+                    f"takes an array of rank {dimensions + 1}: a channel and {dimensions} dimension"
+                    f"{'s' if dimensions > 1 else ''}",
+                    name,
+                )
         open_ = (None,) * dimensions
         channels_in, sizes_in = (None, open_) if inputs is None else self.split(inputs)
         channels_out, sizes_out = (None, open_) if outputs is None else self.split(outputs)
@@ -174,8 +186,10 @@ class ConvolutionLayer(_Sliding):
 
     def _check(self) -> None:
         if self.OutputChannels % self.ChannelGroups:
-            raise DeclarationError(f"ChannelGroups of ConvolutionLayer must divide the {self.OutputChannels} output channels. "
-                                   f"Got {self.ChannelGroups}.")
+            raise DeclarationError(
+                f"ChannelGroups of ConvolutionLayer must divide the {self.OutputChannels} output channels. "
+                f"Got {self.ChannelGroups}."
+            )
         super()._check()
 
     def relate(self, types: Mapping[str, ArrayType]) -> Mapping[str, ArrayType]:
@@ -189,7 +203,9 @@ class ConvolutionLayer(_Sliding):
         if weights is not None and len(weights) == dimensions + 2 and isinstance(weights[1], int):
             channels = merge_sizes(channels, weights[1] * groups, "Input")
         if isinstance(channels, int) and channels % groups:
-            raise Contradiction(f"has ChannelGroups {groups}, which does not divide the {channels} channels of its input", "Input")
+            raise Contradiction(
+                f"has ChannelGroups {groups}, which does not divide the {channels} channels of its input", "Input"
+            )
         per_group = channels // groups if isinstance(channels, int) else None
         kernel = per_dimension(self.KernelSize, dimensions)
         return {
@@ -204,11 +220,19 @@ class ConvolutionLayer(_Sliding):
         sizes = x.shape[:-1] if self.Interleaving else x.shape[1:]
         windows = self.windows(dimensions)
         letters = "DHW"[-dimensions:]
-        layout = (f"N{letters}C", f"OI{letters}", f"N{letters}C") if self.Interleaving else (f"NC{letters}", f"OI{letters}", f"NC{letters}")
+        layout = (
+            (f"N{letters}C", f"OI{letters}", f"N{letters}C")
+            if self.Interleaving
+            else (f"NC{letters}", f"OI{letters}", f"NC{letters}")
+        )
         y = lax.conv_general_dilated(
-            x[None].astype(arrays.Weights.dtype), arrays.Weights, [w.stride for w in windows],
-            [w.pads(size) for w, size in zip(windows, sizes)], rhs_dilation=[w.dilation for w in windows],
-            dimension_numbers=layout, feature_group_count=self.ChannelGroups,
+            x[None].astype(arrays.Weights.dtype),
+            arrays.Weights,
+            [w.stride for w in windows],
+            [w.pads(size) for w, size in zip(windows, sizes)],
+            rhs_dilation=[w.dilation for w in windows],
+            dimension_numbers=layout,
+            feature_group_count=self.ChannelGroups,
         )[0]
         if arrays.Biases is None:
             return y

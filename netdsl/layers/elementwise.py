@@ -28,8 +28,11 @@ def _named_or_function(value: Any) -> Any:
     return value
 
 
-_FUNCTION = Constraint(f"a function of one number or the name of an activation ({', '.join(ACTIVATIONS)})", _named_or_function,
-                       (3, "NoSuchActivation"))
+_FUNCTION = Constraint(
+    f"a function of one number or the name of an activation ({', '.join(ACTIVATIONS)})",
+    _named_or_function,
+    (3, "NoSuchActivation"),
+)
 
 
 class ElementwiseLayer(Layer):
@@ -153,7 +156,9 @@ class ThreadingLayer(Layer):
                 sizes = equal_sizes(sizes, each, name)
             return {**{name: ArrayType(sizes) for name in inputs}, "Output": ArrayType(sizes, REAL)}
         if any(each is None for each in known) or not known:
-            rank = next((len(each) for each in (*known, out) if each is not None), None) if self.Broadcasting is Automatic else None
+            rank = (
+                next((len(each) for each in (*known, out) if each is not None), None) if self.Broadcasting is Automatic else None
+            )
             if rank is None:
                 return {"Output": ArrayType(None, REAL)}
             open_ = {name: ArrayType((None,) * rank) for name, each in zip(inputs, known) if each is None}
@@ -161,8 +166,11 @@ class ThreadingLayer(Layer):
         rank = max(len(each) for each in known)  # type: ignore[arg-type]
         aligned = [self._aligned(each, rank) for each in known]  # type: ignore[arg-type]
         result = tuple(_stretch([each[level] for each in aligned], inputs) for level in range(rank))
-        equal = {name: ArrayType((result[0], *each[1:])) for name, each in zip(inputs, known)  # type: ignore[index]
-                 if each and isinstance(each[0], Length)}
+        equal = {
+            name: ArrayType((result[0], *each[1:]))
+            for name, each in zip(inputs, known)  # type: ignore[index]
+            if each and isinstance(each[0], Length)
+        }
         return {**equal, "Output": ArrayType(result, REAL)}
 
     def _aligned(self, sizes: tuple[Size, ...], rank: int) -> tuple[Size, ...]:
@@ -170,8 +178,10 @@ class ThreadingLayer(Layer):
         if not missing:
             return sizes
         if self.Broadcasting is Automatic:
-            raise Contradiction(f"needs inputs of equal rank ({rank} and {len(sizes)}); ThreadingLayer(f, -1) or (f, 1) says where "
-                                "missing dimensions go")
+            raise Contradiction(
+                f"needs inputs of equal rank ({rank} and {len(sizes)}); ThreadingLayer(f, -1) or (f, 1) says where "
+                "missing dimensions go"
+            )
         at = self._position(len(sizes))
         return sizes[:at] + (1,) * missing + sizes[at:]
 
@@ -182,9 +192,7 @@ class ThreadingLayer(Layer):
     def apply(self, arrays: Any, *inputs: Any) -> Any:
         rank = max(x.ndim for x in inputs)
         if self.Broadcasting is not Automatic and self.Broadcasting is not None:
-            inputs = tuple(
-                x.reshape(self._aligned(x.shape, rank)) if x.ndim < rank else x for x in inputs
-            )
+            inputs = tuple(x.reshape(self._aligned(x.shape, rank)) if x.ndim < rank else x for x in inputs)
         function = ACTIVATIONS[self.Function] if isinstance(self.Function, str) else self.Function
         y = jnp.asarray(function(*inputs))
         sizes = jnp.broadcast_shapes(*(x.shape for x in inputs))
@@ -216,5 +224,3 @@ def _stretch(sizes: list[Size], inputs: list[str]) -> Size:
     if large:
         return large[0][0]
     return 1 if all(size == 1 for size in sizes) else None
-
-

@@ -65,7 +65,9 @@ class FlaxLayer(Layer):
 
     def __init__(self, module: Any = None, /, *more: Any, **options: Any) -> None:
         if more:
-            raise DeclarationError(f"FlaxLayer takes one positional argument, the module. Got {1 + len(more)}. Options are written as keywords.")
+            raise DeclarationError(
+                f"FlaxLayer takes one positional argument, the module. Got {1 + len(more)}. Options are written as keywords."
+            )
         if not isinstance(module, _Structure):
             if not is_flax_module(module):
                 raise DeclarationError(f"FlaxLayer takes a flax.nnx.Module. Got {excerpt(module)}.{_hint(module)}")
@@ -123,8 +125,16 @@ class FlaxLayer(Layer):
             return tested, None
         return tested, self._run(arrays, inputs, True, jax.random.key(0))
 
-    def apply(self, arrays: Any, *inputs: Any, training: bool = False, key: Any = None, axes: Any = (), weight: Any = 1.0,
-              state: Any = None) -> Any:
+    def apply(
+        self,
+        arrays: Any,
+        *inputs: Any,
+        training: bool = False,
+        key: Any = None,
+        axes: Any = (),
+        weight: Any = 1.0,
+        state: Any = None,
+    ) -> Any:
         values = dict(arrays.items())
         if state is not None:
             values |= dict(state.items())
@@ -136,8 +146,9 @@ class FlaxLayer(Layer):
             return outputs
         return outputs, {} if not training or self.LearningRateMultipliers in (0, None) else after
 
-    def _run(self, values: Mapping[str, Any], inputs: tuple[Any, ...], training: bool, key: Any, axes: Any = (),
-             weight: Any = 1.0) -> Any:
+    def _run(
+        self, values: Mapping[str, Any], inputs: tuple[Any, ...], training: bool, key: Any, axes: Any = (), weight: Any = 1.0
+    ) -> Any:
         """The module at work on one example: its outputs by port, and its state after it by name."""
         structure = self.Module
         module = structure.merged(values, key)
@@ -153,6 +164,7 @@ class FlaxLayer(Layer):
 
     def _refuse_own_state(self, values: Mapping[str, Any], inputs: tuple[Any, ...]) -> None:
         """Refuse state that depends on one example: there is no such thing as the state of one example."""
+
         def shared(name: str) -> bool:
             def after(key: Any, *xs: Any) -> Any:
                 return self._run(values, xs, True, key, ("examples",))[1][name]
@@ -170,9 +182,11 @@ class FlaxLayer(Layer):
         states = [v.name for v in self.Module.variables if v.is_state]
         own = self._cached("_own_state", lambda: [name for name in states if not shared(name)])
         if own:
-            raise UnsupportedError(f"{self!r} cannot run in training mode: each example changes its state {listing(own, 6)} "
-                                   "differently, and only the statistics of nnx.BatchNorm are taken over a batch. Keep "
-                                   "that state fixed while training, or normalize with nnx.BatchNorm or BatchNormalizationLayer.")
+            raise UnsupportedError(
+                f"{self!r} cannot run in training mode: each example changes its state {listing(own, 6)} "
+                "differently, and only the statistics of nnx.BatchNorm are taken over a batch. Keep "
+                "that state fixed while training, or normalize with nnx.BatchNorm or BatchNormalizationLayer."
+            )
 
     def _written(self) -> list[str]:
         return [text for text in super()._written() if text.split("=")[0] not in self.array_declarations]
@@ -222,8 +236,7 @@ class _Structure:
 
     __slots__ = ("definition", "inputs", "streams", "title", "variables")
 
-    def __init__(self, module: Any, definition: Any, variables: tuple[_Variable, ...],
-                 streams: tuple[_Stream, ...]) -> None:
+    def __init__(self, module: Any, definition: Any, variables: tuple[_Variable, ...], streams: tuple[_Stream, ...]) -> None:
         self.title = type(module).__name__
         self.definition = definition
         self.variables = variables
@@ -270,8 +283,11 @@ class _Structure:
         return {v.name: jnp.asarray(found[v.path].get_value()) for v in self.variables if v.is_state}
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Structure) and (self.variables, self.streams) == (other.variables, other.streams) and bool(
-            self.definition == other.definition)
+        return (
+            isinstance(other, _Structure)
+            and (self.variables, self.streams) == (other.variables, other.streams)
+            and bool(self.definition == other.definition)
+        )
 
     def __hash__(self) -> int:
         return hash((self.title, self.variables, self.streams))
@@ -292,8 +308,10 @@ def _split(module: Any) -> tuple[_Structure, dict[str, Any]]:
             value = variable.get_value()
             name = ".".join(map(str, path)) or "value"
             if not isinstance(value, (jax.Array, bool, int, float)) and not hasattr(value, "__array__"):
-                raise DeclarationError(f"The variable {name!r} of {type(module).__name__} holds {excerpt(value)}, which is no "
-                                       "array: such a module cannot be a layer.")
+                raise DeclarationError(
+                    f"The variable {name!r} of {type(module).__name__} holds {excerpt(value)}, which is no "
+                    "array: such a module cannot be a layer."
+                )
             array = jnp.array(value)
             variables.append(_Variable(name, path, array.shape, array.dtype, is_state))
             values[name] = array

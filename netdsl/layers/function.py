@@ -70,8 +70,11 @@ class FunctionLayer(Layer):
         if not all(type_.known and (self.Varying or not type_.varying) for type_ in inputs):
             return {}
         lengths = [type_.sizes[0] for type_ in inputs if type_.varying]  # type: ignore[index]
-        equal = {name: ArrayType((lengths[0], *type_.sizes[1:])) for name, type_ in zip(self.input_names, inputs)  # type: ignore[misc]
-                 if type_.varying}
+        equal = {
+            name: ArrayType((lengths[0], *type_.sizes[1:]))
+            for name, type_ in zip(self.input_names, inputs)  # type: ignore[misc]
+            if type_.varying
+        }
         return {**equal, **dict(zip(self.output_names, self._traced(tuple(inputs))))}
 
     def _traced(self, inputs: tuple[ArrayType, ...]) -> tuple[ArrayType, ...]:
@@ -124,8 +127,11 @@ def traced_types(function: Any, inputs: tuple[ArrayType, ...], names: tuple[str,
         if length is not None:
             if any(shape.shape != (sample, *sizes[1:]) for shape, sample in zip(made, VARYING_SAMPLES)):
                 given = " and ".join(shape_text(tuple(shape.shape)) or "a number" for shape in made)
-                raise Contradiction(f"must give one element for each of a sequence; its function gives {given} for sequences of "
-                                    f"{' and '.join(map(str, VARYING_SAMPLES))} elements", names[0])
+                raise Contradiction(
+                    f"must give one element for each of a sequence; its function gives {given} for sequences of "
+                    f"{' and '.join(map(str, VARYING_SAMPLES))} elements",
+                    names[0],
+                )
             sizes = (length, *sizes[1:])
         types.append(ArrayType(sizes, INTEGER if jnp.issubdtype(made[0].dtype, jnp.integer) else REAL))
     return tuple(types)
@@ -134,8 +140,10 @@ def traced_types(function: Any, inputs: tuple[ArrayType, ...], names: tuple[str,
 def _shapes(function: Any, inputs: tuple[ArrayType, ...], length: int, names: tuple[str, ...]) -> Any:
     """The shapes that a function gives, varying inputs taken to have this length."""
     samples = [
-        jax.ShapeDtypeStruct(tuple(length if isinstance(s, Length) else s for s in type_.sizes),  # type: ignore[union-attr]
-                             jnp.int32 if type_.integer else jnp.float32)
+        jax.ShapeDtypeStruct(
+            tuple(length if isinstance(s, Length) else s for s in type_.sizes),  # type: ignore[union-attr]
+            jnp.int32 if type_.integer else jnp.float32,
+        )
         for type_ in inputs
     ]
     try:
@@ -144,16 +152,19 @@ def _shapes(function: Any, inputs: tuple[ArrayType, ...], length: int, names: tu
         raise
     except Exception as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise Contradiction(f"cannot run its function on {', '.join(str(list(s.shape)) for s in samples)}: {first}",
-                            names[0] if names else None) from None
+        raise Contradiction(
+            f"cannot run its function on {', '.join(str(list(s.shape)) for s in samples)}: {first}", names[0] if names else None
+        ) from None
 
 
 def port_values(result: Any, names: tuple[str, ...], subject: str, constructor: str) -> tuple[Any, ...]:
     """What a user's function returned, as one array for each output port; `subject` and `constructor` word the errors."""
     if isinstance(result, Mapping):
         if set(result) != set(names):
-            raise DeclarationError(f"{subject} returns the outputs {list(result)}, but its OutputPorts are "
-                                   f"{list(names)}. Write {constructor}, OutputPorts={list(result)}).")
+            raise DeclarationError(
+                f"{subject} returns the outputs {list(result)}, but its OutputPorts are "
+                f"{list(names)}. Write {constructor}, OutputPorts={list(result)})."
+            )
         values = tuple(result[name] for name in names)
     elif isinstance(result, (tuple, list)) and len(names) > 1:
         values = tuple(result)
@@ -189,4 +200,3 @@ def _argument_names(function: Any, text: str) -> tuple[str, ...]:
     if not names:
         names = [p.name for p in arguments][:1]
     return ("Input",) if len(names) == 1 else tuple(names)
-

@@ -51,7 +51,11 @@ class LinearLayer(Layer):
             outs = element_count(outputs)
         if inputs is not None and any(isinstance(size, tuple) for size in inputs):
             raise Contradiction("takes arrays of fixed size; NetMapOperator(LinearLayer(n)) takes a sequence", "Input")
-        refined = {"Output": ArrayType(outputs, REAL), "Weights": ArrayType((outs, ins), REAL), "Biases": ArrayType((outs,), REAL)}
+        refined = {
+            "Output": ArrayType(outputs, REAL),
+            "Weights": ArrayType((outs, ins), REAL),
+            "Biases": ArrayType((outs,), REAL),
+        }
         if isinstance(weights[1], int) and inputs is not None:
             return {"Input": ArrayType(complete_sizes(inputs, weights[1], "Input")), **refined}
         return refined
@@ -88,7 +92,7 @@ def complete_sizes(sizes: tuple[Size, ...], total: int, slot: str) -> tuple[Size
         raise Contradiction(f"needs {total} elements", slot)
     if len(open_levels) == 1:
         level = open_levels[0]
-        return (*sizes[:level], total // known, *sizes[level + 1:])
+        return (*sizes[:level], total // known, *sizes[level + 1 :])
     return sizes
 
 

@@ -54,7 +54,9 @@ class SoftmaxLayer(Layer):
             return x.with_data(jax.nn.softmax(x.data, axis=axis))
         mask = x.mask.reshape((-1,) + (1,) * (x.data.ndim - 1))
         y = jax.nn.softmax(x.data, axis=0, where=mask)
-        return x.with_data(jnp.where(mask, y, jax.lax.dynamic_index_in_dim(y, x.length - 1, 0)))  # padding repeats the last element
+        return x.with_data(
+            jnp.where(mask, y, jax.lax.dynamic_index_in_dim(y, x.length - 1, 0))
+        )  # padding repeats the last element
 
 
 class BatchNormalizationLayer(Layer):
@@ -98,7 +100,9 @@ class BatchNormalizationLayer(Layer):
                 sizes = known if sizes is None else tuple(merge_sizes(a, b, port) for a, b in zip(sizes, known))
         channels: Size = None if sizes is None else sizes[-1 if self.Interleaving else 0]
         if isinstance(channels, tuple):
-            raise Contradiction("normalizes channels, which cannot be of varying number; Interleaving=True puts them last", "Input")
+            raise Contradiction(
+                "normalizes channels, which cannot be of varying number; Interleaving=True puts them last", "Input"
+            )
         for name in self.array_declarations:
             known = types[name].sizes if name in types else None
             if known is not None:
@@ -133,8 +137,10 @@ class BatchNormalizationLayer(Layer):
             variance = _summed(squares, axes) / count
             if self.LearningRateMultipliers not in (0, None):
                 keep = self.Momentum
-                new = {"MovingMean": keep * state.MovingMean + (1 - keep) * jax.lax.stop_gradient(mean),
-                       "MovingVariance": keep * state.MovingVariance + (1 - keep) * jax.lax.stop_gradient(variance)}
+                new = {
+                    "MovingMean": keep * state.MovingMean + (1 - keep) * jax.lax.stop_gradient(mean),
+                    "MovingVariance": keep * state.MovingVariance + (1 - keep) * jax.lax.stop_gradient(variance),
+                }
         scale = arrays.Scaling * jax.lax.rsqrt(variance + self.Epsilon)
         return (x - mean.reshape(shape)) * scale.reshape(shape) + arrays.Biases.reshape(shape), new
 

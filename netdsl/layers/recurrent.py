@@ -55,7 +55,9 @@ class LongShortTermMemoryLayer(Layer):
 
     def apply(self, arrays: Any, x: Any) -> Any:
         data = x.data if isinstance(x, Sequence) else x
-        into, back, biases = (jnp.concatenate([arrays[gate + kind] for gate in _GATES]) for kind in ("InputWeights", "StateWeights", "Biases"))
+        into, back, biases = (
+            jnp.concatenate([arrays[gate + kind] for gate in _GATES]) for kind in ("InputWeights", "StateWeights", "Biases")
+        )
         units = back.shape[1]
         inputs = data.astype(into.dtype) @ into.T + biases
 

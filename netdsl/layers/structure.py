@@ -62,7 +62,9 @@ class FlattenLayer(Layer):
                 raise Contradiction(f"makes an array of rank {len(outputs)}", "Output")
             total = known[first]
             middle = complete_sizes(inputs[first:last], total, "Input") if isinstance(total, int) else inputs[first:last]
-            outer = tuple(merge_sizes(a, b, "Output") for a, b in zip(inputs[:first] + inputs[last:], known[:first] + known[first + 1:]))
+            outer = tuple(
+                merge_sizes(a, b, "Output") for a, b in zip(inputs[:first] + inputs[last:], known[:first] + known[first + 1 :])
+            )
             refined["Input"] = ArrayType((*outer[:first], *middle, *outer[first:]), elements)
         return refined
 
@@ -85,8 +87,10 @@ class ReshapeLayer(Layer):
     Differences from Wolfram: the form ``ReshapeLayer["ReferenceShape"]`` is not there. Source: Wolfram's public reference page.
     """
 
-    Dimensions: Any = parameter(list_of(either(POSITIVE, one_of(Inherited, Automatic, All)), "a list of sizes, Inherited, Automatic or All"),
-                                positional=True)
+    Dimensions: Any = parameter(
+        list_of(either(POSITIVE, one_of(Inherited, Automatic, All)), "a list of sizes, Inherited, Automatic or All"),
+        positional=True,
+    )
 
     def _check(self) -> None:
         from netdsl.errors import DeclarationError
@@ -178,7 +182,9 @@ class CatenateLayer(Layer):
             if sizes is not None:
                 if len(sizes) != rank:
                     raise Contradiction(f"joins arrays of equal rank, not {rank} and {len(sizes)}", name)
-                others = tuple(a if level == at else merge_sizes(a, size, name) for level, (a, size) in enumerate(zip(others, sizes)))
+                others = tuple(
+                    a if level == at else merge_sizes(a, size, name) for level, (a, size) in enumerate(zip(others, sizes))
+                )
         joined = [None if types[name].sizes is None else types[name].sizes[at] for name in inputs]  # type: ignore[index]
         if any(isinstance(size, Length) for size in joined):
             raise Contradiction("does not join sequences of varying length yet", inputs[0])
@@ -191,9 +197,11 @@ class CatenateLayer(Layer):
             if total <= have:
                 raise Contradiction(f"joins {have} elements already where {total} are needed", "Output")
             joined[missing[0]] = total - have
-        parts = {name: ArrayType((*others[:at], joined[i], *others[at + 1:]), elements if types[name].elements else None)
-                 for i, name in enumerate(inputs)}
-        return {**parts, "Output": ArrayType((*others[:at], total, *others[at + 1:]), elements)}
+        parts = {
+            name: ArrayType((*others[:at], joined[i], *others[at + 1 :]), elements if types[name].elements else None)
+            for i, name in enumerate(inputs)
+        }
+        return {**parts, "Output": ArrayType((*others[:at], total, *others[at + 1 :]), elements)}
 
     def apply(self, arrays: Any, *inputs: Any) -> Any:
         return jnp.concatenate(inputs, axis=self.Level - 1)
@@ -279,5 +287,3 @@ class SequenceLastLayer(Layer):
         if isinstance(x, Sequence):
             return jax.lax.dynamic_index_in_dim(x.data, x.length - 1, 0, keepdims=False)
         return x[-1]
-
-

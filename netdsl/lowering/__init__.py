@@ -1,9 +1,11 @@
 """From programs to JAX functions: execution, kernels, compilation and evaluation."""
 
 from netdsl.lowering.compilation import compilations, compiled, note_trace
-from netdsl.lowering.evaluation import declared_net, device_named, evaluate, net_function, run_batch, seed_of, skeleton
+from netdsl.lowering.evaluation import declared_net, evaluate
+from netdsl.lowering.function import net_function, run_batch, skeleton
 from netdsl.lowering.identity import program_key
 from netdsl.lowering.inputs import PortData, check_integers, check_lengths, given_ports, pad_sequences, port_data
+from netdsl.lowering.settings import device_named, seed_of
 
 __all__ = [
     "PortData",

@@ -39,8 +39,10 @@ class Context:
     def key(self, path: ArrayPath) -> Any:
         """The random key of a layer for this example: the same whatever the batch size or padding."""
         if self.seed is None:
-            raise DeclarationError(f"A random key is missing: {element_name(self.prefix + path)} draws random numbers while training. "
-                                   "Call f(arrays, state, inputs, jax.random.key(1), training=True).")
+            raise DeclarationError(
+                f"A random key is missing: {element_name(self.prefix + path)} draws random numbers while training. "
+                "Call f(arrays, state, inputs, jax.random.key(1), training=True)."
+            )
         key = jax.random.fold_in(self.seed, zlib.crc32("/".join(self.prefix + path).encode()))
         for index in self.indices:
             key = jax.random.fold_in(key, index)
@@ -72,6 +74,7 @@ class Wire:
 
 def device_halves(net: Net, values: Mapping[str, Any], compact: frozenset[str]) -> dict[str, Any]:
     """The inputs of one example with the encoders of the ports in `compact` run to their end."""
+
     def encoded(port: str, value: Any) -> Any:
         device = net.program.encoders[port].device
         return value.with_data(device(value.data)) if isinstance(value, Sequence) else device(value)
@@ -79,8 +82,14 @@ def device_halves(net: Net, values: Mapping[str, Any], compact: frozenset[str]) 
     return {port: encoded(port, value) if port in compact else value for port, value in values.items()}
 
 
-def execute(net: Net, arrays: Mapping[ArrayPath, Any], state: Mapping[ArrayPath, Any], inputs: Mapping[str, Any],
-            context: Context, solved: Solved | None = None) -> tuple[dict[Ref, Wire], dict[ArrayPath, Any]]:
+def execute(
+    net: Net,
+    arrays: Mapping[ArrayPath, Any],
+    state: Mapping[ArrayPath, Any],
+    inputs: Mapping[str, Any],
+    context: Context,
+    solved: Solved | None = None,
+) -> tuple[dict[Ref, Wire], dict[ArrayPath, Any]]:
     """The wires of one example and the state after it; `solved` says the types where the net alone does not."""
     program = net.program
     solved = solved or net.solved
@@ -97,8 +106,14 @@ def execute(net: Net, arrays: Mapping[ArrayPath, Any], state: Mapping[ArrayPath,
 class _Run:
     """One step of a program at work."""
 
-    def __init__(self, step: Step, arrays: Mapping[ArrayPath, Any], state: dict[ArrayPath, Any], context: Context,
-                 types: Mapping[str, ArrayType]) -> None:
+    def __init__(
+        self,
+        step: Step,
+        arrays: Mapping[ArrayPath, Any],
+        state: dict[ArrayPath, Any],
+        context: Context,
+        types: Mapping[str, ArrayType],
+    ) -> None:
         self.step, self.layer, self.context, self.state = step, step.layer, context, state
         self.all_arrays, self.types = arrays, types
 
@@ -235,22 +250,27 @@ class _Inner:
         self.input_names, self.output_names = net.input_names, net.output_names
         self.logits: tuple[str, Any] | None = None
 
-    def __call__(self, inputs: Mapping[str, Any], state: Mapping[ArrayPath, Any], context: Context | None = None
-                 ) -> tuple[dict[str, Any], dict[ArrayPath, Any]]:
+    def __call__(
+        self, inputs: Mapping[str, Any], state: Mapping[ArrayPath, Any], context: Context | None = None
+    ) -> tuple[dict[str, Any], dict[ArrayPath, Any]]:
         """The outputs of the inner net by port, and the state after it, for one application."""
         step, outer = self.run.step, self.run.context
         path = (*step.path, self.name)
         context = context or replace(outer, prefix=outer.prefix + path)
-        arrays = {key if key[0] == SHARED else key[len(path):]: value for key, value in self.run.all_arrays.items()
-                  if key[0] == SHARED or key[: len(path)] == path}
-        inner_state = {key[len(path):]: value for key, value in state.items() if key[: len(path)] == path}
+        arrays = {
+            key if key[0] == SHARED else key[len(path) :]: value
+            for key, value in self.run.all_arrays.items()
+            if key[0] == SHARED or key[: len(path)] == path
+        }
+        inner_state = {key[len(path) :]: value for key, value in state.items() if key[: len(path)] == path}
         wires, after = execute(self.net, arrays, inner_state, inputs, context, self.solved)
         outputs = {port: wires[ref] for port, ref in self.net.program.outputs.items()}
         self.logits = next(iter(outputs.values())).logits if len(outputs) == 1 else None
         return {port: wire.value for port, wire in outputs.items()}, {**state, **{(*path, *key): v for key, v in after.items()}}
 
-    def mapped(self, inputs: Mapping[str, Any], state: Mapping[ArrayPath, Any], weights: Any
-               ) -> tuple[dict[str, Any], dict[ArrayPath, Any]]:
+    def mapped(
+        self, inputs: Mapping[str, Any], state: Mapping[ArrayPath, Any], weights: Any
+    ) -> tuple[dict[str, Any], dict[ArrayPath, Any]]:
         """The inner net over level 1 of its inputs; `weights` is one number for each element, or one for all."""
         step, outer = self.run.step, self.run.context
         path = (*step.path, self.name)
@@ -260,7 +280,9 @@ class _Inner:
         kinds: list[Any] = []
 
         def one(values: Any, index: Any, weight: Any) -> Any:
-            context = replace(outer, indices=(*outer.indices, index), axes=(*outer.axes, axis), weight=weight, prefix=outer.prefix + path)
+            context = replace(
+                outer, indices=(*outer.indices, index), axes=(*outer.axes, axis), weight=weight, prefix=outer.prefix + path
+            )
             outputs, new = self(values, state, context)
             kinds.append(None if self.logits is None else self.logits[0])
             return outputs, new, None if self.logits is None else self.logits[1]

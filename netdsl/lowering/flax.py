@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from netdsl.errors import DeclarationError, UninitializedError, excerpt, listing
-from netdsl.lowering.evaluation import net_function, skeleton
+from netdsl.lowering.function import net_function, skeleton
 from netdsl.lowering.identity import program_key
 from netdsl.nets import ArrayPath, Net, path_text
 
@@ -41,8 +41,10 @@ class FlaxModule(nnx.Module):
         if not isinstance(net, Net):
             raise DeclarationError(f"FlaxModule takes a net. Got {excerpt(net)}.")
         if not net.initialized:
-            raise UninitializedError(f"This {net.title()} has no values yet for {listing(map(path_text, net.missing), 6)}. "
-                                     "NetInitialize(net) gives it random ones.")
+            raise UninitializedError(
+                f"This {net.title()} has no values yet for {listing(map(path_text, net.missing), 6)}. "
+                "NetInitialize(net) gives it random ones."
+            )
         self._net = _Held(net)
         self.arrays = _nested(net.arrays, nnx.Param)
         self.states = _nested(net.state, nnx.BatchStat)

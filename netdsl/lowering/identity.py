@@ -95,6 +95,7 @@ def _function_text(function: Any, samples: list[Any] | None) -> str:
 
 def _with_arrays(function: Any) -> Any:
     """The function with the values of the NetArrays it names as its first argument."""
+
     def named(values: Any, *inputs: Any) -> Any:
         with named_arrays(values):
             return function(*inputs)

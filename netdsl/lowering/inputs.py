@@ -41,8 +41,10 @@ def given_ports(net: Net, data: Any) -> dict[str, Any]:
         if not unknown:
             missing = [name for name in names if name not in data]
             if missing:
-                raise EncodingError(f"{net.title()} got no value for its input port{'s' if len(missing) > 1 else ''} "
-                                    f"{listing(map(repr, missing))}. Pass {{{', '.join(f'{name!r}: ...' for name in names)}}}.")
+                raise EncodingError(
+                    f"{net.title()} got no value for its input port{'s' if len(missing) > 1 else ''} "
+                    f"{listing(map(repr, missing))}. Pass {{{', '.join(f'{name!r}: ...' for name in names)}}}."
+                )
             return {name: data[name] for name in names}
         if len(names) != 1 or any(key in names for key in data) or net.encoder(names[0]) is None:
             raise EncodingError(f"{net.title()} has no input port {unknown[0]!r}. {nearest(unknown[0], names)}")
@@ -50,8 +52,10 @@ def given_ports(net: Net, data: Any) -> dict[str, Any]:
         return {names[0]: data}
     if getattr(net, "variadic", False) and isinstance(data, (list, tuple)) and len(data) == len(names):
         return dict(zip(names, data))
-    raise EncodingError(f"{net.title()} has {len(names)} input ports, {listing(map(repr, names)) or 'none'}: pass a dict "
-                        f"{{{', '.join(f'{name!r}: ...' for name in names)}}}. Got {excerpt(data)}.")
+    raise EncodingError(
+        f"{net.title()} has {len(names)} input ports, {listing(map(repr, names)) or 'none'}: pass a dict "
+        f"{{{', '.join(f'{name!r}: ...' for name in names)}}}. Got {excerpt(data)}."
+    )
 
 
 def port_data(net: Net, port: str, thing: Any) -> PortData:
@@ -78,8 +82,10 @@ def port_data(net: Net, port: str, thing: Any) -> PortData:
     elif array.ndim == rank + 1:
         many = True
     else:
-        raise EncodingError(f"The port {port!r} takes {describe(type_)}, or a list of them. Got an array of size "
-                            f"{'x'.join(map(str, array.shape)) or 'none (one number)'}.")
+        raise EncodingError(
+            f"The port {port!r} takes {describe(type_)}, or a list of them. Got an array of size "
+            f"{'x'.join(map(str, array.shape)) or 'none (one number)'}."
+        )
     if many and not len(array):
         return PortData(port, array, many, False, type_)
     _check_sizes(port, array.shape[1:], type_)
@@ -98,10 +104,14 @@ def _refuse_unless_many(port: str, thing: Any, title: str) -> None:
 def _check_sizes(port: str, sizes: tuple[int, ...], type_: ArrayType) -> None:
     if type_.sizes is None:
         return
-    if len(sizes) != len(type_.sizes) or any(a is not None and not isinstance(a, Length) and a != b for a, b in zip(type_.sizes, sizes)):
+    if len(sizes) != len(type_.sizes) or any(
+        a is not None and not isinstance(a, Length) and a != b for a, b in zip(type_.sizes, sizes)
+    ):
         raise EncodingError(f"The port {port!r} takes {describe(type_)}. Got an array of size {'x'.join(map(str, sizes))}.")
     if any(size == 0 for size in sizes):
-        raise EncodingError(f"The port {port!r} got an empty array of size {'x'.join(map(str, sizes))}. Empty arrays are not taken.")
+        raise EncodingError(
+            f"The port {port!r} got an empty array of size {'x'.join(map(str, sizes))}. Empty arrays are not taken."
+        )
 
 
 def numeric(thing: Any, port: str, type_: ArrayType) -> Any:
@@ -118,11 +128,15 @@ def numeric(thing: Any, port: str, type_: ArrayType) -> Any:
     try:
         array = np.asarray(thing)
     except ValueError:
-        raise EncodingError(f"The port {port!r} takes {describe(type_)}. Got a list whose elements have different sizes: "
-                            f"{excerpt(thing)}. A port for lists of varying length is declared with \"Varying\".") from None
+        raise EncodingError(
+            f"The port {port!r} takes {describe(type_)}. Got a list whose elements have different sizes: "
+            f'{excerpt(thing)}. A port for lists of varying length is declared with "Varying".'
+        ) from None
     if array.dtype.kind not in "fiub":
-        raise EncodingError(f"The port {port!r} takes {describe(type_)}. Got {excerpt(thing)}, which is not numbers. "
-                            "A NetEncoder on the port turns other things into numbers.")
+        raise EncodingError(
+            f"The port {port!r} takes {describe(type_)}. Got {excerpt(thing)}, which is not numbers. "
+            "A NetEncoder on the port turns other things into numbers."
+        )
     if not integer:
         return array.astype(np.float64 if array.dtype == np.float64 and jax.config.jax_enable_x64 else np.float32)
     if array.dtype.kind == "f" and not np.array_equal(array, np.round(array)):
@@ -141,7 +155,9 @@ def check_integers(port: str, array: Any, type_: ArrayType) -> None:
         if bound is not None and ((bound == low and wrong < bound) or (bound == elements.high and wrong > bound)):
             where = np.argwhere(np.asarray(array) == wrong)[0]
             place = f" (at position {'/'.join(str(i + 1) for i in where)})" if len(where) else ""
-            raise EncodingError(f"The port {port!r} takes {describe(type_)}. Got {wrong}{place}, which is out of range. Classes count from 1.")
+            raise EncodingError(
+                f"The port {port!r} takes {describe(type_)}. Got {wrong}{place}, which is out of range. Classes count from 1."
+            )
 
 
 def _varying(port: str, thing: Any, type_: ArrayType) -> PortData:
@@ -156,11 +172,18 @@ def _varying(port: str, thing: Any, type_: ArrayType) -> PortData:
         raise EncodingError(f"The port {port!r} takes {describe(type_)}, or a list of them. Got a list of depth {depth}.")
     for sequence in sequences:
         if sequence.ndim != rank or not len(sequence):
-            raise EncodingError(f"The port {port!r} takes {describe(type_)}. Got an array of size "
-                                f"{'x'.join(map(str, sequence.shape))}; empty sequences are not taken.")
+            raise EncodingError(
+                f"The port {port!r} takes {describe(type_)}. Got an array of size "
+                f"{'x'.join(map(str, sequence.shape))}; empty sequences are not taken."
+            )
         _check_sizes(port, sequence.shape, type_)
-    return PortData(port, sequences, depth == rank + 1, False,
-                    ArrayType((type_.sizes[0], *sequences[0].shape[1:]) if sequences else type_.sizes, type_.elements))  # type: ignore[index]
+    return PortData(
+        port,
+        sequences,
+        depth == rank + 1,
+        False,
+        ArrayType((type_.sizes[0], *sequences[0].shape[1:]) if sequences else type_.sizes, type_.elements),
+    )  # type: ignore[index]
 
 
 def _depth(thing: Any) -> int:
@@ -187,8 +210,10 @@ def check_lengths(net: Net, given: Mapping[str, PortData]) -> None:
         for place, (a, b) in enumerate(zip(given[other].values, batch.values), 1):
             if len(a) != len(b):
                 where = f" in example {place}" if batch.many else ""
-                raise EncodingError(f"The ports {other!r} and {port!r} of this {net.title()} take sequences of equal length. "
-                                    f"Got lengths {len(a)} and {len(b)}{where}.")
+                raise EncodingError(
+                    f"The ports {other!r} and {port!r} of this {net.title()} take sequences of equal length. "
+                    f"Got lengths {len(a)} and {len(b)}{where}."
+                )
 
 
 def length_bucket(length: int) -> int:
@@ -205,6 +230,10 @@ def pad_sequences(sequences: list[Any]) -> tuple[np.ndarray, np.ndarray]:
     """Sequences as one array, each padded with its last element, and their lengths."""
     lengths = np.array([len(sequence) for sequence in sequences], np.int32)
     padded = length_bucket(int(lengths.max()))
-    data = np.stack([np.concatenate([sequence, np.repeat(sequence[-1:], padded - len(sequence), axis=0)])
-                     for sequence in map(np.asarray, sequences)])
+    data = np.stack(
+        [
+            np.concatenate([sequence, np.repeat(sequence[-1:], padded - len(sequence), axis=0)])
+            for sequence in map(np.asarray, sequences)
+        ]
+    )
     return data, lengths

@@ -39,8 +39,9 @@ def _shifted(x: Any, windows: list[Any], outputs: tuple[int, ...]) -> list[Any]:
     """The views of a padded channels-last array at each position of the kernel."""
     views = []
     for offset in itertools.product(*(range(w.kernel) for w in windows)):
-        index = tuple(slice(o * w.dilation, o * w.dilation + w.stride * (n - 1) + 1, w.stride)
-                      for o, w, n in zip(offset, windows, outputs))
+        index = tuple(
+            slice(o * w.dilation, o * w.dilation + w.stride * (n - 1) + 1, w.stride) for o, w, n in zip(offset, windows, outputs)
+        )
         views.append(x[index])
     return views
 

@@ -16,8 +16,8 @@ from netdsl.attachment import TrainingNet, encoded
 from netdsl.columns import Table
 from netdsl.layers.loss import pair, safe_log
 from netdsl.lowering import compilations, compiled, note_trace, program_key, skeleton
-from netdsl.lowering.evaluation import BATCH_SIZE
 from netdsl.lowering.execution import Context, Wire, device_halves, execute
+from netdsl.lowering.settings import BATCH_SIZE
 from netdsl.measurements.comparison import NUMBERS, Comparison
 from netdsl.nets import Net, Ref, Sequence
 

@@ -76,17 +76,22 @@ class NetArray:
     Array: Any
     Dimensions: Any
 
-    def __init__(self, name: str | None = None, /, *, Name: str | None = None, Array: Any = Automatic,
-                 Dimensions: Any = Automatic) -> None:
+    def __init__(
+        self, name: str | None = None, /, *, Name: str | None = None, Array: Any = Automatic, Dimensions: Any = Automatic
+    ) -> None:
         name = name if name is not None else Name
         if name is not None and (not isinstance(name, str) or not name):
             raise DeclarationError(f"The name of a NetArray is a string that is not empty. Got {excerpt(name)}.")
         object.__setattr__(self, "Name", name or str(uuid.uuid4()))
         values = Array if Array is Automatic else as_array(Array, f"NetArray({self.Name!r})")
-        sizes = Dimensions if Dimensions is Automatic else frozen(Dimensions if hasattr(Dimensions, "__iter__") else (Dimensions,))
+        sizes = (
+            Dimensions if Dimensions is Automatic else frozen(Dimensions if hasattr(Dimensions, "__iter__") else (Dimensions,))
+        )
         if values is not Automatic:
             if sizes is not Automatic and tuple(sizes) != values.shape:
-                raise DeclarationError(f"NetArray({self.Name!r}) has Dimensions {list(sizes)}, but its Array is {list(values.shape)}.")
+                raise DeclarationError(
+                    f"NetArray({self.Name!r}) has Dimensions {list(sizes)}, but its Array is {list(values.shape)}."
+                )
             sizes = values.shape
         object.__setattr__(self, "Array", values)
         object.__setattr__(self, "Dimensions", sizes)
@@ -136,8 +141,10 @@ class _Named(threading.local):
 
     def lookup(self, net_array: NetArray) -> Any:
         if not self.stack:
-            raise DeclarationError(f"{net_array!r} has values only inside a net: use it in the function of a FunctionLayer, "
-                                   "or as an array of a layer.")
+            raise DeclarationError(
+                f"{net_array!r} has values only inside a net: use it in the function of a FunctionLayer, "
+                "or as an array of a layer."
+            )
         values = self.stack[-1]
         if isinstance(values, _Recorder):
             return values.record(net_array)
@@ -152,11 +159,15 @@ class _Recorder:
 
     def record(self, net_array: NetArray) -> Any:
         if net_array.Dimensions is Automatic:
-            raise DeclarationError(f"{net_array!r} inside a function needs its sizes: NetArray({net_array.Name!r}, Dimensions=[...]).")
+            raise DeclarationError(
+                f"{net_array!r} inside a function needs its sizes: NetArray({net_array.Name!r}, Dimensions=[...])."
+            )
         known = self.seen.setdefault(net_array.Name, net_array)
         if known.Dimensions != net_array.Dimensions:
-            raise DeclarationError(f"NetArray({net_array.Name!r}) is used with Dimensions {list(known.Dimensions)} and "
-                                   f"{list(net_array.Dimensions)} in one function.")
+            raise DeclarationError(
+                f"NetArray({net_array.Name!r}) is used with Dimensions {list(known.Dimensions)} and "
+                f"{list(net_array.Dimensions)} in one function."
+            )
         return jnp.zeros(net_array.Dimensions, jnp.float32)
 
 
@@ -237,5 +248,3 @@ def as_array(value: Any, where: str) -> Any:
         raise DeclarationError(f"{where} is a masked array. Fill it first: value.filled(0).")
     dtype = np.float64 if values.dtype == np.float64 and jax.config.jax_enable_x64 else np.float32
     return jax.device_put(np.ascontiguousarray(values, dtype))  # jnp.asarray compiles a program for each new shape
-
-

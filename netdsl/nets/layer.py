@@ -31,8 +31,8 @@ class Layer(Net):
     - `varying`: how it takes sequences of varying length: "elementwise" along level 1, "aware" of them, or None: not at all;
     - `apply(arrays, *inputs)` for one example, without a batch axis, in pure JAX. It may ask, as keyword-only arguments, for
       ``key`` (random key), ``training`` (bool), ``axes`` (names of the mapped axes around it), ``weight`` (1, or 0 for a
-      padded example), ``state`` (its state arrays; it then returns ``(outputs, state)``), ``inner`` (its inner nets' runners) and ``sizes`` (of its
-      first output).
+      padded example), ``state`` (its state arrays; it then returns ``(outputs, state)``), ``inner`` (its inner
+      nets' runners) and ``sizes`` (of its first output).
     """
 
     signature: ClassVar[str] = "... -> ..."
@@ -49,14 +49,20 @@ class Layer(Net):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         import dataclasses
 
-        own = {name: dataclasses.replace(value, name=name) for name, value in vars(cls).items() if isinstance(value, ArrayDeclaration)}
+        own = {
+            name: dataclasses.replace(value, name=name)
+            for name, value in vars(cls).items()
+            if isinstance(value, ArrayDeclaration)
+        }
         cls.array_declarations = {**cls.array_declarations, **own}
         cls.parsed = parse_signature(cls.signature)
         if "apply" in vars(cls):
             parameters = inspect.signature(cls.apply).parameters.values()
             cls.needs = frozenset(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
             if not cls.needs <= set(CONTEXT):
-                raise TypeError(f"{cls.__name__}.apply asks for {sorted(cls.needs - set(CONTEXT))}; a layer may ask for {CONTEXT}")
+                raise TypeError(
+                    f"{cls.__name__}.apply asks for {sorted(cls.needs - set(CONTEXT))}; a layer may ask for {CONTEXT}"
+                )
         super().__init_subclass__(**kwargs)
 
     # Construction
@@ -163,5 +169,3 @@ def _with_arrays(cls: type[Layer], present: tuple[str, ...]) -> Signature:
 @lru_cache(maxsize=4096)
 def _frozen(names: tuple[str, ...]) -> frozenset[str]:
     return frozenset(names)
-
-

@@ -16,8 +16,9 @@ from netdsl.symbols import All, Automatic, Rule, Span, is_rules
 __all__ = ["multipliers_by_path"]
 
 
-def multipliers_by_path(graph: Net, prefix: ArrayPath, setting: Any, paths: Iterable[ArrayPath] | None = None
-                        ) -> dict[ArrayPath, float]:
+def multipliers_by_path(
+    graph: Net, prefix: ArrayPath, setting: Any, paths: Iterable[ArrayPath] | None = None
+) -> dict[ArrayPath, float]:
     """The multiplier of every array, state included, or of those at `paths`.
 
     It is NetTrain's setting, for the net at `prefix`, times those of the layers and containers around the array.
@@ -63,8 +64,10 @@ class _Arrays:
             value = _number(rule.value, who)
             matching = [key for key, places in inside.items() if any(_matches(net, place, rule.key) for place in places)]
             if not matching and rule.key is not All:
-                raise PartError(f"LearningRateMultipliers of {who}: no array is at {excerpt(rule.key)}. "
-                                f"{nearest(rule.key, ['/'.join(place) for places in inside.values() for place in places])}")
+                raise PartError(
+                    f"LearningRateMultipliers of {who}: no array is at {excerpt(rule.key)}. "
+                    f"{nearest(rule.key, ['/'.join(place) for places in inside.values() for place in places])}"
+                )
             for key in matching:
                 if key not in decided:
                     self.found[key] *= value

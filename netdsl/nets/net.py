@@ -70,7 +70,9 @@ class Net(Declared):
         if own_shared is not None:
             own["shared"] = FrozenDict({**own_shared, **own["shared"]})
         if not isinstance(further, Mapping):
-            raise DeclarationError(f"Ports of {self.title()} is a dict from port names to shapes or coders. Got {excerpt(further)}.")
+            raise DeclarationError(
+                f"Ports of {self.title()} is a dict from port names to shapes or coders. Got {excerpt(further)}."
+            )
         ports = {}
         for name, value in {**options, **further}.items():
             if self._take_array(name, value):
@@ -100,8 +102,12 @@ class Net(Declared):
     def fields(self) -> dict[str, Any]:
         arrays = {name: self.__dict__[name] for name in self.array_declarations}
         extra = {"SharedArrays": self.shared} if self.shared else {}
-        return (self.values_of_parameters() | arrays | extra
-                | {"Ports": dict(self.ports), "LearningRateMultipliers": self.LearningRateMultipliers})
+        return (
+            self.values_of_parameters()
+            | arrays
+            | extra
+            | {"Ports": dict(self.ports), "LearningRateMultipliers": self.LearningRateMultipliers}
+        )
 
     def rebuilt(self, **entries: Any) -> Self:
         """A copy with entries of its state replaced as they are, unchecked: the mechanism below surgery and training."""
@@ -185,13 +191,18 @@ class Net(Declared):
 
     def _split(self, is_state: bool) -> dict[ArrayPath, Any]:
         states = self.state_paths()
-        return {path: value for path, value in self.array_table().items()
-                if value is not Automatic and (path in states) is is_state}
+        return {
+            path: value for path, value in self.array_table().items() if value is not Automatic and (path in states) is is_state
+        }
 
     def state_paths(self) -> frozenset[ArrayPath]:
         """The paths of the arrays that are state, not trained."""
-        return self._cached("_state_paths", lambda: frozenset(
-            (*path, name) for path, layer in self.leaves() for name, d in layer.declared_arrays().items() if d.is_state))
+        return self._cached(
+            "_state_paths",
+            lambda: frozenset(
+                (*path, name) for path, layer in self.leaves() for name, d in layer.declared_arrays().items() if d.is_state
+            ),
+        )
 
     @property
     def arrays(self) -> dict[ArrayPath, Any]:
@@ -223,8 +234,12 @@ class Net(Declared):
         for path in arrays:
             if path not in known:
                 raise PartError(f"This net has no array {path!r}. {nearest(path_text(path), map(path_text, known))}")
-        given = {path: as_array(value, f"The array {path_text(path)!r}") if isinstance(value, (list, tuple, int, float, np.ndarray))
-                 else value for path, value in arrays.items()}
+        given = {
+            path: as_array(value, f"The array {path_text(path)!r}")
+            if isinstance(value, (list, tuple, int, float, np.ndarray))
+            else value
+            for path, value in arrays.items()
+        }
         changed = self._with_arrays(given)
         if any(getattr(value, "shape", None) != getattr(known[path], "shape", None) for path, value in given.items()):
             changed.__dict__.pop("_program_key", None)
@@ -254,7 +269,7 @@ class Net(Declared):
         return rebuilt
 
     @public
-    def function(self, **options: Any) -> Callable[..., Any]:
+    def function(self) -> Callable[..., Any]:
         """The pure function ``f(arrays, state, inputs, key=None, training=False) -> (outputs, state)`` of a batch, in plain JAX.
 
         `arrays` and `state` are dicts by path, as `net.arrays` and `net.state`; `inputs` is a dict from ports to arrays with the
@@ -262,7 +277,7 @@ class Net(Declared):
         """
         from netdsl.lowering import net_function
 
-        return net_function(self, **options)
+        return net_function(self)
 
     def to_flax(self, **options: Any) -> Any:
         """The net as a Flax NNX module, `module(inputs)` of a batch, with its arrays as nnx.Param and its state as nnx.BatchStat.
@@ -365,8 +380,10 @@ def declared_port(name: str, value: Any, is_input: bool) -> PortDeclaration | No
     if isinstance(value, (Encoder, Decoder)):
         wrong, right = ("encoder", "decoder") if not is_input else ("decoder", "encoder")
         kind = "output" if not is_input else "input"
-        raise DeclarationError(f"Port {name!r} is an {kind} port: it takes a Net{right.capitalize()}, not the {wrong} {value!r}. "
-                               f"Net{right.capitalize()}({wrong}) makes one of the other.")
+        raise DeclarationError(
+            f"Port {name!r} is an {kind} port: it takes a Net{right.capitalize()}, not the {wrong} {value!r}. "
+            f"Net{right.capitalize()}({wrong}) makes one of the other."
+        )
     return parse_type(value, name)
 
 
@@ -380,7 +397,11 @@ def _multipliers(value: Any) -> Any:
 
 
 def _is_multiplier(value: Any) -> bool:
-    return value is Automatic or value is None or (isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value))
+    return (
+        value is Automatic
+        or value is None
+        or (isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value))
+    )
 
 
 def _bits_equal(a: Any, b: Any) -> bool:
@@ -394,8 +415,11 @@ def _flatten(net: Net) -> tuple[tuple[Any, ...], Any]:
     arrays = {name: values[name] for name in net.array_declarations}
     leaves = {name: value for name, value in arrays.items() if not isinstance(value, NetArray)}
     fixed = tuple((name, value) for name, value in arrays.items() if isinstance(value, NetArray))
-    meta = tuple((name, value) for name, value in values.items()
-                 if not name.startswith("_") and name not in ("nets", "shared") and name not in arrays)
+    meta = tuple(
+        (name, value)
+        for name, value in values.items()
+        if not name.startswith("_") and name not in ("nets", "shared") and name not in arrays
+    )
     data = (*leaves.values(), *net.nets.values(), *net.shared.values())
     return data, (type(net), meta, fixed, tuple(leaves), tuple(net.nets), tuple(net.shared))
 
@@ -413,8 +437,6 @@ def _unflatten(aux: Any, data: Any) -> Net:
     net.__dict__.update(meta)
     net.__dict__.update(fixed)
     net.__dict__.update(zip(arrays, values))
-    net.__dict__["nets"] = FrozenDict(zip(nets, values[len(arrays):]))
-    net.__dict__["shared"] = FrozenDict(zip(shared, values[len(arrays) + len(nets):]))
+    net.__dict__["nets"] = FrozenDict(zip(nets, values[len(arrays) :]))
+    net.__dict__["shared"] = FrozenDict(zip(shared, values[len(arrays) + len(nets) :]))
     return net
-
-

@@ -159,8 +159,9 @@ def flatten(net: Net) -> Program:
     outputs = flattener.visit(net, (), {port: (-1, port) for port in net.input_names})
     decoders = {port: flattener.decoders[ref] for port, ref in outputs.items() if ref in flattener.decoders}
     encoders = {port: encoder for port, (_, encoder) in flattener.encoders.items()}
-    return Program(tuple(flattener.steps), net.input_names, outputs, tuple(flattener.declared), encoders, decoders,
-                   flattener.ports)
+    return Program(
+        tuple(flattener.steps), net.input_names, outputs, tuple(flattener.declared), encoders, decoders, flattener.ports
+    )
 
 
 def solve(net: Net, extra: Mapping[str, ArrayType] | None = None, defaults: bool = True, source: str = "data") -> Solved:
@@ -213,12 +214,14 @@ def _solve_once(net: Net, extra: Mapping[str, ArrayType], defaults: bool, source
     arrays = {path: _settled(solution.types[number]) for path, number in array_variables.items()}
     for index, step in enumerate(program.steps):
         if step.layer.nets:
-            inner = step.layer.inner_arrays({port: types[ref] for port, ref in step.inputs} |
-                                            {port: types[index, port] for port in step.outputs})
+            inner = step.layer.inner_arrays(
+                {port: types[ref] for port, ref in step.inputs} | {port: types[index, port] for port in step.outputs}
+            )
             arrays |= {path if path[0] == SHARED else (*step.path, *path): type_ for path, type_ in inner.items()}
     failed = {clash.owner for clash in solution.clashes}
-    clashes = solution.clashes + [clash for index, step in enumerate(program.steps) if index not in failed
-                                  for clash in _not_varying(step, index, types)]
+    clashes = solution.clashes + [
+        clash for index, step in enumerate(program.steps) if index not in failed for clash in _not_varying(step, index, types)
+    ]
     return Solved(program, types, arrays, clashes, names, solution.origins)
 
 
@@ -250,5 +253,3 @@ def _fresh(type_: ArrayType, path: ArrayPath, port: str) -> ArrayType:
 def _settled(type_: ArrayType) -> ArrayType:
     """Elements that nobody fixed are real."""
     return type_ if type_.elements is not None else ArrayType(type_.sizes, REAL)
-
-

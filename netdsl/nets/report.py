@@ -102,7 +102,10 @@ class _Report:
             name = f"the {port} port" if not path else f"port {port!r} of {element_name(path)}"
             declared = inner.ports.get(port)
             by = f" by {excerpt(declared)}" if isinstance(declared, Declared) else f" in {_short(inner)}" if path else ""
-            outside = {"data": ("what the data are", "Give other data"), "operator": ("one element", f"change the {port} of the operator")}
+            outside = {
+                "data": ("what the data are", "Give other data"),
+                "operator": ("one element", f"change the {port} of the operator"),
+            }
             why, advice = outside.get(kind, (f"declared{by}", f"change the declared {port}"))
             inner_most = not path
             gives = is_input if inner_most else not is_input
@@ -110,8 +113,14 @@ class _Report:
         step = self.steps[origin.owner]
         name = element_name(step.path)
         output = slot in step.outputs
-        return _End(name, step.layer.title(), "gives" if output else "takes", type_, self._why(step, origin, slot, type_),
-                    self._fix(step, origin, name, slot))
+        return _End(
+            name,
+            step.layer.title(),
+            "gives" if output else "takes",
+            type_,
+            self._why(step, origin, slot, type_),
+            self._fix(step, origin, name, slot),
+        )
 
     def _why(self, step: Step, origin: Origin, slot: str, type_: ArrayType) -> str:
         if origin.how == "parameter":
@@ -148,14 +157,14 @@ class _Report:
 
     def _array(self, clash: Clash) -> str:
         step = self.steps[clash.owner]
-        given = step.layer.__dict__[clash.slot]
-        has = clash.old if hasattr(given, "dtype") or clash.origin is None else clash.old
-        needs = clash.new or OPEN
+        has, needs = clash.old, clash.new or OPEN
         if clash.how.startswith("array"):
             has, needs = needs, has
-        return (f"the {clash.slot} of {element_name(step.path)}, {_short(step.layer)}, do not fit.\n"
-                f"  {clash.slot} has   {describe(has)}\n  the layer needs   {describe(needs)}\n"
-                f"Give {clash.slot} of size {shape_text(needs.sizes)}, or leave them out to have them initialized.")
+        return (
+            f"the {clash.slot} of {element_name(step.path)}, {_short(step.layer)}, do not fit.\n"
+            f"  {clash.slot} has   {describe(has)}\n  the layer needs   {describe(needs)}\n"
+            f"Give {clash.slot} of size {shape_text(needs.sizes)}, or leave them out to have them initialized."
+        )
 
     def _impossible(self, clash: Clash) -> str:
         step = self.steps[clash.owner]
@@ -173,12 +182,14 @@ class _Report:
         if ref[0] >= 0:
             source = self.steps[ref[0]]
             end = self._end(Origin(ref[0], ref[1], self._how(clash)), ref[1], clash.old)
-            return "\n".join([
-                f"cannot connect {element_name(source.path)} to {element_name(step.path)} of this {self.net.title()}.",
-                *_table([end]),
-                f"  {name} {fact}.",
-                f"Change {element_name(source.path)} or {element_name(step.path)}.",
-            ])
+            return "\n".join(
+                [
+                    f"cannot connect {element_name(source.path)} to {element_name(step.path)} of this {self.net.title()}.",
+                    *_table([end]),
+                    f"  {name} {fact}.",
+                    f"Change {element_name(source.path)} or {element_name(step.path)}.",
+                ]
+            )
         return f"{name} cannot take its {clash.slot}: it {fact}. Given is {given}, from the port {ref[1]!r} of this {self.net.title()}."
 
     def _sides(self, step: Step, clash: Clash) -> list[_End]:
@@ -187,7 +198,11 @@ class _Report:
         for port, ref in [*step.inputs, *((port, (clash.owner, port)) for port in step.outputs)]:
             type_ = self.solved.types.get(ref, OPEN)
             number = self.refs.get(ref)
-            levels = [self.solved.origins.get((number, level)) for level in ("rank", *range(type_.rank or 0))] if number is not None else []
+            levels = (
+                [self.solved.origins.get((number, level)) for level in ("rank", *range(type_.rank or 0))]
+                if number is not None
+                else []
+            )
             origin = next((o for o in levels if o is not None and o.owner != clash.owner), None)
             if origin is not None:
                 end = self._end(origin, origin.slot, type_)
@@ -203,8 +218,10 @@ def _table(ends: list[_End]) -> list[str]:
     names = [f"{end.name}, {end.title}" if end.title else end.name for end in ends]
     types = [describe(end.type) for end in ends]
     if len({end.type.integer for end in ends}) == 2:
-        types = [text if end.type.integer or not end.type.elements else f"{text} of real numbers" if end.type.sizes != () else text
-                 for end, text in zip(ends, types)]
+        types = [
+            text if end.type.integer or not end.type.elements else f"{text} of real numbers" if end.type.sizes != () else text
+            for end, text in zip(ends, types)
+        ]
     wide, wider = max(map(len, names)), max(map(len, types))
     return [f"  {name:{wide}}  {end.verb}  {type_:{wider}}  ({end.why})" for name, type_, end in zip(names, types, ends)]
 

@@ -7,9 +7,9 @@ with ``savefig``.
 from __future__ import annotations
 
 from netdsl.plots import confusion, curves, loss, residuals
-from netdsl.plots.confusion import *  # noqa: F403
-from netdsl.plots.curves import *  # noqa: F403
-from netdsl.plots.loss import *  # noqa: F403
-from netdsl.plots.residuals import *  # noqa: F403
+from netdsl.plots.confusion import *
+from netdsl.plots.curves import *
+from netdsl.plots.loss import *
+from netdsl.plots.residuals import *
 
 __all__ = [*confusion.__all__, *curves.__all__, *loss.__all__, *residuals.__all__]

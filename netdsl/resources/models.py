@@ -36,16 +36,35 @@ class Model:
 MODELS: dict[str, Model] = {
     model.name: model
     for model in (
-        Model("LeNet Trained on MNIST Data", "lenet_mnist.netdsl",
-              "00be96ac825aead785a3be8556d854e641516c96de9904a018e6e37cc2fb2ea4", "Classification", "MNIST", 0.9943),
-        Model("LeNet Trained on Fashion-MNIST Data", "lenet_fashion_mnist.netdsl",
-              "7c56fde624698c7c8582370c1be1ff88b67252b6f7fb2c92f27fa3578c87afed", "Classification", "FashionMNIST", 0.9222),
+        Model(
+            "LeNet Trained on MNIST Data",
+            "lenet_mnist.netdsl",
+            "00be96ac825aead785a3be8556d854e641516c96de9904a018e6e37cc2fb2ea4",
+            "Classification",
+            "MNIST",
+            0.9943,
+        ),
+        Model(
+            "LeNet Trained on Fashion-MNIST Data",
+            "lenet_fashion_mnist.netdsl",
+            "7c56fde624698c7c8582370c1be1ff88b67252b6f7fb2c92f27fa3578c87afed",
+            "Classification",
+            "FashionMNIST",
+            0.9222,
+        ),
     )
 }
 """Every net by its name."""
 
-_LATER = ("ConstructionNotebook", "EvaluationExample", "Variants", "ParameterNames", "ParametersAllowedValues", "ParametersInformation",
-          "DefaultVariant")
+_LATER = (
+    "ConstructionNotebook",
+    "EvaluationExample",
+    "Variants",
+    "ParameterNames",
+    "ParametersAllowedValues",
+    "ParametersInformation",
+    "DefaultVariant",
+)
 
 
 @public
@@ -97,14 +116,16 @@ def _net(model: Model) -> Net:
     except OSError as error:
         raise ResourceError(f"The file of NetModel({model.name!r}) cannot be read: {error}. Reinstall netdsl.") from None
     if hashlib.sha256(data).hexdigest() != model.sha256:
-        raise ResourceError(f"The file of NetModel({model.name!r}), {model.file}, is damaged: its sum is not the catalogue's. Reinstall netdsl.")
+        raise ResourceError(
+            f"The file of NetModel({model.name!r}), {model.file}, is damaged: its sum is not the catalogue's. Reinstall netdsl."
+        )
     return Import(path)
 
 
 def _uninitialized(net: Net) -> Net:
     """The net without the values of its arrays."""
     bare = jax.tree_util.tree_map(lambda _: Automatic, net)
-    return bare.rebuilt(shared=FrozenDict({name: Automatic for name in net.shared}))
+    return bare.rebuilt(shared=FrozenDict(dict.fromkeys(net.shared, Automatic)))
 
 
 _PROPERTIES: dict[str, Callable[[Model], Any]] = {
@@ -112,10 +133,16 @@ _PROPERTIES: dict[str, Callable[[Model], Any]] = {
     "UninitializedEvaluationNet": lambda model: _uninitialized(_net(model)),
     "TrainingNet": lambda model: _uninitialized(_net(model)),
     "ByteCount": lambda model: sum(value.nbytes for value in {**_net(model).arrays, **_net(model).state}.values()),
-    "InputDomains": lambda model: {port: [encoder.kind] for port in _net(model).input_names if (encoder := _net(model).encoder(port))},
+    "InputDomains": lambda model: {
+        port: [encoder.kind] for port in _net(model).input_names if (encoder := _net(model).encoder(port))
+    },
     "TaskType": lambda model: model.task,
     "TestAccuracy": lambda model: model.test_accuracy,
-    "TrainingSetInformation": lambda model: f"{model.training_set}: ResourceData({model.training_set!r}, \"TrainingData\")",
-    "SourceMetadata": lambda model: {"Creator": "the netdsl project", "Source": "examples/train_models.py", "Rights": "Apache-2.0"},
+    "TrainingSetInformation": lambda model: f'{model.training_set}: ResourceData({model.training_set!r}, "TrainingData")',
+    "SourceMetadata": lambda model: {
+        "Creator": "the netdsl project",
+        "Source": "examples/train_models.py",
+        "Rights": "Apache-2.0",
+    },
     "Properties": lambda model: sorted(_PROPERTIES),
 }

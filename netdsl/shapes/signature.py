@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cache
 from typing import NamedTuple
 
 from netdsl.shapes.types import INTEGER, OPEN, REAL, ArrayType, Elements, Length, Size
@@ -76,8 +76,9 @@ class Signature(NamedTuple):
         return {slot.name: self._write(slot, names, rest, kinds, slot in self.outputs) for slot in slots}
 
     @staticmethod
-    def _write(slot: Slot, names: Mapping[str, Size], rest: tuple[Size, ...] | None, kinds: Mapping[str, Elements],
-               output: bool) -> ArrayType:
+    def _write(
+        slot: Slot, names: Mapping[str, Size], rest: tuple[Size, ...] | None, kinds: Mapping[str, Elements], output: bool
+    ) -> ArrayType:
         elements: Elements | None = REAL if output else None
         if slot.elements is not None:
             if slot.elements == "real":
@@ -130,7 +131,7 @@ def _ranks(slot: Slot) -> str:
 _SLOT = re.compile(r"(?:(?P<name>[A-Za-z]\w*)\s*:)?(?P<sizes>[^:]*?)(?:\bof\s+(?P<of>\S+))?\s*")
 
 
-@lru_cache(maxsize=None)
+@cache
 def parse_signature(text: str) -> Signature:
     """The signature that the text means; raises ValueError when it means none.
 
@@ -147,7 +148,7 @@ def parse_signature(text: str) -> Signature:
     return Signature(inputs, outputs)
 
 
-@lru_cache(maxsize=None)
+@cache
 def parse_slot(text: str, default: str) -> Slot:
     """One slot of a signature; `default` names it when it does not name itself."""
     match = _SLOT.fullmatch(text.strip())

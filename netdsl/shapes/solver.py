@@ -146,8 +146,17 @@ class Solver:
             sizes = self._merge_sizes(old.sizes, new.sizes)
             elements = _merge_elements(old.elements, new.elements, consumer)
         except Contradiction as clash:
-            self._clash(Clash(origin.owner, slot or origin.slot, new, old, origin.how + ":" + origin.slot,
-                              self._origin(variable, old, new), clash.fact))
+            self._clash(
+                Clash(
+                    origin.owner,
+                    slot or origin.slot,
+                    new,
+                    old,
+                    origin.how + ":" + origin.slot,
+                    self._origin(variable, old, new),
+                    clash.fact,
+                )
+            )
             return False
         if sizes == old.sizes and elements == old.elements:
             return False
@@ -204,7 +213,9 @@ def _only_level_one_varies(said: Mapping[str, ArrayType]) -> None:
     for slot, type_ in said.items():
         level = next((level for level, size in enumerate(type_.sizes or ()) if level and isinstance(size, Length)), None)
         if level is not None:
-            raise Contradiction(f"would have an {slot} of varying size at level {level + 1}; only level 1 of a port can vary", slot)
+            raise Contradiction(
+                f"would have an {slot} of varying size at level {level + 1}; only level 1 of a port can vary", slot
+            )
 
 
 def _merge_elements(old: Elements | None, new: Elements | None, consumer: bool) -> Elements | None:

@@ -130,7 +130,7 @@ def parse_type(shape: Any, port: str) -> ArrayType:
 def _elements(shape: Any) -> Elements | None:
     if isinstance(shape, Restricted):
         if shape.kind != "Integer":
-            raise DeclarationError(f"{shape!r}: only \"Integer\" can be restricted.")
+            raise DeclarationError(f'{shape!r}: only "Integer" can be restricted.')
         low, high = shape.bounds if isinstance(shape.bounds, tuple) else (1, shape.bounds)
         bounds = [None if isinstance(b, float) and math.isinf(b) else b for b in (low, high)]
         if any(b is not None and not isinstance(b, int) for b in bounds) or (None not in bounds and bounds[0] > bounds[1]):
@@ -145,7 +145,7 @@ def _size(size: Any, place: int, shape: Any, port: str) -> Size:
     if isinstance(size, Length) or (isinstance(size, str) and size == "Varying"):
         if place:
             raise DeclarationError(
-                f"Port {port!r}: the shape {excerpt(shape)} has \"Varying\" at level {place + 1}; only level 1 can vary."
+                f'Port {port!r}: the shape {excerpt(shape)} has "Varying" at level {place + 1}; only level 1 can vary.'
             )
         return size if isinstance(size, Length) else VARYING
     if size is Automatic or size is None:

@@ -9,5 +9,17 @@ from netdsl.surgery.patterns import NetReplace
 from netdsl.surgery.rename import NetRename
 from netdsl.surgery.replace import NetReplacePart
 
-__all__ = ["NetAppend", "NetDelete", "NetDrop", "NetExtract", "NetFlatten", "NetInsert", "NetJoin", "NetPrepend", "NetRename",
-           "NetReplace", "NetReplacePart", "NetTake"]
+__all__ = [
+    "NetAppend",
+    "NetDelete",
+    "NetDrop",
+    "NetExtract",
+    "NetFlatten",
+    "NetInsert",
+    "NetJoin",
+    "NetPrepend",
+    "NetRename",
+    "NetReplace",
+    "NetReplacePart",
+    "NetTake",
+]

@@ -50,10 +50,12 @@ def NetTake(net: Any, ends: Any, /, **ports: Any) -> Any:
     first = 0 if start is None else names.index(part_name(chain, start, "NetTake"))
     last = names.index(part_name(chain, end, "NetTake"))
     if first > last:
-        raise DeclarationError(f"NetTake: element {first + 1} comes after element {last + 1}, so nothing leads from one to the "
-                               "other. "
-                               f"Write NetTake(net, [{end!r}, {start!r}]).")
-    return settled(chain_run(chain, names[first:last + 1], ports, "NetTake"), "NetTake")
+        raise DeclarationError(
+            f"NetTake: element {first + 1} comes after element {last + 1}, so nothing leads from one to the "
+            "other. "
+            f"Write NetTake(net, [{end!r}, {start!r}])."
+        )
+    return settled(chain_run(chain, names[first : last + 1], ports, "NetTake"), "NetTake")
 
 
 @public
@@ -77,18 +79,20 @@ def NetDrop(net: Any, count: Any, /, **ports: Any) -> Any:
         if first > 0 and last < len(names) - 1:
             from netdsl.surgery.delete import NetDelete
 
-            return with_options(NetDelete(chain, names[first:last + 1]), ports, "NetDrop")
-        kept = names[last + 1:] if first == 0 else names[:first]
+            return with_options(NetDelete(chain, names[first : last + 1]), ports, "NetDrop")
+        kept = names[last + 1 :] if first == 0 else names[:first]
     elif is_number(count):
-        kept = names[int(count):] if count >= 0 else names[:int(count)]
+        kept = names[int(count) :] if count >= 0 else names[: int(count)]
         if abs(int(count)) > len(names):
             raise PartError(f"NetDrop: this {net.title()} has {len(names)} layers, so {abs(int(count))} cannot be dropped.")
     else:
-        raise DeclarationError(f"NetDrop takes a number of layers, or the first and the last to drop: [start, end]. Got "
-                               f"{excerpt(count)}.")
+        raise DeclarationError(
+            f"NetDrop takes a number of layers, or the first and the last to drop: [start, end]. Got {excerpt(count)}."
+        )
     if not kept:
-        raise DeclarationError(f"NetDrop: nothing would be left of this NetChain of {len(names)} layers. A net has at least "
-                               "one layer.")
+        raise DeclarationError(
+            f"NetDrop: nothing would be left of this NetChain of {len(names)} layers. A net has at least one layer."
+        )
     return settled(chain_run(chain, kept, ports, "NetDrop"), "NetDrop")
 
 
@@ -115,8 +119,7 @@ def chain_run(chain: NetChain, names: list[str], ports: Mapping[str, Any], funct
     return _chain(chain, [(name, chain.nets[name]) for name in names], {**declared, **ports}, function)
 
 
-def _chain(chain: NetChain, entries: list[tuple[str, Net]], ports: Mapping[str, Any],
-           function: str) -> NetChain:
+def _chain(chain: NetChain, entries: list[tuple[str, Net]], ports: Mapping[str, Any], function: str) -> NetChain:
     """The chain of these entries, under the names of `chain` and others; numbered anew when they had no names."""
     numbered = is_numbered(chain) and all(name.isdigit() for name, _ in entries)
     names = [str(i) for i in range(1, len(entries) + 1)] if numbered else unique([name for name, _ in entries], function)
@@ -130,8 +133,9 @@ def unique(names: list[str], function: str) -> list[str]:
     """The names; DeclarationError when one comes twice."""
     if len(set(names)) < len(names):
         twice = sorted({name for name in names if names.count(name) > 1})
-        raise DeclarationError(f"{function}: there would be two layers named {listing(map(repr, twice))}. NetRename(net, "
-                               "rules) gives other names.")
+        raise DeclarationError(
+            f"{function}: there would be two layers named {listing(map(repr, twice))}. NetRename(net, rules) gives other names."
+        )
     return names
 
 
@@ -231,7 +235,7 @@ def _inserted(chain: NetChain, layers: Any, place: int, ports: Mapping[str, Any]
         fresh.append((name, net))
     entries = old[:place] + fresh + old[place:]
     made = _chain(chain, entries, {**declared, **ports}, function)
-    new = part_names(made)[place:place + len(added)]
+    new = part_names(made)[place : place + len(added)]
     return settled(made, function, [(name,) for name in new])
 
 
@@ -282,7 +286,7 @@ def NetJoin(*nets: Any, **ports: Any) -> NetChain:
     rules: list[Rule] = []
     start = 0
     for chain in chains:
-        rules += _spelled_out(chain, names[start:start + len(chain.nets)])
+        rules += _spelled_out(chain, names[start : start + len(chain.nets)])
         start += len(chain.nets)
     made = make_chain(dict(zip(names, (part for _, _, part in entries))), None, tuple(rules) or Automatic, table)
     return settled(with_ports(made, {**outer, **ports}, "NetJoin"), "NetJoin", [()])

@@ -47,8 +47,11 @@ def _deleted(net: Any, paths: list[tuple[Any, ...]], trail: ArrayPath) -> Any:
     for path in paths:
         if not path:
             raise PartError("NetDelete: a position is empty. Give a number, a name or a path.")
-        names = span_names(net, path[0], "NetDelete") if path[0] is All or isinstance(path[0], Span) else \
-            [part_name(net, path[0], "NetDelete", trail)]
+        names = (
+            span_names(net, path[0], "NetDelete")
+            if path[0] is All or isinstance(path[0], Span)
+            else [part_name(net, path[0], "NetDelete", trail)]
+        )
         for name in names:
             if len(path) == 1:
                 gone[name] = None
@@ -88,8 +91,9 @@ def graph_without(net: NetGraph, gone: Any, pins: bool) -> NetGraph:
     multipliers = multipliers_after(net, new_name(net, {name: name for name in nets}))
     numbered = net.numbered
     muted = [ref for ref in muted_ports(net) if ref[0] in nets]
-    made = NetGraph.wired(nets, feeds, inputs, outputs, muted, ports=FrozenDict(ports),
-                          shared=net.shared, LearningRateMultipliers=multipliers)
+    made = NetGraph.wired(
+        nets, feeds, inputs, outputs, muted, ports=FrozenDict(ports), shared=net.shared, LearningRateMultipliers=multipliers
+    )
     if pins:
         known = {}
         for (name, port), (source, own) in made.wires["feeds"].items():

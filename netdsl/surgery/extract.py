@@ -122,7 +122,7 @@ def _pinned(place: _Place) -> Any:
 def _walk(place: _Place, path: tuple[Any, ...], function: str) -> Any:
     """What a path leads to from a place."""
     for index, step in enumerate(path):
-        net, rest = place.net, path[index + 1:]
+        net, rest = place.net, path[index + 1 :]
         if not isinstance(net, Net):
             return _thing(net, path[index:], function)
         name = find_part(net, step)
@@ -153,8 +153,10 @@ def _item(place: _Place, step: Any, rest: tuple[Any, ...], function: str) -> Any
     net = place.net
     if isinstance(step, NetArray):
         if step.Name not in place.root.shared and step.Name not in shared_names(place):
-            raise PartError(f"{function}: {place_text(net, place.path)} has no shared array {step.Name!r}. "
-                            f"{nearest(step.Name, shared_names(place))}")
+            raise PartError(
+                f"{function}: {place_text(net, place.path)} has no shared array {step.Name!r}. "
+                f"{nearest(step.Name, shared_names(place))}"
+            )
         return place.root.shared.get(step.Name, Automatic)
     if isinstance(step, Span):
         return _span(place, step, function)
@@ -234,8 +236,9 @@ def _span(place: _Place, span: Span, function: str) -> Any:
     if not isinstance(net, NetChain):
         graph = isinstance(net, NetGraph)
         hint = "NetTake(net, [start, end]) takes what leads from one layer to another." if graph else "It is no NetChain."
-        raise DeclarationError(f"{function}: {span!r} means a run of layers, and those of {place_text(net, place.path)} have "
-                               f"no order. {hint}")
+        raise DeclarationError(
+            f"{function}: {span!r} means a run of layers, and those of {place_text(net, place.path)} have no order. {hint}"
+        )
     if span.step != 1:
         raise DeclarationError(f"{function}: {span!r} would leave out layers in between. NetDelete(net, [...]) does that.")
     from netdsl.surgery.chains import NetTake

@@ -52,8 +52,9 @@ def NetFlatten(net: Any, levels: Any = Infinity, /, *, AllowedHeads: Any = Autom
     listed = isinstance(AllowedHeads, (list, tuple))
     heads = HEADS if AllowedHeads is Automatic else tuple(AllowedHeads) if listed else (AllowedHeads,)
     if not heads or any(head not in HEADS for head in heads):
-        raise DeclarationError(f"AllowedHeads of NetFlatten is NetChain, NetGraph or a list of them. Got "
-                               f"{excerpt(AllowedHeads)}.")
+        raise DeclarationError(
+            f"AllowedHeads of NetFlatten is NetChain, NetGraph or a list of them. Got {excerpt(AllowedHeads)}."
+        )
     return settled(_flattened(net, levels, heads), "NetFlatten", [()])
 
 
@@ -84,8 +85,10 @@ def _spread(net: Any, levels: Any, heads: tuple[type, ...], only: Collection[str
         if levels > 0 and isinstance(part, heads) and (only is None or name in only):
             inner = _spread(_handed_down(part), levels - 1, heads, None, settings)
             nets.update((f"{name}/{each}", made) for each, made in inner.nets.items())
-            feeds.update(((f"{name}/{each}", port), (f"{name}/{source[0]}", source[1]) if source[0] else sources[source[1]])
-                         for (each, port), source in inner.feeds.items())
+            feeds.update(
+                ((f"{name}/{each}", port), (f"{name}/{source[0]}", source[1]) if source[0] else sources[source[1]])
+                for (each, port), source in inner.feeds.items()
+            )
             moved.update(((name, port), (f"{name}/{each}", own)) for port, (each, own) in inner.outputs.items())
             muted += [(f"{name}/{each}", port) for each, port in inner.muted]
         else:
@@ -124,8 +127,13 @@ def _both(own: Any, outer: Any) -> Any:
         return outer if own is None else own
     if isinstance(outer, (Encoder, Decoder)):
         return outer
-    sizes = outer.sizes if own.sizes is None else own.sizes if outer.sizes is None else \
-        tuple(merge_sizes(a, b) for a, b in zip(own.sizes, outer.sizes))
+    sizes = (
+        outer.sizes
+        if own.sizes is None
+        else own.sizes
+        if outer.sizes is None
+        else tuple(merge_sizes(a, b) for a, b in zip(own.sizes, outer.sizes))
+    )
     return ArrayType(sizes, own.elements or outer.elements)
 
 
@@ -153,8 +161,10 @@ def _multiplied(net: Any, settings: Collection[Any]) -> Any:
         return net
     ruled = [setting for setting in wanted if isinstance(setting, tuple)]
     if len(ruled) > 1:
-        raise UnsupportedError(f"NetFlatten: rules of LearningRateMultipliers in several places mean parts of one {net.title()}. "
-                               "Give them in one place.")
+        raise UnsupportedError(
+            f"NetFlatten: rules of LearningRateMultipliers in several places mean parts of one {net.title()}. "
+            "Give them in one place."
+        )
     factor = 1
     for number in wanted:
         if not isinstance(number, tuple):
@@ -177,9 +187,15 @@ def _assembled(net: Any, flat: _Flat, chain: bool) -> Any:
             names = {name: str(i) for i, name in enumerate(order, 1)}
         made = make_chain({names[name]: flat.nets[name] for name in order}, net)
         return made.rebuilt(ports=net.ports)
-    return NetGraph.wired({names[name]: part for name, part in flat.nets.items()}, _named(flat.feeds, names), net.input_names,
-                          _named_values(flat.outputs, names), [(names[name], port) for name, port in flat.muted], ports=net.ports,
-                          shared=net.shared)
+    return NetGraph.wired(
+        {names[name]: part for name, part in flat.nets.items()},
+        _named(flat.feeds, names),
+        net.input_names,
+        _named_values(flat.outputs, names),
+        [(names[name], port) for name, port in flat.muted],
+        ports=net.ports,
+        shared=net.shared,
+    )
 
 
 def _named(feeds: Mapping[PortRef, PortRef], names: Mapping[str, str]) -> dict[PortRef, PortRef]:

@@ -34,8 +34,16 @@ def graph_between(net: NetGraph, start: str | None, end: str) -> NetGraph:
             ports[own] = unnamed(type_)
     used = {*feeds.values(), *outputs.values()}
     muted = [(name, port) for name, part in nets.items() for port in part.output_names if (name, port) not in used]
-    return NetGraph.wired(nets, feeds, inputs, outputs, muted, ports=FrozenDict(ports), shared=net.shared,
-                          LearningRateMultipliers=multipliers_after(net, new_name(net, {name: name for name in nets})))
+    return NetGraph.wired(
+        nets,
+        feeds,
+        inputs,
+        outputs,
+        muted,
+        ports=FrozenDict(ports),
+        shared=net.shared,
+        LearningRateMultipliers=multipliers_after(net, new_name(net, {name: name for name in nets})),
+    )
 
 
 def _coder(part: Net, port: str) -> Any:
@@ -54,8 +62,10 @@ def _leading(net: NetGraph, start: str | None, end: str) -> set[str]:
     if start is None:
         return before
     if start not in before:
-        raise DeclarationError(f"NetTake: nothing leads from layer {start!r} to layer {end!r} of this NetGraph. "
-                               f"NetTake(net, {end!r}) takes all that leads to {end!r}.")
+        raise DeclarationError(
+            f"NetTake: nothing leads from layer {start!r} to layer {end!r} of this NetGraph. "
+            f"NetTake(net, {end!r}) takes all that leads to {end!r}."
+        )
     return before & _reached(start, users)
 
 

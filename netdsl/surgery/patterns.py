@@ -95,9 +95,11 @@ def _matcher(pattern: Any) -> Matcher:
     """The test that a pattern means."""
     if isinstance(pattern, type):
         if not issubclass(pattern, Net):
-            raise DeclarationError(f"NetReplace: the class {pattern.__name__} is none of layers. A pattern is a layer, a class "
-                                   "of layers or a "
-                                   "function that says True or False.")
+            raise DeclarationError(
+                f"NetReplace: the class {pattern.__name__} is none of layers. A pattern is a layer, a class "
+                "of layers or a "
+                "function that says True or False."
+            )
         return lambda net: isinstance(net, pattern)
     if isinstance(pattern, (Net, Function, list)) or not callable(pattern):
         return _like(promote(pattern, "the pattern of NetReplace"))
@@ -108,12 +110,15 @@ def _answer(function: Any, net: Net) -> bool:
     try:
         answer = function(net)
     except Exception as error:
-        raise DeclarationError(f"NetReplace: the pattern {excerpt(function)} failed on {excerpt(net)}: {type(error).__name__}: "
-                               f"{error}") from None
+        raise DeclarationError(
+            f"NetReplace: the pattern {excerpt(function)} failed on {excerpt(net)}: {type(error).__name__}: {error}"
+        ) from None
     if not isinstance(answer, bool):
-        raise DeclarationError(f"NetReplace: the pattern {excerpt(function)} must say True or False of a layer. Of "
-                               f"{excerpt(net)} it said "
-                               f"{excerpt(answer)}.")
+        raise DeclarationError(
+            f"NetReplace: the pattern {excerpt(function)} must say True or False of a layer. Of "
+            f"{excerpt(net)} it said "
+            f"{excerpt(answer)}."
+        )
     return answer
 
 
@@ -129,10 +134,11 @@ def _like(pattern: Any) -> Matcher:
             return False
         if net.values_of_parameters() != parameters:
             return False
-        bare = net.rebuilt(**{name: Automatic for name in pattern.array_declarations if name not in arrays}, ports=pattern.ports,
-                           LearningRateMultipliers=pattern.LearningRateMultipliers)
+        bare = net.rebuilt(
+            **{name: Automatic for name in pattern.array_declarations if name not in arrays},
+            ports=pattern.ports,
+            LearningRateMultipliers=pattern.LearningRateMultipliers,
+        )
         return bool(bare == pattern)
 
     return matches
-
-

@@ -99,7 +99,9 @@ def chain_of(net: Any, function: str) -> NetChain:
     if isinstance(net, NetChain):
         return net
     if isinstance(net, NetGraph):
-        raise DeclarationError(f"{function} takes a NetChain, whose layers have an order. Got a NetGraph: build another "
-                               "NetGraph with "
-                               "this one as a layer, or NetFlatten it first where it is a chain.")
+        raise DeclarationError(
+            f"{function} takes a NetChain, whose layers have an order. Got a NetGraph: build another "
+            "NetGraph with "
+            "this one as a layer, or NetFlatten it first where it is a chain."
+        )
     raise DeclarationError(f"{function} takes a NetChain. Got {excerpt(net)}.")

@@ -34,8 +34,9 @@ __all__ = [
 PortRef = tuple[str, str]
 
 
-def make_chain(nets: Mapping[str, Net], like: Net | None = None, multipliers: Any = Automatic,
-               shared: Mapping[str, Any] | None = None) -> NetChain:
+def make_chain(
+    nets: Mapping[str, Net], like: Net | None = None, multipliers: Any = Automatic, shared: Mapping[str, Any] | None = None
+) -> NetChain:
     """The chain of these parts, whose sizes nobody has checked yet; shared values come from `like` or `shared`."""
     chain = object.__new__(NetChain)
     table = FrozenDict(shared if shared is not None else like.shared if like is not None else {})
@@ -83,10 +84,12 @@ def _same_counts(net: Net, nets: Mapping[str, Net], function: str, trail: tuple[
     for name, new in nets.items():
         old = net.nets[name]
         if (len(old.input_names), len(old.output_names)) != (len(new.input_names), len(new.output_names)):
-            raise DeclarationError(f"{function}: part {name!r} of {place_text(net, trail)} must have {len(old.input_names)} "
-                                   "input and "
-                                   f"{len(old.output_names)} output ports, as now. {new.title()} has the inputs "
-                                   f"{listing(new.input_names) or 'none'} and the outputs {listing(new.output_names)}.")
+            raise DeclarationError(
+                f"{function}: part {name!r} of {place_text(net, trail)} must have {len(old.input_names)} "
+                "input and "
+                f"{len(old.output_names)} output ports, as now. {new.title()} has the inputs "
+                f"{listing(new.input_names) or 'none'} and the outputs {listing(new.output_names)}."
+            )
 
 
 def muted_ports(net: NetGraph) -> set[PortRef]:
@@ -108,22 +111,38 @@ def _rewired(net: NetGraph, nets: Mapping[str, Net], function: str, trail: tuple
         pairs_out = _port_pairs(list(old.output_names), new.output_names, list(read), False)
         if pairs is None or pairs_out is None:
             kind, ports, had = ("input", new.input_names, fed) if pairs is None else ("output", new.output_names, list(read))
-            raise PartError(f"{function}: {new.title()} cannot take the place of part {name!r} of {place_text(net, trail)}: "
-                            "wired are its "
-                            f"{kind} ports {listing(had)}, and {new.title()} has {listing(ports) or 'none'}.")
+            raise PartError(
+                f"{function}: {new.title()} cannot take the place of part {name!r} of {place_text(net, trail)}: "
+                "wired are its "
+                f"{kind} ports {listing(had)}, and {new.title()} has {listing(ports) or 'none'}."
+            )
         mapping[name] = pairs, pairs_out
-    if all(all(a == b for a, b in [*i.items(), *o.items()]) and nets[n].input_names == net.nets[n].input_names
-           and nets[n].output_names == net.nets[n].output_names for n, (i, o) in mapping.items()):
+    if all(
+        all(a == b for a, b in [*i.items(), *o.items()])
+        and nets[n].input_names == net.nets[n].input_names
+        and nets[n].output_names == net.nets[n].output_names
+        for n, (i, o) in mapping.items()
+    ):
         made = net.rebuilt(nets=FrozenDict(nets))
         lift_shared(made)
         return made
     none: tuple[dict[str, str], dict[str, str]] = ({}, {})
-    feeds = {(n, mapping.get(n, none)[0].get(port, port)): (s, mapping.get(s, none)[1].get(source, source))
-             for (n, port), (s, source) in wires["feeds"].items()}
+    feeds = {
+        (n, mapping.get(n, none)[0].get(port, port)): (s, mapping.get(s, none)[1].get(source, source))
+        for (n, port), (s, source) in wires["feeds"].items()
+    }
     outputs = {port: (s, mapping.get(s, none)[1].get(source, source)) for port, (s, source) in wires["outputs"].items()}
     muted = [ref for ref in muted_ports(net) if ref[0] not in mapping]
-    return NetGraph.wired(nets, feeds, wires["inputs"], outputs, muted, ports=net.ports, shared=net.shared,
-                          LearningRateMultipliers=net.LearningRateMultipliers)
+    return NetGraph.wired(
+        nets,
+        feeds,
+        wires["inputs"],
+        outputs,
+        muted,
+        ports=net.ports,
+        shared=net.shared,
+        LearningRateMultipliers=net.LearningRateMultipliers,
+    )
 
 
 def _port_pairs(old: list[str], new: Collection[str], wired: list[str], any_number: bool) -> dict[str, str] | None:
@@ -171,8 +190,10 @@ def merged_shared(table: Mapping[str, Any], net: Net, function: str) -> dict[str
         if known is Automatic or value is Automatic:
             found[name] = value if known is Automatic else known
         elif known is not value and (known.shape != value.shape or not bool((known == value).all())):
-            raise DeclarationError(f"{function}: the shared array NetArray({name!r}) comes with different values. Give both "
-                                   f"the same: NetReplacePart(net, {{NetArray({name!r}): ...}}).")
+            raise DeclarationError(
+                f"{function}: the shared array NetArray({name!r}) comes with different values. Give both "
+                f"the same: NetReplacePart(net, {{NetArray({name!r}): ...}})."
+            )
     return found
 
 

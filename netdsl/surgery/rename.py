@@ -68,8 +68,10 @@ def _renamed(net: Any, wanted: list[tuple[tuple[Any, ...], Any]], trail: tuple[s
     if ports:
         why = f"the names of its ports belong to {net.title()}."
         if isinstance(net, NetChain):
-            why = ("the ports of a NetChain are those of its layers. NetGraph(net) makes a graph, whose ports have names of "
-                   "their own.")
+            why = (
+                "the ports of a NetChain are those of its layers. NetGraph(net) makes a graph, whose ports have names of "
+                "their own."
+            )
         raise DeclarationError(f"NetRename: {listing(map(repr, ports))} of {place_text(net, trail)} cannot be renamed; {why}")
     if not isinstance(net, NetChain):
         raise DeclarationError(f"NetRename: the parts of {place_text(net, trail)} have fixed names.")
@@ -87,6 +89,7 @@ def _distinct(names: list[str], what: str) -> None:
 
 def graph_renamed(net: NetGraph, layers: Mapping[str, str], ports: Mapping[str, str]) -> NetGraph:
     """The graph with other names of parts and of its own ports."""
+
     def renamed(ref: tuple[str, str]) -> tuple[str, str]:
         name, port = ref
         return (layers.get(name, name), port) if name else ("", ports.get(port, port))
@@ -94,11 +97,13 @@ def graph_renamed(net: NetGraph, layers: Mapping[str, str], ports: Mapping[str, 
     names = {name: layers.get(name, name) for name in part_names(net)}
     wires = net.wires
     declared = FrozenDict({ports.get(port, port): value for port, value in net.ports.items()})
-    return NetGraph.wired({names[name]: part for name, part in net.nets.items()},
-                          {renamed(ref): renamed(source) for ref, source in wires["feeds"].items()},
-                          [ports.get(port, port) for port in wires["inputs"]],
-                          {ports.get(port, port): renamed(source) for port, source in wires["outputs"].items()},
-                          [renamed(ref) for ref in muted_ports(net)], ports=declared, shared=net.shared,
-                          LearningRateMultipliers=multipliers_after(net, new_name(net, names)))
-
-
+    return NetGraph.wired(
+        {names[name]: part for name, part in net.nets.items()},
+        {renamed(ref): renamed(source) for ref, source in wires["feeds"].items()},
+        [ports.get(port, port) for port in wires["inputs"]],
+        {ports.get(port, port): renamed(source) for port, source in wires["outputs"].items()},
+        [renamed(ref) for ref in muted_ports(net)],
+        ports=declared,
+        shared=net.shared,
+        LearningRateMultipliers=multipliers_after(net, new_name(net, names)),
+    )

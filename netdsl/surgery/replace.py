@@ -122,29 +122,37 @@ class _Work:
         known = item_names(net)
         if isinstance(head, NetArray):
             if trail:
-                raise PartError(f"NetReplacePart: shared arrays belong to the whole net. Write {{{head!r}: value}} without "
-                                f"{path_text(trail)!r}.")
+                raise PartError(
+                    f"NetReplacePart: shared arrays belong to the whole net. Write {{{head!r}: value}} without "
+                    f"{path_text(trail)!r}."
+                )
             if rest:
                 raise PartError(f"NetReplacePart: {head!r} has no parts, so there is no {excerpt(rest[0])} in it.")
         elif not isinstance(head, str) or head not in known:
             raise PartError(missing_part(net, head, "NetReplacePart", trail, known))
         if rest:
             if head not in net.input_names and head not in net.output_names:
-                raise PartError(f"NetReplacePart: {head!r} of {place_text(net, trail)} has no parts, so there is no "
-                                f"{excerpt(rest[0])} in it.")
+                raise PartError(
+                    f"NetReplacePart: {head!r} of {place_text(net, trail)} has no parts, so there is no {excerpt(rest[0])} in it."
+                )
             coder = own.get(head) or (net.encoder(head) if head in net.input_names else net.decoder(head))
             if not isinstance(coder, (Encoder, Decoder)):
-                raise PartError(f"NetReplacePart: port {head!r} of {place_text(net, trail)} has no encoder or decoder, so "
-                                "there is no "
-                                f"{excerpt(rest[0])} to replace.")
+                raise PartError(
+                    f"NetReplacePart: port {head!r} of {place_text(net, trail)} has no encoder or decoder, so "
+                    "there is no "
+                    f"{excerpt(rest[0])} to replace."
+                )
             value = _coder(coder, [(rest, value)])
         own[head] = value
 
     def _settings(self, net: Any, own: dict[Any, Any], trail: tuple[str, ...]) -> Any:
         self.shared |= {head.Name: value for head, value in own.items() if isinstance(head, NetArray)}
         slots = net.array_slots() if hasattr(net, "array_slots") else ()
-        ports = {head: value for head, value in own.items() if head in (*net.input_names, *net.output_names) and head not in slots
-                 and head not in net.parameters}
+        ports = {
+            head: value
+            for head, value in own.items()
+            if head in (*net.input_names, *net.output_names) and head not in slots and head not in net.parameters
+        }
         fields = {head: value for head, value in own.items() if not isinstance(head, NetArray) and head not in ports}
         if fields:
             traced = {head for head in fields if head not in net.array_declarations and head not in net.parameters}

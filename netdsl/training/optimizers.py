@@ -79,8 +79,9 @@ def optimizer(method: Any, learning_rate: Any) -> Optimizer:
     method = frozen(method)
     name, given = (method[0], method[1:]) if isinstance(method, tuple) and method else (method, ())
     if name not in METHODS:
-        raise DeclarationError(f"NetTrain has no Method {excerpt(name)}. {nearest(name, METHODS)} Any "
-                               "optax.GradientTransformation is taken too.")
+        raise DeclarationError(
+            f"NetTrain has no Method {excerpt(name)}. {nearest(name, METHODS)} Any optax.GradientTransformation is taken too."
+        )
     options = dict(METHODS[name])
     for item in given:
         entries = item.items() if isinstance(item, Mapping) else [(item.key, item.value)] if isinstance(item, Rule) else None
@@ -90,8 +91,9 @@ def optimizer(method: Any, learning_rate: Any) -> Optimizer:
             if key == "LearningRate":
                 rate = _rate(value) if rate is None else rate
             elif key in LATER:
-                raise UnsupportedError(f"The suboption {key!r} of Method is not supported yet. An optax transformation given as "
-                                       "Method can do it.")
+                raise UnsupportedError(
+                    f"The suboption {key!r} of Method is not supported yet. An optax transformation given as Method can do it."
+                )
             elif key not in options:
                 raise DeclarationError(f"Method {name!r} has no suboption {key!r}. {nearest(key, [*options, 'LearningRate'])}")
             else:

@@ -119,8 +119,9 @@ def _step(plan: Plan, template: Net) -> Callable[..., Any]:
         (loss, (error, after)), slopes = gradient(arrays, fixed, state, _gathered(data, indices), indices, key)
         updates, optimizer_state = transformation.update(slopes, optimizer_state, arrays, value=loss, grad=slopes)
         sign = -1.0 if plan.optimizer.own else 1.0
-        arrays = {path: (value + sign * rate * multipliers[path] * updates[path]).astype(value.dtype)
-                  for path, value in arrays.items()}
+        arrays = {
+            path: (value + sign * rate * multipliers[path] * updates[path]).astype(value.dtype) for path, value in arrays.items()
+        }
         return (arrays, fixed, {**after, **kept}, optimizer_state), loss, error
 
     return step
@@ -148,6 +149,7 @@ def _chunk_function(plan: Plan) -> Callable[..., Any]:
         return carry, (losses.at[batch].set(loss), errors.at[batch].set(error))
 
     if plan.loops:
+
         def chunk(carry: Any, buffers: Any, data: Any, order: Any, start: Any, count: Any, *rest: Any) -> Any:
             note_trace()
             return lax.fori_loop(start, start + count, lambda b, state: at(b, state, data, order, *rest), (carry, buffers))
@@ -191,6 +193,7 @@ def _validation_function(plan: Plan) -> Callable[..., Any]:
         return jnp.sum(losses * weights), jnp.sum(errors * weights)
 
     if plan.loops:
+
         def validate(arrays: Any, fixed: Any, state: Any, data: Any, batches: Any) -> Any:
             note_trace()
 

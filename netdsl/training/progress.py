@@ -59,8 +59,12 @@ class Status:
         """One line that says it all."""
         if self.phase == "compiling":
             return f"compiling … {duration_text(self.elapsed)}"
-        parts = [f"{100 * self.fraction:3.0f}%", f"round {self.round}/{self.rounds or '?'}", f"batch {self.batch}/{self.batches}",
-                 f"{self.examples_per_second:,.0f} examples/s"]
+        parts = [
+            f"{100 * self.fraction:3.0f}%",
+            f"round {self.round}/{self.rounds or '?'}",
+            f"batch {self.batch}/{self.batches}",
+            f"{self.examples_per_second:,.0f} examples/s",
+        ]
         if measured := self.measured():
             parts.append(measured)
         if self.remaining is not None:
@@ -210,6 +214,7 @@ def progress(setting: Any) -> Progress:
     if setting == "Print":
         return Lines(stream)
     if setting == "ProgressIndicator" or callable(setting) or isinstance(setting, (list, tuple, File)):
-        raise UnsupportedError(f"TrainingProgressReporting={excerpt(setting)} is not supported yet; Automatic, \"Panel\", "
-                               "\"Print\" and None are.")
-    raise DeclarationError(f"TrainingProgressReporting is Automatic, \"Panel\", \"Print\" or None. Got {excerpt(setting)}.")
+        raise UnsupportedError(
+            f'TrainingProgressReporting={excerpt(setting)} is not supported yet; Automatic, "Panel", "Print" and None are.'
+        )
+    raise DeclarationError(f'TrainingProgressReporting is Automatic, "Panel", "Print" or None. Got {excerpt(setting)}.')

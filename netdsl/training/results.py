@@ -112,10 +112,15 @@ class NetTrainResultsObject:
         examples = self.batches * self.batch_size
         rate = examples / self.seconds if self.seconds else 0.0
         rows = [
-            ("summary", f"batches: {self.batches}, rounds: {self.rounds}, time: {duration_text(self.seconds)}, examples/s: "
-                        f"{rate:,.0f}"),
-            ("data", f"training examples: {self.training_examples}, validation examples: {self.validation_examples}, "
-                     f"processed examples: {examples}, skipped examples: 0"),
+            (
+                "summary",
+                f"batches: {self.batches}, rounds: {self.rounds}, time: {duration_text(self.seconds)}, examples/s: {rate:,.0f}",
+            ),
+            (
+                "data",
+                f"training examples: {self.training_examples}, validation examples: {self.validation_examples}, "
+                f"processed examples: {examples}, skipped examples: 0",
+            ),
             ("method", f"{self.method}, batch size {self.batch_size}, {self.device}, seed {self.seed}"),
         ]
         if history.round_losses.size:
@@ -139,9 +144,11 @@ class NetTrainResultsObject:
         import html
         import io
 
-        rows = "".join(f"<tr><td style='color:#888;text-align:right'>{html.escape(label)}</td><td "
-                       f"style='text-align:left'>{html.escape(text)}</td></tr>"
-                       for label, text in self.rows())
+        rows = "".join(
+            f"<tr><td style='color:#888;text-align:right'>{html.escape(label)}</td><td "
+            f"style='text-align:left'>{html.escape(text)}</td></tr>"
+            for label, text in self.rows()
+        )
         picture = ""
         if self.batches:
             buffer = io.BytesIO()
@@ -233,4 +240,3 @@ def check_property(property: Any) -> None:
         if name in _LATER:
             raise UnsupportedError(f"NetTrain does not give the property {name!r} yet.")
         raise PartError(f"NetTrain gives no property {excerpt(name)}. {nearest(name, _PROPERTIES)}")
-

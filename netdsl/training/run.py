@@ -61,8 +61,9 @@ def split(data: Table, validation: Any, seed: int) -> tuple[Table, Table | None]
         order = np.random.default_rng([seed, 1]).permutation(len(data))
         return data.taken(np.sort(order[held:])), data.taken(np.sort(order[:held]))
     if isinstance(validation, (list, tuple)) and len(validation) == 2 and isinstance(validation[1], Mapping):
-        raise UnsupportedError("ValidationSet with an interval is not supported yet. Give the data alone: it is measured after "
-                               "every round.")
+        raise UnsupportedError(
+            "ValidationSet with an interval is not supported yet. Give the data alone: it is measured after every round."
+        )
     return data, table(ResourceData(validation, "TestData") if isinstance(validation, str) else validation, "validation data")
 
 
@@ -86,8 +87,10 @@ class Training:
         self.multipliers = multipliers_by_path(graph, self.training.path, settings.multipliers)
         frozen = frozenset(path for path, value in self.multipliers.items() if value == 0)
         if not set(graph.arrays) - frozen:
-            raise DeclarationError("This net has no array to train: " +
-                                   ("all its LearningRateMultipliers are 0." if graph.arrays else "it has no arrays."))
+            raise DeclarationError(
+                "This net has no array to train: "
+                + ("all its LearningRateMultipliers are 0." if graph.arrays else "it has no arrays.")
+            )
         self.plan = Plan(graph, self.training.terms, settings.optimizer, frozen, compact, self.batch_size, self.device.platform)
         self.validation: dict[str, Any] | None = None
         if validation is not None:
@@ -108,17 +111,21 @@ class Training:
         self.started = time.perf_counter()
         reporter = self.settings.progress
         try:
-            reporter.start(f"NetTrain: {self.count:,} examples, {self.settings.optimizer.describe()}, batch size "
-                           f"{self.batch_size}, "
-                           f"{self.device.platform.upper()}, seed {self.settings.seed}")
+            reporter.start(
+                f"NetTrain: {self.count:,} examples, {self.settings.optimizer.describe()}, batch size "
+                f"{self.batch_size}, "
+                f"{self.device.platform.upper()}, seed {self.settings.seed}"
+            )
             with _interruptible(self):
                 self._rounds()
         finally:
             self.status.elapsed = time.perf_counter() - self.started
             rounds = len(self.history.losses)
             measured = self.status.measured()
-            reporter.finish(f"Training {self.reason or 'broke off'} after {rounds} round{'' if rounds == 1 else 's'}, "
-                            f"{duration_text(self.status.elapsed)}{': ' if measured else '.'}{measured}")
+            reporter.finish(
+                f"Training {self.reason or 'broke off'} after {rounds} round{'' if rounds == 1 else 's'}, "
+                f"{duration_text(self.status.elapsed)}{': ' if measured else '.'}{measured}"
+            )
         return self.results()
 
     def _place(self, tree: Any) -> Any:
@@ -135,8 +142,13 @@ class Training:
         self.data = self._place(self.columns)
         self.validation_data = None if self.validation is None else self._place(self.validation)
         self.best: Any = None
-        self.constants = self._place((np.uint32(settings.seed % 2**32), np.float32(settings.optimizer.learning_rate),
-                                      {path: np.float32(self.multipliers[path]) for path in trainable}))
+        self.constants = self._place(
+            (
+                np.uint32(settings.seed % 2**32),
+                np.float32(settings.optimizer.learning_rate),
+                {path: np.float32(self.multipliers[path]) for path in trainable},
+            )
+        )
         self.chunk = max(1, min(8, self.batches))
         round_ = 0
         while not self.reason:
@@ -162,8 +174,18 @@ class Training:
                 self.status.elapsed = time.perf_counter() - self.started
                 self.settings.progress.update(self.status)
             before = time.perf_counter()
-            self.carry, buffers = run(self.carry, buffers, self.data, order, np.int32(done), np.int32(count),
-                                      np.int32((round_ - 1) * self.batches), seed, rate, multipliers)
+            self.carry, buffers = run(
+                self.carry,
+                buffers,
+                self.data,
+                order,
+                np.int32(done),
+                np.int32(count),
+                np.int32((round_ - 1) * self.batches),
+                seed,
+                rate,
+                multipliers,
+            )
             losses, errors = (np.asarray(buffer) for buffer in buffers)
             took = time.perf_counter() - before
             done += count
@@ -174,11 +196,13 @@ class Training:
         """What the host does after a chunk: check, adapt, report, stop."""
         status, settings = self.status, self.settings
         losses = self.history.losses[-1]
-        recent = losses[done - count:]
+        recent = losses[done - count :]
         if not np.all(np.isfinite(recent)):
             batch = done - count + int(np.argmin(np.isfinite(recent))) + 1
-            self._break_off(f"The loss of batch {batch} of round {round_} is {recent[~np.isfinite(recent)][0]}, at the port "
-                            f"{listing(repr(term.port) for term in self.training.terms)}.")
+            self._break_off(
+                f"The loss of batch {batch} of round {round_} is {recent[~np.isfinite(recent)][0]}, at the port "
+                f"{listing(repr(term.port) for term in self.training.terms)}."
+            )
         if status.phase == "compiling":
             status.phase = "training"
             self.trained_from = time.perf_counter()
@@ -204,8 +228,9 @@ class Training:
         optimizer, best = self.settings.optimizer, self.history.best_round
         rate = f"LearningRate than {optimizer.learning_rate:g}" if optimizer.own else "learning rate in Method"
         kept = f" error.results holds the results with the net of round {best}, the best by validation." if best else ""
-        error = TrainingError(f"{what} A smaller {rate}, inputs scaled to about 1, or a normalization layer are the usual "
-                              f"cures.{kept}")
+        error = TrainingError(
+            f"{what} A smaller {rate}, inputs scaled to about 1, or a normalization layer are the usual cures.{kept}"
+        )
         error.results = self.results() if best else None
         raise error
 
@@ -262,7 +287,7 @@ class Training:
     def _own(self, path: ArrayPath) -> ArrayPath:
         """The path of an array in the user's net, where it is in it."""
         prefix = self.training.path
-        return path[len(prefix):] if path[: len(prefix)] == prefix else path
+        return path[len(prefix) :] if path[: len(prefix)] == prefix else path
 
     # Results
 
@@ -273,11 +298,21 @@ class Training:
         optimizer = self.settings.optimizer
         shown = {self._own(path): value for path, value in self.multipliers.items() if path not in trained.state_paths()}
         return NetTrainResultsObject(
-            trained_net=part_at(trained, self.training.path), training_net=trained, history=self.history,
-            classified=self.plan.classified is not None, batch_size=self.batch_size, training_examples=self.count,
-            validation_examples=self.validation_count, seconds=time.perf_counter() - self.started,
-            learning_rate=optimizer.learning_rate if optimizer.own else None, method=optimizer.describe(),
-            device=self.device.platform.upper(), reason=self.reason, seed=self.settings.seed, multipliers=shown)
+            trained_net=part_at(trained, self.training.path),
+            training_net=trained,
+            history=self.history,
+            classified=self.plan.classified is not None,
+            batch_size=self.batch_size,
+            training_examples=self.count,
+            validation_examples=self.validation_count,
+            seconds=time.perf_counter() - self.started,
+            learning_rate=optimizer.learning_rate if optimizer.own else None,
+            method=optimizer.describe(),
+            device=self.device.platform.upper(),
+            reason=self.reason,
+            seed=self.settings.seed,
+            multipliers=shown,
+        )
 
 
 def initialized(graph: Net, path: ArrayPath, seed: int) -> Net:
@@ -297,11 +332,16 @@ def part_at(graph: Net, path: ArrayPath) -> Net:
     for name in path:
         net = net.nets[name]
     there = {port: graph.solved.types[graph.program.ports[path, port]] for port in (*net.input_names, *net.output_names)}
-    found = {port: type_ for port, type_ in there.items() if isinstance(net.ports.get(port, OPEN), ArrayType)
-             and not type_.varying and type_.sizes != net.port_type(port).sizes}
+    found = {
+        port: type_
+        for port, type_ in there.items()
+        if isinstance(net.ports.get(port, OPEN), ArrayType) and not type_.varying and type_.sizes != net.port_type(port).sizes
+    }
     names = {key[1] for key in net.array_table() if key[0] == SHARED}
-    return net.rebuilt(ports=type(net.ports)({**net.ports, **found}),
-                       shared=type(net.shared)({name: value for name, value in graph.shared.items() if name in names}))
+    return net.rebuilt(
+        ports=type(net.ports)({**net.ports, **found}),
+        shared=type(net.shared)({name: value for name, value in graph.shared.items() if name in names}),
+    )
 
 
 class _interruptible:

@@ -16,12 +16,30 @@ __all__ = ["Settings", "settings_of"]
 
 DEFAULT_SEED = 1234
 
-LATER = ("TrainingStoppingCriterion", "TrainingProgressMeasurements", "TrainingProgressFunction", "TrainingProgressCheckpointing",
-         "TrainingUpdateSchedule", "WorkingPrecision", "PerformanceGoal")
+LATER = (
+    "TrainingStoppingCriterion",
+    "TrainingProgressMeasurements",
+    "TrainingProgressFunction",
+    "TrainingProgressCheckpointing",
+    "TrainingUpdateSchedule",
+    "WorkingPrecision",
+    "PerformanceGoal",
+)
 """The options of Mathematica that are refused by name, unless they ask for nothing."""
 
-OPTIONS = ("BatchSize", "LearningRate", "LearningRateMultipliers", "LossFunction", "MaxTrainingRounds", "Method", "RandomSeeding",
-           "TargetDevice", "TimeGoal", "TrainingProgressReporting", "ValidationSet")
+OPTIONS = (
+    "BatchSize",
+    "LearningRate",
+    "LearningRateMultipliers",
+    "LossFunction",
+    "MaxTrainingRounds",
+    "Method",
+    "RandomSeeding",
+    "TargetDevice",
+    "TimeGoal",
+    "TrainingProgressReporting",
+    "ValidationSet",
+)
 
 
 UNITS = {"Milliseconds": 1e-3, "Seconds": 1.0, "Minutes": 60.0, "Hours": 3600.0, "Days": 86400.0}

@@ -109,8 +109,15 @@ def test_arrays_of_vectors():
 def test_many_are_the_ones():
     vectors = np.random.default_rng(3).dirichlet(np.ones(5), 40).astype(np.float32)
     decoder = NetDecoder("Class", list("abcde"))
-    for property in ["Decision", ["TopDecisions", 2], "TopProbabilities", ["TopProbabilities", 3], "Probabilities",
-                     ["Probability", "c"], "Entropy"]:
+    for property in [
+        "Decision",
+        ["TopDecisions", 2],
+        "TopProbabilities",
+        ["TopProbabilities", 3],
+        "Probabilities",
+        ["Probability", "c"],
+        "Entropy",
+    ]:
         assert decoder(vectors, property) == [decoder(vector, property) for vector in vectors]
         assert decoder(vectors, property) == decoder.decode_many(list(vectors), property)
 
@@ -162,58 +169,89 @@ def test_random_samples_are_reproducible():
     assert np.random.get_state()[1].tolist() == state
 
 
-@pytest.mark.parametrize(("property", "message"), [
-    ("Probabilites", "has no property 'Probabilites'. Did you mean 'Probabilities'? Its properties are Decision, TopDecisions, "
-                     "TopProbabilities, Probabilities, Probability, Entropy and RandomSample."),
-    (3, "has no property 3. There are 'Decision', 'TopDecisions', 'TopProbabilities', 'Probabilities', 'Probability', "
-        "'Entropy' and "
-        "'RandomSample'. Its properties are Decision, TopDecisions, TopProbabilities, Probabilities, Probability, "
-        "Entropy and RandomSample."),
-])
+@pytest.mark.parametrize(
+    ("property", "message"),
+    [
+        (
+            "Probabilites",
+            "has no property 'Probabilites'. Did you mean 'Probabilities'? Its properties are Decision, TopDecisions, "
+            "TopProbabilities, Probabilities, Probability, Entropy and RandomSample.",
+        ),
+        (
+            3,
+            "has no property 3. There are 'Decision', 'TopDecisions', 'TopProbabilities', 'Probabilities', 'Probability', "
+            "'Entropy' and "
+            "'RandomSample'. Its properties are Decision, TopDecisions, TopProbabilities, Probabilities, Probability, "
+            "Entropy and RandomSample.",
+        ),
+    ],
+)
 def test_unknown_properties(property, message):
     with pytest.raises(PartError) as caught:
         PETS(P, property)
     assert str(caught.value) == f'NetDecoder("Class") {message}'
 
 
-@pytest.mark.parametrize(("property", "message"), [
-    ("TopDecisions", 'The property "TopDecisions" of NetDecoder("Class") needs a number of classes: ["TopDecisions", '
-                     '3]. Got none.'),
-    (["TopDecisions", 0], 'The property "TopDecisions" of NetDecoder("Class") needs a number of classes: '
-                          '["TopDecisions", 3]. Got 0.'),
-    (["TopProbabilities", "all"],
-     'The property "TopProbabilities" of NetDecoder("Class") needs a number of classes: ["TopProbabilities", 3]. Got \'all\'.'),
-    (["TopProbabilities", 4], '["TopProbabilities", 4] asks NetDecoder("Class") for more classes than the 3 it has.'),
-    (["Entropy", 2], 'The property "Entropy" of NetDecoder("Class") takes no argument. Got 2.'),
-    (["Probability", "cot"], '["Probability", \'cot\']: NetDecoder("Class") has no such class. Did you mean \'cat\'?'),
-    (["Probability", 1], '["Probability", 1]: NetDecoder("Class") has no such class. Its 3 classes are \'cat\', '
-                         '\'dog\' and \'eel\'.'),
-    ("Probability", '["Probability", None]: NetDecoder("Class") has no such class. Its 3 classes are \'cat\', \'dog\' '
-                    'and \'eel\'.'),
-    (["RandomSample", -1], 'The Temperature of "RandomSample" must be a number of at least 0. Got -1.'),
-    (["RandomSample", "hot"], 'The Temperature of "RandomSample" must be a number of at least 0. Got \'hot\'.'),
-    (["RandomSample", {"Temperatur": 1}], '"RandomSample" of NetDecoder("Class") has no option \'Temperatur\'. Did '
-                                          'you mean \'Temperature\'?'),
-    (["RandomSample", {"TopProbabilities": 0}], 'The TopProbabilities of "RandomSample" must be a positive integer. Got 0.'),
-    (["RandomSample", {"TotalProbabilityCutoff": 2}],
-     'The TotalProbabilityCutoff of "RandomSample" must be a number above 0 and at most 1. Got 2.'),
-])
+@pytest.mark.parametrize(
+    ("property", "message"),
+    [
+        (
+            "TopDecisions",
+            'The property "TopDecisions" of NetDecoder("Class") needs a number of classes: ["TopDecisions", 3]. Got none.',
+        ),
+        (
+            ["TopDecisions", 0],
+            'The property "TopDecisions" of NetDecoder("Class") needs a number of classes: ["TopDecisions", 3]. Got 0.',
+        ),
+        (
+            ["TopProbabilities", "all"],
+            'The property "TopProbabilities" of NetDecoder("Class") needs a number of classes: ["TopProbabilities", 3]. Got \'all\'.',
+        ),
+        (["TopProbabilities", 4], '["TopProbabilities", 4] asks NetDecoder("Class") for more classes than the 3 it has.'),
+        (["Entropy", 2], 'The property "Entropy" of NetDecoder("Class") takes no argument. Got 2.'),
+        (["Probability", "cot"], "[\"Probability\", 'cot']: NetDecoder(\"Class\") has no such class. Did you mean 'cat'?"),
+        (
+            ["Probability", 1],
+            "[\"Probability\", 1]: NetDecoder(\"Class\") has no such class. Its 3 classes are 'cat', 'dog' and 'eel'.",
+        ),
+        (
+            "Probability",
+            "[\"Probability\", None]: NetDecoder(\"Class\") has no such class. Its 3 classes are 'cat', 'dog' and 'eel'.",
+        ),
+        (["RandomSample", -1], 'The Temperature of "RandomSample" must be a number of at least 0. Got -1.'),
+        (["RandomSample", "hot"], "The Temperature of \"RandomSample\" must be a number of at least 0. Got 'hot'."),
+        (
+            ["RandomSample", {"Temperatur": 1}],
+            "\"RandomSample\" of NetDecoder(\"Class\") has no option 'Temperatur'. Did you mean 'Temperature'?",
+        ),
+        (["RandomSample", {"TopProbabilities": 0}], 'The TopProbabilities of "RandomSample" must be a positive integer. Got 0.'),
+        (
+            ["RandomSample", {"TotalProbabilityCutoff": 2}],
+            'The TotalProbabilityCutoff of "RandomSample" must be a number above 0 and at most 1. Got 2.',
+        ),
+    ],
+)
 def test_wrong_arguments(property, message):
     with pytest.raises(PartError) as caught:
         PETS(P, property)
     assert str(caught.value) == message
 
 
-@pytest.mark.parametrize(("array", "message"), [
-    ([0.5, 0.5], 'NetDecoder("Class") takes vectors of 3 probabilities. Got an array of sizes [2].'),
-    (np.zeros((2, 2, 3)), 'NetDecoder("Class") takes vectors of 3 probabilities. Got an array of sizes [2, 2, 3].'),
-    ([], 'NetDecoder("Class") takes vectors of 3 probabilities. Got an array of sizes [0].'),
-    (["a", "b", "c"], 'NetDecoder("Class") takes arrays of numbers. Got array([[\'a\', \'b\', \'c\']], dtype=\'<U1\').'),
-    ([[1, 2], [3]], 'NetDecoder("Class") takes arrays of numbers. Got [[1, 2], [3]].'),
-    ([0.5, np.nan, 0.5], 'NetDecoder("Class") got NaN, so there is no decision. The property None gives the raw array.'),
-    ([[1, 0, 0], [0.5, np.nan, 0.5]],
-     'NetDecoder("Class") got NaN for example 2 of 2, so there is no decision. The property None gives the raw array.'),
-])
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        ([0.5, 0.5], 'NetDecoder("Class") takes vectors of 3 probabilities. Got an array of sizes [2].'),
+        (np.zeros((2, 2, 3)), 'NetDecoder("Class") takes vectors of 3 probabilities. Got an array of sizes [2, 2, 3].'),
+        ([], 'NetDecoder("Class") takes vectors of 3 probabilities. Got an array of sizes [0].'),
+        (["a", "b", "c"], "NetDecoder(\"Class\") takes arrays of numbers. Got array([['a', 'b', 'c']], dtype='<U1')."),
+        ([[1, 2], [3]], 'NetDecoder("Class") takes arrays of numbers. Got [[1, 2], [3]].'),
+        ([0.5, np.nan, 0.5], 'NetDecoder("Class") got NaN, so there is no decision. The property None gives the raw array.'),
+        (
+            [[1, 0, 0], [0.5, np.nan, 0.5]],
+            'NetDecoder("Class") got NaN for example 2 of 2, so there is no decision. The property None gives the raw array.',
+        ),
+    ],
+)
 def test_wrong_arrays(array, message):
     with pytest.raises(EncodingError) as caught:
         PETS(array)

@@ -35,12 +35,15 @@ def test_decoders_are_values(name):
     assert NetDecoder(decoder) is decoder
 
 
-@pytest.mark.parametrize(("name", "parameter", "bad"), [
-    (name, parameter, bad)
-    for name in sorted(DECODERS)
-    for parameter, declared in sorted(DECODERS[name].parameters.items())
-    for bad in declared.constraint.bad
-])
+@pytest.mark.parametrize(
+    ("name", "parameter", "bad"),
+    [
+        (name, parameter, bad)
+        for name in sorted(DECODERS)
+        for parameter, declared in sorted(DECODERS[name].parameters.items())
+        for bad in declared.constraint.bad
+    ],
+)
 def test_bad_values_are_refused(name, parameter, bad):
     with pytest.raises(DeclarationError) as caught:
         SPECIMENS[name].changed(**{parameter: bad})
@@ -78,21 +81,39 @@ def test_of_encoders():
         NetDecoder(NetEncoder("Function", len, "Real"))
 
 
-@pytest.mark.parametrize(("call", "kind", "message"), [
-    (lambda: NetDecoder("Clas"), DeclarationError, "There is no NetDecoder 'Clas'. Did you mean 'Class'?"),
-    (lambda: NetDecoder("CTCBeamSearch"), UnsupportedError,
-     "NetDecoder(\"CTCBeamSearch\") does not exist in netdsl yet. There are 'Boolean', 'Class', 'Function', 'Image' "
-     "and 'Scalar'."),
-    (lambda: NetDecoder(None), DeclarationError,
-     'NetDecoder takes a name and parameters, such as NetDecoder("Class", range(10)), a list of them, a decoder or an '
-     'encoder. Got None.'),
-    (lambda: NetDecoder(NetDecoder("Scalar"), InputDepth=3), DeclarationError,
-     "NetDecoder(NetDecoder('Scalar')) takes nothing beside the decoder. NetReplacePart changes its parameters."),
-    (lambda: NetDecoder("Function"), DeclarationError, 'NetDecoder("Function") needs its Function: a function. Write '
-                                                       'NetDecoder("Function", Function).'),
-    (lambda: NetDecoder("Class", range(3), Depth=2), DeclarationError,
-     "NetDecoder(\"Class\") has no option or port 'Depth'. Did you mean 'InputDepth'?"),
-])
+@pytest.mark.parametrize(
+    ("call", "kind", "message"),
+    [
+        (lambda: NetDecoder("Clas"), DeclarationError, "There is no NetDecoder 'Clas'. Did you mean 'Class'?"),
+        (
+            lambda: NetDecoder("CTCBeamSearch"),
+            UnsupportedError,
+            "NetDecoder(\"CTCBeamSearch\") does not exist in netdsl yet. There are 'Boolean', 'Class', 'Function', 'Image' "
+            "and 'Scalar'.",
+        ),
+        (
+            lambda: NetDecoder(None),
+            DeclarationError,
+            'NetDecoder takes a name and parameters, such as NetDecoder("Class", range(10)), a list of them, a decoder or an '
+            "encoder. Got None.",
+        ),
+        (
+            lambda: NetDecoder(NetDecoder("Scalar"), InputDepth=3),
+            DeclarationError,
+            "NetDecoder(NetDecoder('Scalar')) takes nothing beside the decoder. NetReplacePart changes its parameters.",
+        ),
+        (
+            lambda: NetDecoder("Function"),
+            DeclarationError,
+            'NetDecoder("Function") needs its Function: a function. Write NetDecoder("Function", Function).',
+        ),
+        (
+            lambda: NetDecoder("Class", range(3), Depth=2),
+            DeclarationError,
+            "NetDecoder(\"Class\") has no option or port 'Depth'. Did you mean 'InputDepth'?",
+        ),
+    ],
+)
 def test_wrong_use(call, kind, message):
     with pytest.raises(kind) as caught:
         call()

@@ -66,13 +66,21 @@ def test_scalar():
         decoder([1], "Decision")
 
 
-@pytest.mark.parametrize("options", [
-    {}, {"Interleaving": True}, {"DataTransposed": True}, {"Interleaving": True, "DataTransposed": True}, {"MeanImage": 0.25},
-    {"MeanImage": [0.1, 0.2, 0.3], "VarianceImage": [2, 0.5, 1]}, {"ColorSpace": "Grayscale"},
-    {"MeanImage": COLOR / 255, "VarianceImage": COLOR / 255 + 1, "DataTransposed": True},
-    {"MeanImage": np.moveaxis(COLOR / 255, 2, 0)},
-    {"ColorSpace": "Grayscale", "MeanImage": COLOR[..., 0], "Interleaving": True},
-])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"Interleaving": True},
+        {"DataTransposed": True},
+        {"Interleaving": True, "DataTransposed": True},
+        {"MeanImage": 0.25},
+        {"MeanImage": [0.1, 0.2, 0.3], "VarianceImage": [2, 0.5, 1]},
+        {"ColorSpace": "Grayscale"},
+        {"MeanImage": COLOR / 255, "VarianceImage": COLOR / 255 + 1, "DataTransposed": True},
+        {"MeanImage": np.moveaxis(COLOR / 255, 2, 0)},
+        {"ColorSpace": "Grayscale", "MeanImage": COLOR[..., 0], "Interleaving": True},
+    ],
+)
 def test_images_come_back(options):
     encoder = NetEncoder("Image", (5, 6), **options)
     decoder = NetDecoder(encoder)
@@ -101,9 +109,7 @@ def test_wrong_images():
     assert str(caught.value) == 'NetDecoder("Image") got numbers that are not finite. The property None gives the raw array.'
     with pytest.raises(EncodingError) as caught:
         NetDecoder("Image", MeanImage=np.zeros((4, 4, 3)))(np.zeros((3, 2, 2)))
-    assert str(caught.value) == (
-        'NetDecoder("Image") has a mean or variance picture of another size than the picture [2, 2, 3].'
-    )
+    assert str(caught.value) == ('NetDecoder("Image") has a mean or variance picture of another size than the picture [2, 2, 3].')
     with pytest.raises(DeclarationError) as caught:
         NetDecoder("Image", MeanImage=[0.1])
     assert str(caught.value) == 'The MeanImage of NetDecoder("Image") needs 3 numbers for RGB. Got 1.'
@@ -125,6 +131,6 @@ def test_function():
         NetDecoder("Function", lambda array: 1 // 0)([1.0])
     assert str(caught.value) == (
         'NetDecoder("Function"): the function failed for an array of sizes [1]: ZeroDivisionError: integer division '
-        'or modulo by zero'
+        "or modulo by zero"
     )
     assert isinstance(caught.value.__cause__, ZeroDivisionError)

@@ -138,12 +138,15 @@ def test_the_readme_links_to_pages_that_exist():
         assert (ROOT / target).exists(), target
 
 
-@pytest.mark.parametrize("wrong", [
-    Block(">>> 1 + 1\n3\n", 1),
-    Block("print(1 + 1)", 1, output="3\n"),
-    Block("raise NetError('one')", 1, error="NetError: two\n"),
-    Block("1 + 1", 1, error="NetError: two\n"),
-])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        Block(">>> 1 + 1\n3\n", 1),
+        Block("print(1 + 1)", 1, output="3\n"),
+        Block("raise NetError('one')", 1, error="NetError: two\n"),
+        Block("1 + 1", 1, error="NetError: two\n"),
+    ],
+)
 def test_what_is_wrong_is_noticed(wrong):
     with pytest.raises(pytest.fail.Exception, match="Expected"):
         run(wrong, {"NetError": NetError}, "a page")

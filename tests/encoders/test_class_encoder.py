@@ -40,10 +40,22 @@ def test_types():
     assert NetEncoder("Class", PETS, Dimensions=["Varying"]).type().varying
 
 
-@pytest.mark.parametrize("labels", [
-    PETS, range(10), [True, False], [0.5, 1.5], [("a", 1), ("b", 2)], ["a", 1, None, 2.5], [Symbol("a"), "a"], [-5, 2**70, 3],
-    [frozenset({1}), frozenset({1, 2})], ["only"], ["", " ", "é"],
-])
+@pytest.mark.parametrize(
+    "labels",
+    [
+        PETS,
+        range(10),
+        [True, False],
+        [0.5, 1.5],
+        [("a", 1), ("b", 2)],
+        ["a", 1, None, 2.5],
+        [Symbol("a"), "a"],
+        [-5, 2**70, 3],
+        [frozenset({1}), frozenset({1, 2})],
+        ["only"],
+        ["", " ", "é"],
+    ],
+)
 def test_positions_count_from_one(labels):
     encoder = NetEncoder("Class", labels)
     labels = list(labels)
@@ -128,58 +140,87 @@ def test_one_or_many_with_compound_labels():
     assert encoder([("b", 2)]).tolist() == [2]
 
 
-@pytest.mark.parametrize(("labels", "things", "message"), [
-    (PETS, "dgo", "has no class 'dgo'. Did you mean 'dog'?"),
-    (PETS, "whale", "has no class 'whale'. Its 3 classes are 'cat', 'dog' and 'eel'."),
-    (PETS, ["cat", "dog", "dgo"], "has no class 'dgo' at position 3. Did you mean 'dog'?"),
-    (PETS, np.array(["cat", "dgo"]), "has no class 'dgo' at position 2. Did you mean 'dog'?"),
-    (PETS, Labels([0, 1, 0], ["cat", "cow"]), "has no class 'cow' at position 2. Its 3 classes are 'cat', 'dog' and 'eel'."),
-    (PETS, 1, "has no class 1. Its 3 classes are 'cat', 'dog' and 'eel'."),
-    (PETS, {}, "has no class {}. Its 3 classes are 'cat', 'dog' and 'eel'."),
-    (range(10), 10, "has no class 10. Its 10 classes are 0, 1, 2, 3, 4, 5, 6, 7, 8 and 9."),
-    (range(10), np.array([3, -1]), "has no class -1 at position 2. Its 10 classes are 0, 1, 2, 3, 4, 5, 6, 7, 8 and 9."),
-    (range(100), 100, "has no class 100. Its 100 classes are 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11 and 88 more."),
-    (range(3), True, "has no class True. Its class 1 is another kind of label: give 1 itself."),
-    (range(3), [0, True], "has no class True at position 2. Its class 1 is another kind of label: give 1 itself."),
-    (range(3), np.array([0.0, 2.0]), "has no class 0.0 at position 1. Its class 0 is another kind of label: give 0 itself."),
-    ([False, True], np.array([0]), "has no class 0 at position 1. Its class False is another kind of label: give False itself."),
-    (PETS, [["cat"]], "has no class ['cat'] at position 1. Its 3 classes are 'cat', 'dog' and 'eel'."),
-    (["only"], "x", "has no class 'x'. Its 1 class is 'only'."),
-    (PETS, np.array([["cat", "dog"]]), "takes single labels. Got sizes [2]."),
-])
+@pytest.mark.parametrize(
+    ("labels", "things", "message"),
+    [
+        (PETS, "dgo", "has no class 'dgo'. Did you mean 'dog'?"),
+        (PETS, "whale", "has no class 'whale'. Its 3 classes are 'cat', 'dog' and 'eel'."),
+        (PETS, ["cat", "dog", "dgo"], "has no class 'dgo' at position 3. Did you mean 'dog'?"),
+        (PETS, np.array(["cat", "dgo"]), "has no class 'dgo' at position 2. Did you mean 'dog'?"),
+        (PETS, Labels([0, 1, 0], ["cat", "cow"]), "has no class 'cow' at position 2. Its 3 classes are 'cat', 'dog' and 'eel'."),
+        (PETS, 1, "has no class 1. Its 3 classes are 'cat', 'dog' and 'eel'."),
+        (PETS, {}, "has no class {}. Its 3 classes are 'cat', 'dog' and 'eel'."),
+        (range(10), 10, "has no class 10. Its 10 classes are 0, 1, 2, 3, 4, 5, 6, 7, 8 and 9."),
+        (range(10), np.array([3, -1]), "has no class -1 at position 2. Its 10 classes are 0, 1, 2, 3, 4, 5, 6, 7, 8 and 9."),
+        (range(100), 100, "has no class 100. Its 100 classes are 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11 and 88 more."),
+        (range(3), True, "has no class True. Its class 1 is another kind of label: give 1 itself."),
+        (range(3), [0, True], "has no class True at position 2. Its class 1 is another kind of label: give 1 itself."),
+        (range(3), np.array([0.0, 2.0]), "has no class 0.0 at position 1. Its class 0 is another kind of label: give 0 itself."),
+        (
+            [False, True],
+            np.array([0]),
+            "has no class 0 at position 1. Its class False is another kind of label: give False itself.",
+        ),
+        (PETS, [["cat"]], "has no class ['cat'] at position 1. Its 3 classes are 'cat', 'dog' and 'eel'."),
+        (["only"], "x", "has no class 'x'. Its 1 class is 'only'."),
+        (PETS, np.array([["cat", "dog"]]), "takes single labels. Got sizes [2]."),
+    ],
+)
 def test_unknown_labels(labels, things, message):
     with pytest.raises(EncodingError) as caught:
         NetEncoder("Class", labels)(things)
     assert str(caught.value) == f'NetEncoder("Class") {message}'
 
 
-@pytest.mark.parametrize(("options", "things", "message"), [
-    ({"Dimensions": [2]}, ["cat"], "takes arrays of labels of the sizes [2]. Got sizes [1]."),
-    ({"Dimensions": [2]}, [["cat", "dog"], ["cat"]], "needs lists of labels of equal lengths. Got [['cat', 'dog'], ['cat']]."),
-    ({"Dimensions": [2]}, [["cat", "dog"], ["cat", "cow"]],
-     "has no class 'cow' at position [2, 2]. Its 3 classes are 'cat', 'dog' and 'eel'."),
-    ({"Dimensions": [2]}, "cat", "needs a list of labels. Got 'cat'."),
-    ({"Dimensions": ["Varying"]}, [["cat"], []], "takes sequences of at least one label. Got an empty one at position 2."),
-    ({"Multilabel": True}, "cat", "with Multilabel takes lists of labels. Got 'cat'."),
-    ({"Multilabel": True}, [["cat"], ["cow"]], "has no class 'cow' at position 2. Its 3 classes are 'cat', 'dog' and 'eel'."),
-])
+@pytest.mark.parametrize(
+    ("options", "things", "message"),
+    [
+        ({"Dimensions": [2]}, ["cat"], "takes arrays of labels of the sizes [2]. Got sizes [1]."),
+        (
+            {"Dimensions": [2]},
+            [["cat", "dog"], ["cat"]],
+            "needs lists of labels of equal lengths. Got [['cat', 'dog'], ['cat']].",
+        ),
+        (
+            {"Dimensions": [2]},
+            [["cat", "dog"], ["cat", "cow"]],
+            "has no class 'cow' at position [2, 2]. Its 3 classes are 'cat', 'dog' and 'eel'.",
+        ),
+        ({"Dimensions": [2]}, "cat", "needs a list of labels. Got 'cat'."),
+        ({"Dimensions": ["Varying"]}, [["cat"], []], "takes sequences of at least one label. Got an empty one at position 2."),
+        ({"Multilabel": True}, "cat", "with Multilabel takes lists of labels. Got 'cat'."),
+        ({"Multilabel": True}, [["cat"], ["cow"]], "has no class 'cow' at position 2. Its 3 classes are 'cat', 'dog' and 'eel'."),
+    ],
+)
 def test_wrong_shapes(options, things, message):
     with pytest.raises(EncodingError) as caught:
         NetEncoder("Class", PETS, **options)(things)
     assert str(caught.value) == f'NetEncoder("Class") {message}'
 
 
-@pytest.mark.parametrize(("labels", "message"), [
-    ([], 'NetEncoder("Class") needs at least one label. Got none.'),
-    (["a", "b", "a"], "The labels of NetEncoder(\"Class\") must differ. 'a' equals an earlier one."),
-    ([1, True], 'The labels of NetEncoder("Class") must differ. True equals an earlier one.'),
-    ("abc", 'The Labels parameter of NetEncoder("Class") must be a list of labels, such as range(10) or ["cat", "dog"]. '
-            "Got 'abc' instead."),
-    ([{}], 'The Labels parameter of NetEncoder("Class") must be a list of labels, such as range(10) or ["cat", "dog"]. '
-           "Got [{}] instead."),
-    ([float("nan")], 'The Labels parameter of NetEncoder("Class") must be a list of labels, such as range(10) or ["cat", "dog"]. '
-                     "Got [nan] instead."),
-])
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ([], 'NetEncoder("Class") needs at least one label. Got none.'),
+        (["a", "b", "a"], "The labels of NetEncoder(\"Class\") must differ. 'a' equals an earlier one."),
+        ([1, True], 'The labels of NetEncoder("Class") must differ. True equals an earlier one.'),
+        (
+            "abc",
+            'The Labels parameter of NetEncoder("Class") must be a list of labels, such as range(10) or ["cat", "dog"]. '
+            "Got 'abc' instead.",
+        ),
+        (
+            [{}],
+            'The Labels parameter of NetEncoder("Class") must be a list of labels, such as range(10) or ["cat", "dog"]. '
+            "Got [{}] instead.",
+        ),
+        (
+            [float("nan")],
+            'The Labels parameter of NetEncoder("Class") must be a list of labels, such as range(10) or ["cat", "dog"]. '
+            "Got [nan] instead.",
+        ),
+    ],
+)
 def test_wrong_labels(labels, message):
     with pytest.raises(DeclarationError) as caught:
         NetEncoder("Class", labels)

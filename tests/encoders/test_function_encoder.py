@@ -58,20 +58,38 @@ def failing(thing):
     raise KeyError(thing)
 
 
-@pytest.mark.parametrize(("function", "shape", "options", "things", "message"), [
-    (lambda x: [1, 2, 3], 2, {}, "x", "must return a vector of size 2. For 'x' it returned an array of sizes [3]."),
-    (lambda x: [1, 2, 3], 2, {}, ["a", "b"], "must return a vector of size 2. For 'a' at position 1 it returned an "
-                                             "array of sizes [3]."),
-    (lambda x: None, "Real", {}, "x", "must return a real number. For 'x' it returned None."),
-    (lambda x: x, "Real", {}, "x", "must return a real number. For 'x' it returned 'x'."),
-    (lambda x: [[1], [1, 2]], 2, {}, "x", "must return a vector of size 2. For 'x' it returned [[1], [1, 2]]."),
-    (lambda x: [1, np.nan], 2, {}, "x", "must return a vector of size 2. For 'x' it returned numbers that are not "
-                                        "finite: array([ 1., nan])."),
-    (lambda x: 7, Restricted("Integer", 5), {}, "x", "must return an integer from 1 to 5. For 'x' it returned "
-                                                     "integers from 7 to 7."),
-    (lambda x: 1.5, "Integer", {}, "x", "must return an integer. For 'x' it returned numbers of float64."),
-    (lambda x: [], ["Varying"], {}, "x", "must return a vector of varying size. For 'x' it returned an array of sizes [0]."),
-])
+@pytest.mark.parametrize(
+    ("function", "shape", "options", "things", "message"),
+    [
+        (lambda x: [1, 2, 3], 2, {}, "x", "must return a vector of size 2. For 'x' it returned an array of sizes [3]."),
+        (
+            lambda x: [1, 2, 3],
+            2,
+            {},
+            ["a", "b"],
+            "must return a vector of size 2. For 'a' at position 1 it returned an array of sizes [3].",
+        ),
+        (lambda x: None, "Real", {}, "x", "must return a real number. For 'x' it returned None."),
+        (lambda x: x, "Real", {}, "x", "must return a real number. For 'x' it returned 'x'."),
+        (lambda x: [[1], [1, 2]], 2, {}, "x", "must return a vector of size 2. For 'x' it returned [[1], [1, 2]]."),
+        (
+            lambda x: [1, np.nan],
+            2,
+            {},
+            "x",
+            "must return a vector of size 2. For 'x' it returned numbers that are not finite: array([ 1., nan]).",
+        ),
+        (
+            lambda x: 7,
+            Restricted("Integer", 5),
+            {},
+            "x",
+            "must return an integer from 1 to 5. For 'x' it returned integers from 7 to 7.",
+        ),
+        (lambda x: 1.5, "Integer", {}, "x", "must return an integer. For 'x' it returned numbers of float64."),
+        (lambda x: [], ["Varying"], {}, "x", "must return a vector of varying size. For 'x' it returned an array of sizes [0]."),
+    ],
+)
 def test_wrong_results(function, shape, options, things, message):
     with pytest.raises(EncodingError) as caught:
         NetEncoder("Function", function, shape, **options)(things)
@@ -87,14 +105,17 @@ def test_failing_functions():
         NetEncoder("Function", lambda things: [[1]], 1, Batched=True)(["a", "b"])
     assert str(caught.value) == (
         'NetEncoder("Function"): with Batched=True the function must return one array for each of the 2 things. It '
-        'returned [[1]].'
+        "returned [[1]]."
     )
 
 
 def test_declarations():
     with pytest.raises(DeclarationError, match=r'^NetEncoder\("Function"\) needs its Output: a shape, such as 3'):
         NetEncoder("Function", len)
-    with pytest.raises(DeclarationError, match=r'^The Function parameter of NetEncoder\("Function"\) must be a '
-                                               r'function. Got 3 instead.$'):
+    with pytest.raises(
+        DeclarationError,
+        match=r'^The Function parameter of NetEncoder\("Function"\) must be a '
+        r"function. Got 3 instead.$",
+    ):
         NetEncoder("Function", 3, 2)
     assert repr(NetEncoder("Function", failing, [3, "Real"])) == "NetEncoder('Function', failing, [3, 'Real'])"

@@ -69,8 +69,16 @@ def test_layouts():
     same(NetEncoder("Image", size, ColorSpace="Grayscale")(GREY), GREY[None] / 255)
 
 
-@pytest.mark.parametrize("options", [{}, {"Interleaving": True}, {"DataTransposed": True}, {"ColorSpace": "Grayscale"},
-                                     {"Interleaving": True, "DataTransposed": True}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"Interleaving": True},
+        {"DataTransposed": True},
+        {"ColorSpace": "Grayscale"},
+        {"Interleaving": True, "DataTransposed": True},
+    ],
+)
 def test_the_type_is_what_comes_out(options):
     encoder = NetEncoder("Image", (5, 6), **options)
     assert encoder(COLOR).shape == encoder.type().sizes
@@ -111,10 +119,15 @@ def test_encoders_with_pictures_are_values():
     assert one.changed(Interleaving=True).MeanImage == one.MeanImage
 
 
-@pytest.mark.parametrize(("resampling", "filter_"), [
-    ("Nearest", Image.Resampling.NEAREST), ("Linear", Image.Resampling.BILINEAR), ("Cubic", Image.Resampling.BICUBIC),
-    ("Lanczos", Image.Resampling.LANCZOS),
-])
+@pytest.mark.parametrize(
+    ("resampling", "filter_"),
+    [
+        ("Nearest", Image.Resampling.NEAREST),
+        ("Linear", Image.Resampling.BILINEAR),
+        ("Cubic", Image.Resampling.BICUBIC),
+        ("Lanczos", Image.Resampling.LANCZOS),
+    ],
+)
 def test_stretch_is_pillows_resize(resampling, filter_):
     big = RNG.integers(0, 256, (30, 40, 3), np.uint8)
     encoder = NetEncoder("Image", (7, 9), Interleaving=True, Resampling=resampling)
@@ -161,10 +174,29 @@ def test_every_size_in_every_method():
 
 def test_what_counts_as_one_picture(tmp_path):
     encoder = NetEncoder("Image", (5, 6))
-    one = ["a.png", tmp_path / "a.png", File("a.png"), Image.new("L", (2, 2)), GREY, GREY / 255, GREY > 9, COLOR, COLOR > 9,
-           np.zeros((6, 5, 4), np.uint8), np.zeros((6, 5, 1), np.uint8), jax.numpy.asarray(GREY)]
-    many = [["a.png"], [GREY], (GREY, COLOR), np.zeros((2, 6, 5), np.uint8), np.zeros((2, 6, 5, 3), np.uint8),
-            Pictures(COLOR[None]), np.zeros((1, 6, 5, 3), np.uint8)]
+    one = [
+        "a.png",
+        tmp_path / "a.png",
+        File("a.png"),
+        Image.new("L", (2, 2)),
+        GREY,
+        GREY / 255,
+        GREY > 9,
+        COLOR,
+        COLOR > 9,
+        np.zeros((6, 5, 4), np.uint8),
+        np.zeros((6, 5, 1), np.uint8),
+        jax.numpy.asarray(GREY),
+    ]
+    many = [
+        ["a.png"],
+        [GREY],
+        (GREY, COLOR),
+        np.zeros((2, 6, 5), np.uint8),
+        np.zeros((2, 6, 5, 3), np.uint8),
+        Pictures(COLOR[None]),
+        np.zeros((1, 6, 5, 3), np.uint8),
+    ]
     assert [encoder.takes(thing) for thing in one] == [True] * len(one)
     assert [encoder.takes(thing) for thing in many] == [False] * len(many)
 
@@ -315,25 +347,37 @@ def test_what_is_no_picture(tmp_path):
         (tmp_path, f"{str(tmp_path)!r} is no file."),
         (3, "3 is no picture. A picture is a PIL image, a path or an array of pixels."),
         (None, "None is no picture. A picture is a PIL image, a path or an array of pixels."),
-        (np.array([[0.0, 255.0]]),
-         "Float pixels run from 0 to 1. These run from 0 to 255; scale them, or convert them to uint8."),
-        (np.array([[0.0, np.nan]]),
-         "Float pixels run from 0 to 1. These run from nan to nan; scale them, or convert them to uint8."),
-        (np.array([[-1, 300]]), "Pixels of int64 run from 0 to 255. These run from -1 to 300; scale them, or convert "
-                                "them to uint8."),
+        (
+            np.array([[0.0, 255.0]]),
+            "Float pixels run from 0 to 1. These run from 0 to 255; scale them, or convert them to uint8.",
+        ),
+        (
+            np.array([[0.0, np.nan]]),
+            "Float pixels run from 0 to 1. These run from nan to nan; scale them, or convert them to uint8.",
+        ),
+        (
+            np.array([[-1, 300]]),
+            "Pixels of int64 run from 0 to 255. These run from -1 to 300; scale them, or convert them to uint8.",
+        ),
         (np.zeros((0, 5), np.uint8), "A picture needs at least one pixel. Got an array of shape [0, 5]."),
         (np.array([["a"]]), "Pixels are numbers. Got an array of <U1."),
-        (np.zeros((6, 5, 3)),
-         "the float64 array of shape [6, 5, 3] is no picture and no list of pictures. Pictures are uint8 arrays [n, "
-         "height, width] or "
-         "[n, height, width, channels] with 1, 3 or 4 channels; encoded ones are float arrays [3, 6, 5]."),
-        (np.zeros((2, 3, 6, 5), np.uint8),
-         "the uint8 array of shape [2, 3, 6, 5] is no picture and no list of pictures. Pictures are uint8 arrays [n, "
-         "height, width] or "
-         "[n, height, width, channels] with 1, 3 or 4 channels; encoded ones are float arrays [3, 6, 5]."),
-        (np.zeros(5, np.uint8),
-         "the uint8 array of shape [5] is no picture and no list of pictures. Pictures are uint8 arrays [n, height, width] or "
-         "[n, height, width, channels] with 1, 3 or 4 channels; encoded ones are float arrays [3, 6, 5]."),
+        (
+            np.zeros((6, 5, 3)),
+            "the float64 array of shape [6, 5, 3] is no picture and no list of pictures. Pictures are uint8 arrays [n, "
+            "height, width] or "
+            "[n, height, width, channels] with 1, 3 or 4 channels; encoded ones are float arrays [3, 6, 5].",
+        ),
+        (
+            np.zeros((2, 3, 6, 5), np.uint8),
+            "the uint8 array of shape [2, 3, 6, 5] is no picture and no list of pictures. Pictures are uint8 arrays [n, "
+            "height, width] or "
+            "[n, height, width, channels] with 1, 3 or 4 channels; encoded ones are float arrays [3, 6, 5].",
+        ),
+        (
+            np.zeros(5, np.uint8),
+            "the uint8 array of shape [5] is no picture and no list of pictures. Pictures are uint8 arrays [n, height, width] or "
+            "[n, height, width, channels] with 1, 3 or 4 channels; encoded ones are float arrays [3, 6, 5].",
+        ),
     ]:
         with pytest.raises(EncodingError) as caught:
             encoder(thing)
@@ -354,22 +398,40 @@ def test_one_bad_image_among_many(tmp_path):
 
 def test_wrong_declarations():
     for options, kind, message in [
-        ({"ColorSpace": "CMYK"}, UnsupportedError,
-         'The ColorSpace \'CMYK\' of NetEncoder("Image") does not exist in netdsl. There are "RGB" and "Grayscale".'),
-        ({"ColorSpace": "Grey"}, DeclarationError,
-         "The ColorSpace parameter of NetEncoder(\"Image\") must be 'RGB' or 'Grayscale'. Got 'Grey' instead."),
-        ({"ColourSpace": "RGB"}, DeclarationError,
-         "NetEncoder(\"Image\") has no option or port 'ColourSpace'. Did you mean 'ColorSpace'?"),
+        (
+            {"ColorSpace": "CMYK"},
+            UnsupportedError,
+            'The ColorSpace \'CMYK\' of NetEncoder("Image") does not exist in netdsl. There are "RGB" and "Grayscale".',
+        ),
+        (
+            {"ColorSpace": "Grey"},
+            DeclarationError,
+            "The ColorSpace parameter of NetEncoder(\"Image\") must be 'RGB' or 'Grayscale'. Got 'Grey' instead.",
+        ),
+        (
+            {"ColourSpace": "RGB"},
+            DeclarationError,
+            "NetEncoder(\"Image\") has no option or port 'ColourSpace'. Did you mean 'ColorSpace'?",
+        ),
         ({"MeanImage": [0.1, 0.2]}, DeclarationError, 'The MeanImage of NetEncoder("Image") needs 3 numbers for RGB. Got 2.'),
-        ({"MeanImage": np.zeros((2, 2))}, DeclarationError,
-         "The MeanImage of NetEncoder(\"Image\") must have the picture's own shape [128, 128, 3] ([height, width, "
-         "channels]). Got [2, 2]."),
-        ({"VarianceImage": 0}, DeclarationError,
-         'The VarianceImage parameter of NetEncoder("Image") must be a number greater than 0, a list of them for the '
-         'channels, or a '
-         "picture of them or None. Got 0 instead."),
-        ({"VarianceImage": np.zeros((128, 128, 3))}, DeclarationError,
-         'The VarianceImage of NetEncoder("Image") must be greater than 0 everywhere.'),
+        (
+            {"MeanImage": np.zeros((2, 2))},
+            DeclarationError,
+            'The MeanImage of NetEncoder("Image") must have the picture\'s own shape [128, 128, 3] ([height, width, '
+            "channels]). Got [2, 2].",
+        ),
+        (
+            {"VarianceImage": 0},
+            DeclarationError,
+            'The VarianceImage parameter of NetEncoder("Image") must be a number greater than 0, a list of them for the '
+            "channels, or a "
+            "picture of them or None. Got 0 instead.",
+        ),
+        (
+            {"VarianceImage": np.zeros((128, 128, 3))},
+            DeclarationError,
+            'The VarianceImage of NetEncoder("Image") must be greater than 0 everywhere.',
+        ),
         ({"Padding": [0, 1]}, DeclarationError, 'The Padding of NetEncoder("Image") needs 3 levels for RGB. Got 2.'),
     ]:
         with pytest.raises(kind) as caught:
@@ -382,8 +444,16 @@ def test_the_parameters_of_wolfram():
     assert encoder.ImageSize == (28, 28)
     assert NetEncoder("Image").ImageSize == (128, 128)
     assert list(encoder.parameters) == [
-        "ImageSize", "ColorSpace", "Interleaving", "DataTransposed", "MeanImage", "VarianceImage", "Method", "Resampling",
-        "Alignment", "Padding",
+        "ImageSize",
+        "ColorSpace",
+        "Interleaving",
+        "DataTransposed",
+        "MeanImage",
+        "VarianceImage",
+        "Method",
+        "Resampling",
+        "Alignment",
+        "Padding",
     ]
 
 

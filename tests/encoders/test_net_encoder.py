@@ -17,8 +17,19 @@ SPECIMENS = {
     "Boolean": NetEncoder("Boolean", [2]),
     "Class": NetEncoder("Class", ["a", 1, 2.5], "IndicatorVector", Multilabel=True, Dimensions=[3]),
     "Function": NetEncoder("Function", len, [2, "Real"], Batched=True),
-    "Image": NetEncoder("Image", (28, 30), ColorSpace="Grayscale", MeanImage=[0.5], VarianceImage=2, Method="Fit",
-                        Resampling="Cubic", Alignment=["Left", "Top"], Padding=0.5, Interleaving=True, DataTransposed=True),
+    "Image": NetEncoder(
+        "Image",
+        (28, 30),
+        ColorSpace="Grayscale",
+        MeanImage=[0.5],
+        VarianceImage=2,
+        Method="Fit",
+        Resampling="Cubic",
+        Alignment=["Left", "Top"],
+        Padding=0.5,
+        Interleaving=True,
+        DataTransposed=True,
+    ),
     "Scalar": NetEncoder("Scalar"),
 }
 
@@ -40,12 +51,15 @@ def test_encoders_are_values(name):
         encoder.Labels = 3
 
 
-@pytest.mark.parametrize(("name", "parameter", "bad"), [
-    (name, parameter, bad)
-    for name in sorted(ENCODERS)
-    for parameter, declared in sorted(ENCODERS[name].parameters.items())
-    for bad in declared.constraint.bad
-])
+@pytest.mark.parametrize(
+    ("name", "parameter", "bad"),
+    [
+        (name, parameter, bad)
+        for name in sorted(ENCODERS)
+        for parameter, declared in sorted(ENCODERS[name].parameters.items())
+        for bad in declared.constraint.bad
+    ],
+)
 def test_bad_values_are_refused(name, parameter, bad):
     with pytest.raises(DeclarationError) as caught:
         SPECIMENS[name].changed(**{parameter: bad})
@@ -76,18 +90,29 @@ def test_forms():
     assert repr(NetEncoder("Class", range(2), "UnitVector")) == "NetEncoder('Class', [0, 1], 'IndicatorVector')"
 
 
-@pytest.mark.parametrize("encoder", [
-    NetEncoder("Image"), NetEncoder("Class", range(3)), NetEncoder("Scalar"), NetEncoder("Boolean"),
-])
+@pytest.mark.parametrize(
+    "encoder",
+    [
+        NetEncoder("Image"),
+        NetEncoder("Class", range(3)),
+        NetEncoder("Scalar"),
+        NetEncoder("Boolean"),
+    ],
+)
 def test_masked_arrays_are_refused(encoder):
     with pytest.raises(EncodingError, match=r"A masked array cannot be encoded. Fill it first: values.filled\(...\)\."):
         encoder(np.ma.masked_array(np.zeros((2, 2) if encoder.kind == "Image" else 2, np.uint8), True))
 
 
-@pytest.mark.parametrize("encoder", [
-    NetEncoder("Class", ["a", "b"]), NetEncoder("Class", ["a", "b"], Multilabel=True), NetEncoder("Boolean"),
-    NetEncoder("Scalar"),
-])
+@pytest.mark.parametrize(
+    "encoder",
+    [
+        NetEncoder("Class", ["a", "b"]),
+        NetEncoder("Class", ["a", "b"], Multilabel=True),
+        NetEncoder("Boolean"),
+        NetEncoder("Scalar"),
+    ],
+)
 def test_there_and_back(encoder):
     assert NetEncoder(NetDecoder(encoder)) == encoder
 
@@ -98,28 +123,55 @@ def test_of_decoders():
         NetEncoder(NetDecoder("Function", len))
 
 
-@pytest.mark.parametrize(("call", "kind", "message"), [
-    (lambda: NetEncoder("Imag"), DeclarationError, "There is no NetEncoder 'Imag'. Did you mean 'Image'?"),
-    (lambda: NetEncoder("Picture"), DeclarationError,
-     "There is no NetEncoder 'Picture'. There are 'Boolean', 'Class', 'Function', 'Image' and 'Scalar'."),
-    (lambda: NetEncoder("Characters"), UnsupportedError,
-     "NetEncoder(\"Characters\") does not exist in netdsl yet. There are 'Boolean', 'Class', 'Function', 'Image' and 'Scalar'."),
-    (lambda: NetEncoder(["Tokens", "English"]), UnsupportedError,
-     "NetEncoder(\"Tokens\") does not exist in netdsl yet. There are 'Boolean', 'Class', 'Function', 'Image' and 'Scalar'."),
-    (lambda: NetEncoder(3), DeclarationError,
-     'NetEncoder takes a name and parameters, such as NetEncoder("Image", [28, 28]), a list of them, an encoder or a '
-     'decoder. Got 3.'),
-    (lambda: NetEncoder([]), DeclarationError,
-     'NetEncoder takes a name and parameters, such as NetEncoder("Image", [28, 28]), a list of them, an encoder or a '
-     'decoder. Got [].'),
-    (lambda: NetEncoder(NetEncoder("Scalar"), 3), DeclarationError,
-     "NetEncoder(NetEncoder('Scalar')) takes nothing beside the encoder. NetReplacePart changes its parameters."),
-    (lambda: NetEncoder("Class"), DeclarationError,
-     'NetEncoder("Class") needs its Labels: a list of labels, such as range(10) or ["cat", "dog"]. Write '
-     'NetEncoder("Class", Labels).'),
-    (lambda: NetEncoder("Scalar", 3), DeclarationError,
-     'NetEncoder("Scalar") takes no positional arguments (none). Got 1: 3. Options are written as keywords.'),
-])
+@pytest.mark.parametrize(
+    ("call", "kind", "message"),
+    [
+        (lambda: NetEncoder("Imag"), DeclarationError, "There is no NetEncoder 'Imag'. Did you mean 'Image'?"),
+        (
+            lambda: NetEncoder("Picture"),
+            DeclarationError,
+            "There is no NetEncoder 'Picture'. There are 'Boolean', 'Class', 'Function', 'Image' and 'Scalar'.",
+        ),
+        (
+            lambda: NetEncoder("Characters"),
+            UnsupportedError,
+            "NetEncoder(\"Characters\") does not exist in netdsl yet. There are 'Boolean', 'Class', 'Function', 'Image' and 'Scalar'.",
+        ),
+        (
+            lambda: NetEncoder(["Tokens", "English"]),
+            UnsupportedError,
+            "NetEncoder(\"Tokens\") does not exist in netdsl yet. There are 'Boolean', 'Class', 'Function', 'Image' and 'Scalar'.",
+        ),
+        (
+            lambda: NetEncoder(3),
+            DeclarationError,
+            'NetEncoder takes a name and parameters, such as NetEncoder("Image", [28, 28]), a list of them, an encoder or a '
+            "decoder. Got 3.",
+        ),
+        (
+            lambda: NetEncoder([]),
+            DeclarationError,
+            'NetEncoder takes a name and parameters, such as NetEncoder("Image", [28, 28]), a list of them, an encoder or a '
+            "decoder. Got [].",
+        ),
+        (
+            lambda: NetEncoder(NetEncoder("Scalar"), 3),
+            DeclarationError,
+            "NetEncoder(NetEncoder('Scalar')) takes nothing beside the encoder. NetReplacePart changes its parameters.",
+        ),
+        (
+            lambda: NetEncoder("Class"),
+            DeclarationError,
+            'NetEncoder("Class") needs its Labels: a list of labels, such as range(10) or ["cat", "dog"]. Write '
+            'NetEncoder("Class", Labels).',
+        ),
+        (
+            lambda: NetEncoder("Scalar", 3),
+            DeclarationError,
+            'NetEncoder("Scalar") takes no positional arguments (none). Got 1: 3. Options are written as keywords.',
+        ),
+    ],
+)
 def test_wrong_use(call, kind, message):
     with pytest.raises(kind) as caught:
         call()

@@ -31,17 +31,20 @@ def test_boolean_arrays():
     assert [row.tolist() for row in varying([[True], [False, True]])] == [[1], [0, 1]]
 
 
-@pytest.mark.parametrize(("sizes", "things", "message"), [
-    ((), 1, "takes True and False. Got 1."),
-    ((), "True", "takes True and False. Got 'True'."),
-    ((), None, "takes True and False. Got None."),
-    ((), [True, 0], "takes True and False. Got 0 at position 2."),
-    ((), np.array([0.0, 1.0]), "takes True and False. Got 0.0 at position 1."),
-    ((), [[True], [False]], "needs truth values of the sizes [2]. Got sizes [2, 1]."),
-    ((2,), [True], "needs truth values of the sizes [2]. Got sizes [1]."),
-    ((2,), [[True, False], [True]], "needs lists of equal lengths. Got [[True, False], [True]]."),
-    (("Varying",), [[True], ["no"]], "takes True and False. Got 'no' at position [2, 1]."),
-])
+@pytest.mark.parametrize(
+    ("sizes", "things", "message"),
+    [
+        ((), 1, "takes True and False. Got 1."),
+        ((), "True", "takes True and False. Got 'True'."),
+        ((), None, "takes True and False. Got None."),
+        ((), [True, 0], "takes True and False. Got 0 at position 2."),
+        ((), np.array([0.0, 1.0]), "takes True and False. Got 0.0 at position 1."),
+        ((), [[True], [False]], "needs truth values of the sizes [2]. Got sizes [2, 1]."),
+        ((2,), [True], "needs truth values of the sizes [2]. Got sizes [1]."),
+        ((2,), [[True, False], [True]], "needs lists of equal lengths. Got [[True, False], [True]]."),
+        (("Varying",), [[True], ["no"]], "takes True and False. Got 'no' at position [2, 1]."),
+    ],
+)
 def test_wrong_truth_values(sizes, things, message):
     with pytest.raises(EncodingError) as caught:
         NetEncoder("Boolean", sizes)(things)
@@ -60,19 +63,22 @@ def test_scalar():
         assert encoder(batch).tolist() == [[1], [2.5]]
 
 
-@pytest.mark.parametrize(("things", "message"), [
-    ("3", "takes numbers. Got '3'."),
-    (True, "takes numbers. Got True."),
-    (None, "takes numbers. Got None."),
-    (1j, "takes numbers. Got 1j."),
-    ([1, "2"], "takes numbers. Got '2' at position 2."),
-    ([1, [2, 3]], "takes numbers. Got [2, 3] at position 2."),
-    (float("nan"), "takes finite float32 numbers. Got nan."),
-    ([1, float("inf")], "takes finite float32 numbers. Got inf at position 2."),
-    (1e300, "takes finite float32 numbers. Got inf."),
-    ([1, 10**40], "takes numbers. Got 10000000000000000000000000000000000000000 at position 2."),
-    (np.zeros((2, 3)), "takes numbers. Got array([0., 0., 0.]) at position 1."),
-])
+@pytest.mark.parametrize(
+    ("things", "message"),
+    [
+        ("3", "takes numbers. Got '3'."),
+        (True, "takes numbers. Got True."),
+        (None, "takes numbers. Got None."),
+        (1j, "takes numbers. Got 1j."),
+        ([1, "2"], "takes numbers. Got '2' at position 2."),
+        ([1, [2, 3]], "takes numbers. Got [2, 3] at position 2."),
+        (float("nan"), "takes finite float32 numbers. Got nan."),
+        ([1, float("inf")], "takes finite float32 numbers. Got inf at position 2."),
+        (1e300, "takes finite float32 numbers. Got inf."),
+        ([1, 10**40], "takes numbers. Got 10000000000000000000000000000000000000000 at position 2."),
+        (np.zeros((2, 3)), "takes numbers. Got array([0., 0., 0.]) at position 1."),
+    ],
+)
 def test_wrong_numbers(things, message):
     with pytest.raises(EncodingError) as caught:
         NetEncoder("Scalar")(things)

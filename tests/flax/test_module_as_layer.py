@@ -82,6 +82,7 @@ def _linear(seed: int = 0) -> nnx.Linear:
 
 # Values and gradients
 
+
 def test_a_module_stands_in_a_chain() -> None:
     module = _linear()
     net = NetInitialize(NetChain([module, Ramp, 10], Input=4))
@@ -104,9 +105,17 @@ def test_nested_module_in_test_mode() -> None:
     layer = FlaxLayer(module)
     module.eval()
     np.testing.assert_allclose(layer(X), module(X), rtol=1e-6)
-    assert set(layer.arrays) == {(f"{part}.{name}",) for part, name in
-                                 [("layers.0", "kernel"), ("layers.0", "bias"), ("layers.1", "kernel"), ("layers.1", "bias"),
-                                  ("norm", "scale"), ("norm", "bias")]}
+    assert set(layer.arrays) == {
+        (f"{part}.{name}",)
+        for part, name in [
+            ("layers.0", "kernel"),
+            ("layers.0", "bias"),
+            ("layers.1", "kernel"),
+            ("layers.1", "bias"),
+            ("norm", "scale"),
+            ("norm", "bias"),
+        ]
+    }
     assert set(layer.state) == {("norm.mean",), ("norm.var",)}
 
 
@@ -187,6 +196,7 @@ def test_several_inputs_and_outputs() -> None:
 
 # State and randomness
 
+
 def test_state_that_no_example_changes_is_kept() -> None:
     layer = FlaxLayer(Counter(), Input=4)
     f = layer.function()
@@ -200,8 +210,11 @@ def test_state_that_no_example_changes_is_kept() -> None:
 def test_state_of_one_example_is_refused_while_training() -> None:
     layer = FlaxLayer(Remembers(), Input=4)
     np.testing.assert_allclose(layer(X), X)
-    with pytest.raises(UnsupportedError, match=r"FlaxLayer\(<Remembers>, Input=4\) cannot run in training mode: each example "
-                                               r"changes its state last differently"):
+    with pytest.raises(
+        UnsupportedError,
+        match=r"FlaxLayer\(<Remembers>, Input=4\) cannot run in training mode: each example "
+        r"changes its state last differently",
+    ):
         layer.function()(layer.arrays, layer.state, X, KEY, True)
 
 
@@ -231,6 +244,7 @@ def test_two_streams_draw_different_numbers() -> None:
 
 # Training
 
+
 def test_training_changes_arrays_and_statistics() -> None:
     module = Block(nnx.Rngs(0), 0.1)
     net = NetChain([module, 3, SoftmaxLayer()], Output=NetDecoder("Class", ["a", "b", "c"]))
@@ -251,6 +265,7 @@ def test_frozen_module() -> None:
 
 
 # Arrays, surgery, identity
+
 
 def test_arrays_are_extracted_and_replaced() -> None:
     net = NetChain({"dense": _linear(), "ramp": Ramp}, Input=4)
@@ -347,6 +362,7 @@ def test_tied_weights_are_one_array() -> None:
 
 
 # Display, messages
+
 
 def test_repr_and_table() -> None:
     net = NetChain([_linear(), Ramp], Input=4)

@@ -62,8 +62,10 @@ def test_what_it_holds() -> None:
     module = net.to_flax()
     parameters = nnx.to_pure_dict(nnx.state(module, nnx.Param))["arrays"]
     assert jax.tree.map(jnp.shape, parameters) == {
-        "hidden": {"Weights": (8, 4), "Biases": (8,)}, "norm": {"Scaling": (8,), "Biases": (8,)},
-        "keys": {"Weights": (3, 8), "Biases": (3,)}}
+        "hidden": {"Weights": (8, 4), "Biases": (8,)},
+        "norm": {"Scaling": (8,), "Biases": (8,)},
+        "keys": {"Weights": (3, 8), "Biases": (3,)},
+    }
     assert set(nnx.to_pure_dict(nnx.state(module, nnx.BatchStat))["states"]["norm"]) == {"MovingMean", "MovingVariance"}
     assert module.to_net() == net
     np.testing.assert_allclose(module(X), net(X), rtol=1e-4, atol=1e-5)
@@ -142,8 +144,14 @@ def test_nets_of_equal_structure_compile_once() -> None:
 
 
 def test_several_ports() -> None:
-    net = NetInitialize(NetGraph({"sum": ThreadingLayer(Plus), "a": 3, "b": 2}, [
-        ([NetPort("x"), NetPort("y")], "sum", ["a", "b"]), ("a", NetPort("A")), ("b", NetPort("B"))], x=4, y=4))
+    net = NetInitialize(
+        NetGraph(
+            {"sum": ThreadingLayer(Plus), "a": 3, "b": 2},
+            [([NetPort("x"), NetPort("y")], "sum", ["a", "b"]), ("a", NetPort("A")), ("b", NetPort("B"))],
+            x=4,
+            y=4,
+        )
+    )
     made = net.to_flax()({"x": X, "y": X})
     expected = net({"x": X, "y": X})
     assert set(made) == {"A", "B"}

@@ -34,9 +34,23 @@ from netdsl.symbols import Automatic
 
 @pytest.fixture(scope="module")
 def lenet():
-    return NetChain([ConvolutionLayer(20, 5), Ramp, PoolingLayer(2, 2), ConvolutionLayer(50, 5), Ramp, PoolingLayer(2, 2),
-                     FlattenLayer(), 500, Ramp, 10, SoftmaxLayer()],
-                    Input=NetEncoder("Image", [28, 28], ColorSpace="Grayscale"), Output=NetDecoder("Class", range(10)))
+    return NetChain(
+        [
+            ConvolutionLayer(20, 5),
+            Ramp,
+            PoolingLayer(2, 2),
+            ConvolutionLayer(50, 5),
+            Ramp,
+            PoolingLayer(2, 2),
+            FlattenLayer(),
+            500,
+            Ramp,
+            10,
+            SoftmaxLayer(),
+        ],
+        Input=NetEncoder("Image", [28, 28], ColorSpace="Grayscale"),
+        Output=NetDecoder("Class", range(10)),
+    )
 
 
 def test_counts_of_lenet(lenet):
@@ -46,8 +60,14 @@ def test_counts_of_lenet(lenet):
     assert Information(lenet, "ArraysTotalSize") == Quantity(1.72432, "Megabytes")
     assert Information(lenet, "ArraysDimensions")["4", "Weights"] == [50, 20, 5, 5]
     assert Information(lenet, "ArraysElementCounts")["8", "Weights"] == 400_000
-    counts = {"ConvolutionLayer": 2, "ElementwiseLayer": 3, "PoolingLayer": 2, "FlattenLayer": 1, "LinearLayer": 2,
-              "SoftmaxLayer": 1}
+    counts = {
+        "ConvolutionLayer": 2,
+        "ElementwiseLayer": 3,
+        "PoolingLayer": 2,
+        "FlattenLayer": 1,
+        "LinearLayer": 2,
+        "SoftmaxLayer": 1,
+    }
     assert Information(lenet, "LayerTypeCounts") == counts
 
 
@@ -112,7 +132,9 @@ def test_the_topology_hash_is_of_structure():
 
 
 def test_the_report(lenet):
-    assert repr(Information(lenet)) == """\
+    assert (
+        repr(Information(lenet))
+        == """\
 Information: NetChain (uninitialized)
   Input port            array (size: 1x28x28), NetEncoder("Image")
   Output port           vector (size: 10), NetDecoder("Class")
@@ -121,6 +143,7 @@ Information: NetChain (uninitialized)
   Array elements        431,080
   Size                  1.724 megabytes
   Uninitialized arrays  8"""
+    )
     page = Information(lenet)._repr_html_()
     assert page.startswith("<table>")
     assert "NetEncoder(&quot;Image&quot;)" in page
@@ -137,8 +160,11 @@ def test_every_property_answers(lenet):
 
 MESSAGES = [
     ("LayerCount", PartError, "Information has no property 'LayerCount'. Did you mean 'LayersCount'?"),
-    ("SummaryGraphic", UnsupportedError,
-     "Information: the property 'SummaryGraphic' does not exist in netdsl. print(net) shows a net as a table."),
+    (
+        "SummaryGraphic",
+        UnsupportedError,
+        "Information: the property 'SummaryGraphic' does not exist in netdsl. print(net) shows a net as a table.",
+    ),
 ]
 
 

@@ -33,7 +33,7 @@ CASES += [(specimen, True) for specimen in DOUBLE if specimen.random or specimen
 @pytest.mark.parametrize(("specimen", "training"), CASES, ids=lambda value: "training" if value is True else str(value))
 def test_gradients(specimen, training):
     net = initialized(specimen)
-    function = net.function(WorkingPlatform="cpu")
+    function = net.function()
     with jax.enable_x64(True):
         rng = np.random.default_rng(5)
         point = _double((net.arrays, inputs(specimen, net, 3)))

@@ -12,8 +12,8 @@ from netdsl import (
     DropoutLayer,
     ElementwiseLayer,
     EmbeddingLayer,
-    FlaxLayer,
     FlattenLayer,
+    FlaxLayer,
     FunctionLayer,
     Inherited,
     LinearLayer,
@@ -31,7 +31,6 @@ from netdsl import (
     TotalLayer,
 )
 from specimens.specimen import Specimen
-
 
 
 def flax_module() -> FlaxLayer:

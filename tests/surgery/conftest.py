@@ -24,6 +24,7 @@ from netdsl import (
 @pytest.fixture
 def bits():
     """Every array of a net, with its bytes."""
+
     def listed(net):
         table = net.array_table()
         return {path: np.asarray(value).tobytes() if hasattr(value, "dtype") else value for path, value in table.items()}
@@ -34,9 +35,13 @@ def bits():
 @pytest.fixture
 def classifier():
     """An initialized chain with names, an encoder and a decoder."""
-    return NetInitialize(NetChain(
-        {"flat": FlattenLayer(), "hidden": LinearLayer(5), "act": Ramp, "out": LinearLayer(3), "prob": SoftmaxLayer()},
-        Input=NetEncoder("Image", [4, 4], ColorSpace="Grayscale"), Output=NetDecoder("Class", ["a", "b", "c"])))
+    return NetInitialize(
+        NetChain(
+            {"flat": FlattenLayer(), "hidden": LinearLayer(5), "act": Ramp, "out": LinearLayer(3), "prob": SoftmaxLayer()},
+            Input=NetEncoder("Image", [4, 4], ColorSpace="Grayscale"),
+            Output=NetDecoder("Class", ["a", "b", "c"]),
+        )
+    )
 
 
 @pytest.fixture
@@ -48,15 +53,21 @@ def chain():
 @pytest.fixture
 def graph():
     """An initialized graph: one layer, two ways, their sum, an output layer."""
-    return NetInitialize(NetGraph({"a": 5, "b": Ramp, "c": Tanh, "sum": Plus, "out": 2},
-                                  [("a", "b"), ("a", "c"), (["b", "c"], "sum"), ("sum", "out")], Input=3))
+    return NetInitialize(
+        NetGraph(
+            {"a": 5, "b": Ramp, "c": Tanh, "sum": Plus, "out": 2},
+            [("a", "b"), ("a", "c"), (["b", "c"], "sum"), ("sum", "out")],
+            Input=3,
+        )
+    )
 
 
 @pytest.fixture
 def training_net(classifier):
     """The classifier with its loss."""
-    return NetGraph({"net": classifier, "loss": CrossEntropyLossLayer("Index")},
-                    [NetPort("Input") >> "net" >> NetPort("loss", "Input")])
+    return NetGraph(
+        {"net": classifier, "loss": CrossEntropyLossLayer("Index")}, [NetPort("Input") >> "net" >> NetPort("loss", "Input")]
+    )
 
 
 @pytest.fixture

@@ -76,8 +76,9 @@ def test_append_prepend_insert(chain):
     assert NetInsert(chain, Tanh, 2)[2].Function is Tanh
     assert NetInsert(chain, Tanh, -1)[-1].Function is Tanh
     assert NetInsert(chain, Tanh, 1)[1].Function is Tanh
-    with pytest.warns(NetWarning, match=re.escape("NetInsert dropped an array that no longer fits: 4/Weights (was 2x6, now "
-                                                  "2x9)")):
+    with pytest.warns(
+        NetWarning, match=re.escape("NetInsert dropped an array that no longer fits: 4/Weights (was 2x6, now 2x9)")
+    ):
         NetInsert(chain, 9, 3)
 
 
@@ -157,20 +158,35 @@ def test_multipliers_follow_their_layers():
 
 
 MESSAGES = [
-    (lambda net: NetDrop(net, 3), DeclarationError,
-     "NetDrop: nothing would be left of this NetChain of 3 layers. A net has at least one layer."),
+    (
+        lambda net: NetDrop(net, 3),
+        DeclarationError,
+        "NetDrop: nothing would be left of this NetChain of 3 layers. A net has at least one layer.",
+    ),
     (lambda net: NetDrop(net, 4), PartError, "NetDrop: this NetChain has 3 layers, so 4 cannot be dropped."),
-    (lambda net: NetTake(net, [3, 1]), DeclarationError,
-     "NetTake: element 3 comes after element 1, so nothing leads from one to the other. Write NetTake(net, [1, 3])."),
+    (
+        lambda net: NetTake(net, [3, 1]),
+        DeclarationError,
+        "NetTake: element 3 comes after element 1, so nothing leads from one to the other. Write NetTake(net, [1, 3]).",
+    ),
     (lambda net: NetTake(net, "x"), PartError, "NetTake: this NetChain has no part 'x'. Its parts are numbered from 1 to 3."),
     (lambda net: NetInsert(net, Ramp, 7), PartError, "NetInsert: this NetChain has no part 7. It has 3 parts, numbered from 1."),
-    (lambda net: NetDelete(net, [1, 2, 3]), DeclarationError,
-     "NetDelete: nothing would be left of this NetChain. A net has at least one layer."),
-    (lambda net: NetAppend(net, CatenateLayer(InputPorts=2)), DeclarationError,
-     "Element 4, CatenateLayer, cannot follow another layer in a NetChain: it has 2 input ports (Input1 and Input2). Use a "
-     "NetGraph."),
-    (lambda net: NetAppend(net, Ramp, Outputs=3), DeclarationError,
-     "NetChain has no option or port 'Outputs'. Did you mean 'Output'?"),
+    (
+        lambda net: NetDelete(net, [1, 2, 3]),
+        DeclarationError,
+        "NetDelete: nothing would be left of this NetChain. A net has at least one layer.",
+    ),
+    (
+        lambda net: NetAppend(net, CatenateLayer(InputPorts=2)),
+        DeclarationError,
+        "Element 4, CatenateLayer, cannot follow another layer in a NetChain: it has 2 input ports (Input1 and Input2). Use a "
+        "NetGraph.",
+    ),
+    (
+        lambda net: NetAppend(net, Ramp, Outputs=3),
+        DeclarationError,
+        "NetChain has no option or port 'Outputs'. Did you mean 'Output'?",
+    ),
     (lambda net: NetAppend(Ramp, net), DeclarationError, "NetAppend takes a NetChain. Got Ramp."),
 ]
 
@@ -182,6 +198,7 @@ def test_messages(chain, attempt, error, message):
 
 
 def test_a_graph_is_no_chain(graph):
-    with pytest.raises(DeclarationError, match=re.escape(
-            "NetAppend takes a NetChain, whose layers have an order. Got a NetGraph")):
+    with pytest.raises(
+        DeclarationError, match=re.escape("NetAppend takes a NetChain, whose layers have an order. Got a NetGraph")
+    ):
         NetAppend(graph, Ramp)

@@ -142,29 +142,52 @@ def test_a_layer_named_like_a_port_goes_first():
 
 
 MESSAGES = [
-    (lambda net: net[0], PartError, "net[0]: this NetChain has no part 0. Parts are numbered from 1: 1 is the first, -1 the "
-                                    "last."),
+    (
+        lambda net: net[0],
+        PartError,
+        "net[0]: this NetChain has no part 0. Parts are numbered from 1: 1 is the first, -1 the last.",
+    ),
     (lambda net: net[9], PartError, "net[9]: this NetChain has no part 9. It has 5 parts, numbered from 1."),
     (lambda net: net["hiden"], PartError, "NetExtract: this NetChain has no part 'hiden'. Did you mean 'hidden'?"),
-    (lambda net: net["hidden", "Weight"], PartError,
-     "NetExtract: the LinearLayer at 'hidden' has no part 'Weight'. Did you mean 'Weights'?"),
-    (lambda net: net[1:3], DeclarationError,
-     "net[1:3]: nets take no Python slices; positions count from 1, both ends included. Write net[Span(2, 3)]."),
-    (lambda net: net[::-1], DeclarationError,
-     "net[::-1]: nets take no Python slices; positions count from 1, both ends included. Write net[Span(m, n)]."),
-    (lambda net: NetExtract(net, ["Input", "Size"]), PartError,
-     "NetExtract: NetEncoder(\"Image\") has no parameter 'Size'. Did you mean 'ImageSize'?"),
-    (lambda net: NetExtract(net, NetArray("v")), PartError,
-     "NetExtract: this NetChain has no shared array 'v'. There are none."),
-    (lambda net: NetExtract(net, ["hidden", "OutputDimensions", 1]), PartError,
-     "NetExtract: 5 has no parts, so there is no 1 in it."),
+    (
+        lambda net: net["hidden", "Weight"],
+        PartError,
+        "NetExtract: the LinearLayer at 'hidden' has no part 'Weight'. Did you mean 'Weights'?",
+    ),
+    (
+        lambda net: net[1:3],
+        DeclarationError,
+        "net[1:3]: nets take no Python slices; positions count from 1, both ends included. Write net[Span(2, 3)].",
+    ),
+    (
+        lambda net: net[::-1],
+        DeclarationError,
+        "net[::-1]: nets take no Python slices; positions count from 1, both ends included. Write net[Span(m, n)].",
+    ),
+    (
+        lambda net: NetExtract(net, ["Input", "Size"]),
+        PartError,
+        "NetExtract: NetEncoder(\"Image\") has no parameter 'Size'. Did you mean 'ImageSize'?",
+    ),
+    (lambda net: NetExtract(net, NetArray("v")), PartError, "NetExtract: this NetChain has no shared array 'v'. There are none."),
+    (
+        lambda net: NetExtract(net, ["hidden", "OutputDimensions", 1]),
+        PartError,
+        "NetExtract: 5 has no parts, so there is no 1 in it.",
+    ),
     (lambda net: NetExtract(net, []), PartError, "NetExtract: the position is empty. NetExtract(net, All) gives all layers."),
-    (lambda net: NetExtract(net, True), PartError,
-     "NetExtract: this NetChain has no part True. A position is a number, a name, All, Span(m, n), NetArray(name) or a list of "
-     "them "
-     "that leads inward."),
-    (lambda net: NetExtract(net, Span(4, 2)), PartError,
-     "NetExtract: Span(4, 2) of this NetChain holds no part. Give the first position before the last."),
+    (
+        lambda net: NetExtract(net, True),
+        PartError,
+        "NetExtract: this NetChain has no part True. A position is a number, a name, All, Span(m, n), NetArray(name) or a list of "
+        "them "
+        "that leads inward.",
+    ),
+    (
+        lambda net: NetExtract(net, Span(4, 2)),
+        PartError,
+        "NetExtract: Span(4, 2) of this NetChain holds no part. Give the first position before the last.",
+    ),
     (lambda net: NetExtract("net", 1), DeclarationError, "NetExtract takes a net, an encoder or a decoder. Got 'net'."),
 ]
 

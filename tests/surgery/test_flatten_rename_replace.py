@@ -99,10 +99,13 @@ RENAMES = [
     ({"z": "y"}, PartError, "NetRename: this NetChain has no part 'z'. There are 'Input' and 'Output'."),
     ({1: "2"}, DeclarationError, "NetRename: there would be two layers named '2'. Give each its own name."),
     ({1: 5}, DeclarationError, "NetRename: a name is a string that is not empty. Got 5."),
-    ({"Input": "x"}, DeclarationError,
-     "NetRename: 'Input' of this NetChain cannot be renamed; the ports of a NetChain are those of its layers. NetGraph(net) "
-     "makes "
-     "a graph, whose ports have names of their own."),
+    (
+        {"Input": "x"},
+        DeclarationError,
+        "NetRename: 'Input' of this NetChain cannot be renamed; the ports of a NetChain are those of its layers. NetGraph(net) "
+        "makes "
+        "a graph, whose ports have names of their own.",
+    ),
 ]
 
 
@@ -119,8 +122,9 @@ def test_replace_by_layer_class_and_function(classifier, bits):
     assert NetReplace(classifier, {ElementwiseLayer: Tanh})["act"].Function is Tanh
     assert NetReplace(classifier, {LinearLayer(5): LinearLayer(5, Biases=None)})["hidden", "Biases"] is None
     assert NetReplace(classifier, {LinearLayer(6): 5}) is classifier
-    with pytest.warns(NetWarning, match=re.escape("NetReplace dropped an array that no longer fits: out/Weights (was 3x5, now "
-                                                  "3x8)")):
+    with pytest.warns(
+        NetWarning, match=re.escape("NetReplace dropped an array that no longer fits: out/Weights (was 3x5, now 3x8)")
+    ):
         net = NetReplace(classifier, Rule(lambda layer: isinstance(layer, LinearLayer) and layer.OutputDimensions == 5, 8))
     assert net.missing == [("hidden", "Weights"), ("hidden", "Biases"), ("out", "Weights")]
     assert bits(classifier) == before
@@ -128,8 +132,10 @@ def test_replace_by_layer_class_and_function(classifier, bits):
 
 def test_replace_goes_everywhere_and_spreads_out():
     net = NetChain([Ramp, [Ramp], NetMapOperator(Ramp)], Input=[2, 3])
-    assert repr(NetReplace(net, {Ramp: Tanh})) == ("NetChain([ElementwiseLayer(Tanh), NetChain([ElementwiseLayer(Tanh)]), "
-                                                   "NetMapOperator(ElementwiseLayer(Tanh))], Input=[2, 3])")
+    assert repr(NetReplace(net, {Ramp: Tanh})) == (
+        "NetChain([ElementwiseLayer(Tanh), NetChain([ElementwiseLayer(Tanh)]), "
+        "NetMapOperator(ElementwiseLayer(Tanh))], Input=[2, 3])"
+    )
     two = NetChain([Tanh, Tanh])
     assert Keys(NetReplace(NetChain([Ramp, 3], Input=4), {Ramp: two})) == ["1", "2", "3"]
     assert Keys(NetReplace(NetChain({"a": Ramp, "b": 3}, Input=4), {Ramp: two})) == ["a/1", "a/2", "b"]

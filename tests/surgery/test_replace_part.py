@@ -39,9 +39,13 @@ def no_unexpected_warnings():
 
 def test_a_layer_of_another_size_drops_what_follows(chain, bits):
     before = bits(chain)
-    with pytest.warns(NetWarning, match=re.escape(
+    with pytest.warns(
+        NetWarning,
+        match=re.escape(
             "NetReplacePart dropped an array that no longer fits: 3/Weights (was 2x6, now 2x9). NetInitialize(net) gives new "
-            "values.")):
+            "values."
+        ),
+    ):
         net = NetReplacePart(chain, {1: 9})
     assert net.missing == [("1", "Weights"), ("1", "Biases"), ("3", "Weights")]
     assert net.arrays["3", "Biases"] is chain.arrays["3", "Biases"]
@@ -94,8 +98,9 @@ def test_decoder_and_encoder(classifier):
     assert bare.decoder("Output") is None
     assert (bare.port_type("Input").sizes, bare.port_type("Output").sizes) == ((1, 4, 4), (3,))
     assert bare.initialized
-    again = NetReplacePart(bare, {"Input": NetEncoder("Image", [4, 4], ColorSpace="Grayscale"),
-                                  "Output": NetDecoder("Class", ["a", "b", "c"])})
+    again = NetReplacePart(
+        bare, {"Input": NetEncoder("Image", [4, 4], ColorSpace="Grayscale"), "Output": NetDecoder("Class", ["a", "b", "c"])}
+    )
     assert again == classifier
     picture = np.zeros((4, 4), np.uint8)
     assert again(picture) == classifier(picture)
@@ -149,8 +154,9 @@ def test_a_layer_in_a_graph_keeps_its_wires(graph):
     net = NetReplacePart(graph, {"b": LinearLayer(5)})
     assert net.edge_list() == graph.edge_list()
     assert net.missing == [("b", "Weights"), ("b", "Biases")]
-    with pytest.raises(PartError, match="cannot take the place of part 'sum' of this NetGraph: wired are its input ports "
-                                        "Input1 and Input2"):
+    with pytest.raises(
+        PartError, match="cannot take the place of part 'sum' of this NetGraph: wired are its input ports Input1 and Input2"
+    ):
         NetReplacePart(graph, {"sum": Ramp})
 
 
@@ -176,20 +182,35 @@ def test_muted_outputs_stay_muted():
 
 MESSAGES = [
     ({"hiden": 3}, PartError, "NetReplacePart: this NetChain has no part 'hiden'. Did you mean 'hidden'?"),
-    ({("hidden", "Weigths"): 0}, PartError,
-     "NetReplacePart: the LinearLayer at 'hidden' has no part 'Weigths'. Did you mean 'Weights'?"),
-    ({("act", "Output", "Labels"): []}, PartError,
-     "NetReplacePart: port 'Output' of the ElementwiseLayer at 'act' has no encoder or decoder, so there is no 'Labels' to "
-     "replace."),
-    ({("hidden", "Weights"): None}, DeclarationError,
-     "The array Weights of LinearLayer cannot be None: the layer needs it. Leave it out to have it initialized."),
-    ({0: Ramp}, PartError, "NetReplacePart: this NetChain has no part 0. Parts are numbered from 1: 1 is the first, -1 the "
-                           "last."),
+    (
+        {("hidden", "Weigths"): 0},
+        PartError,
+        "NetReplacePart: the LinearLayer at 'hidden' has no part 'Weigths'. Did you mean 'Weights'?",
+    ),
+    (
+        {("act", "Output", "Labels"): []},
+        PartError,
+        "NetReplacePart: port 'Output' of the ElementwiseLayer at 'act' has no encoder or decoder, so there is no 'Labels' to "
+        "replace.",
+    ),
+    (
+        {("hidden", "Weights"): None},
+        DeclarationError,
+        "The array Weights of LinearLayer cannot be None: the layer needs it. Leave it out to have it initialized.",
+    ),
+    (
+        {0: Ramp},
+        PartError,
+        "NetReplacePart: this NetChain has no part 0. Parts are numbered from 1: 1 is the first, -1 the last.",
+    ),
     ({NetArray("v"): 0}, PartError, "NetReplacePart: this NetChain has no shared array 'v'. There are none."),
     ("Input", DeclarationError, "NetReplacePart takes rules: a dict, Rule(key, value) or a list of rules. Got 'Input'."),
-    ({"act": "Ramp"}, DeclarationError,
-     "the new part 'act' is 'Ramp', which is no layer. A layer, a net, an integer, a function or a list of them can stand "
-     "there."),
+    (
+        {"act": "Ramp"},
+        DeclarationError,
+        "the new part 'act' is 'Ramp', which is no layer. A layer, a net, an integer, a function or a list of them can stand "
+        "there.",
+    ),
 ]
 
 

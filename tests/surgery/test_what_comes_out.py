@@ -51,8 +51,17 @@ def test_it_equals_what_one_would_write(made, written):
     assert pickle.loads(pickle.dumps(made)) == written
 
 
-@pytest.mark.parametrize("net", [NetTake(GRAPH, ["b", "o"]), NetDelete(GRAPH, "b"), NetDelete(GRAPH, "a"), NetTake(GRAPH, "b"),
-                                 NetFlatten(NetChain([GRAPH, Ramp])), *[made for made, _ in SAME]])
+@pytest.mark.parametrize(
+    "net",
+    [
+        NetTake(GRAPH, ["b", "o"]),
+        NetDelete(GRAPH, "b"),
+        NetDelete(GRAPH, "a"),
+        NetTake(GRAPH, "b"),
+        NetFlatten(NetChain([GRAPH, Ramp])),
+        *[made for made, _ in SAME],
+    ],
+)
 def test_it_prints_as_the_expression_that_builds_it(net):
     assert eval(repr(net), vars(netdsl).copy()) == net
 

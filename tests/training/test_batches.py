@@ -18,7 +18,7 @@ def batches(train, count, size, rounds=3, **options):
     drawn = [{i for i in range(count) if total >> i & 1} for total in sums]
     assert all(len(batch) == used for batch in drawn), "an example stands in a batch twice"
     per_round = results("BatchesPerRound")
-    return [drawn[start:start + per_round] for start in range(0, len(drawn), per_round)]
+    return [drawn[start : start + per_round] for start in range(0, len(drawn), per_round)]
 
 
 def test_every_example_is_seen_once_a_round_in_another_order(train):

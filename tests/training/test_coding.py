@@ -36,12 +36,16 @@ def pictures(*size, mode="RGB"):
     return [Image.fromarray(pixels) for pixels in RANDOM.integers(0, 256, size=sizes, dtype=np.uint8)]
 
 
-@pytest.mark.parametrize(("net", "images", "size", "color"), [
-    (NetChain([FlattenLayer(), 1]), pictures(4, 5), (5, 4), "RGB"),
-    (NetChain([FlattenLayer(), 1]), pictures(4, 5, mode="L"), (5, 4), "Grayscale"),
-    (NetChain([FlattenLayer(), 1], Input=[3, 6, 7]), pictures(4, 5, mode="L"), (7, 6), "RGB"),
-    (NetChain([ConvolutionLayer(2, 3), FlattenLayer(), 1], Input=[1, 6, 6]), pictures(4, 5), (6, 6), "Grayscale"),
-], ids=["colour", "gray", "size and colour of the net", "gray net"])
+@pytest.mark.parametrize(
+    ("net", "images", "size", "color"),
+    [
+        (NetChain([FlattenLayer(), 1]), pictures(4, 5), (5, 4), "RGB"),
+        (NetChain([FlattenLayer(), 1]), pictures(4, 5, mode="L"), (5, 4), "Grayscale"),
+        (NetChain([FlattenLayer(), 1], Input=[3, 6, 7]), pictures(4, 5, mode="L"), (7, 6), "RGB"),
+        (NetChain([ConvolutionLayer(2, 3), FlattenLayer(), 1], Input=[1, 6, 6]), pictures(4, 5), (6, 6), "Grayscale"),
+    ],
+    ids=["colour", "gray", "size and colour of the net", "gray net"],
+)
 def test_pictures_get_an_image_encoder(train, net, images, size, color):
     trained = train(net, (images, NUMBERS), "TrainedNet")
     encoder = trained.encoder("Input")
@@ -52,8 +56,10 @@ def test_pictures_get_an_image_encoder(train, net, images, size, color):
 def test_image_columns_train_like_their_pictures(train):
     pixels = RANDOM.integers(0, 256, size=(6, 4, 4), dtype=np.uint8)
     net = NetChain([FlattenLayer(), 1])
-    losses = [train(net, (images, NUMBERS), "RoundLossList") for images in
-              (Column(pixels, "image"), [Image.fromarray(one) for one in pixels])]
+    losses = [
+        train(net, (images, NUMBERS), "RoundLossList")
+        for images in (Column(pixels, "image"), [Image.fromarray(one) for one in pixels])
+    ]
     assert losses[0].tobytes() == losses[1].tobytes()
 
 
@@ -61,8 +67,10 @@ def test_validation_data_may_be_encoded_where_the_training_data_are_not(train):
     pixels = RANDOM.integers(0, 256, size=(6, 4, 4), dtype=np.uint8)
     net = NetChain([FlattenLayer(), 1], Input=NetEncoder("Image", (4, 4), ColorSpace="Grayscale"))
     raw, ready = Column(pixels, "image"), (pixels[:, None] / 255).astype(np.float32)
-    losses = [train(net, (some, NUMBERS), ["ValidationLossList", "RoundLossList"], ValidationSet=(others, NUMBERS))
-              for some, others in ((raw, raw), (raw, ready), (ready, raw), (ready, ready))]
+    losses = [
+        train(net, (some, NUMBERS), ["ValidationLossList", "RoundLossList"], ValidationSet=(others, NUMBERS))
+        for some, others in ((raw, raw), (raw, ready), (ready, raw), (ready, ready))
+    ]
     for pair in losses[1:]:
         np.testing.assert_allclose(pair, losses[0], rtol=1e-6)
 
@@ -76,19 +84,25 @@ def test_boolean_inputs_get_an_encoder(train):
 def test_strings_without_an_encoder_are_refused(train):
     with pytest.raises(DataError) as raised:
         train(NetChain([1]), (list("abcdef"), NUMBERS))
-    assert str(raised.value) == ("The input port 'Input' gets strings ('a') and has no encoder. Attach one: "
-                                 "Input=NetEncoder(\"Class\", "
-                                 "[...]) for labels, NetEncoder(\"Image\") for paths.")
+    assert str(raised.value) == (
+        "The input port 'Input' gets strings ('a') and has no encoder. Attach one: "
+        'Input=NetEncoder("Class", '
+        '[...]) for labels, NetEncoder("Image") for paths.'
+    )
 
 
-@pytest.mark.parametrize(("targets", "labels"), [
-    (["yes", "no", "yes"] * 2, ("no", "yes")),
-    (np.array(["yes", "no"] * 3), ("no", "yes")),
-    ([True, False, True] * 2, (False, True)),
-    (np.array([True, False] * 3), (False, True)),
-    (Column(np.array([0, 1] * 3), "class", ["no", "yes"]), ("no", "yes")),
-    (Column(np.array([0, 1] * 3), "class", [0, 1]), (0, 1)),
-], ids=["strings", "string array", "booleans", "boolean array", "classes", "numbered classes"])
+@pytest.mark.parametrize(
+    ("targets", "labels"),
+    [
+        (["yes", "no", "yes"] * 2, ("no", "yes")),
+        (np.array(["yes", "no"] * 3), ("no", "yes")),
+        ([True, False, True] * 2, (False, True)),
+        (np.array([True, False] * 3), (False, True)),
+        (Column(np.array([0, 1] * 3), "class", ["no", "yes"]), ("no", "yes")),
+        (Column(np.array([0, 1] * 3), "class", [0, 1]), (0, 1)),
+    ],
+    ids=["strings", "string array", "booleans", "boolean array", "classes", "numbered classes"],
+)
 def test_labels_after_softmax_get_a_class_decoder(train, targets, labels):
     trained = train(NetChain([LinearLayer(), SoftmaxLayer()]), (INPUTS, targets), "TrainedNet")
     assert trained.decoder("Output").Labels == labels
@@ -124,13 +138,16 @@ def test_labels_inside_an_operator(train):
 
 def test_labels_meet_probabilities_as_indicators(train):
     net = NetChain([2, SoftmaxLayer()], Output=NetDecoder("Class", ["x", "y"]))
-    losses = [train(net, (INPUTS, targets), "RoundLoss", LossFunction=CrossEntropyLossLayer("Probabilities"))
-              for targets in (["x", "y"] * 3, np.eye(2)[[0, 1] * 3])]
+    losses = [
+        train(net, (INPUTS, targets), "RoundLoss", LossFunction=CrossEntropyLossLayer("Probabilities"))
+        for targets in (["x", "y"] * 3, np.eye(2)[[0, 1] * 3])
+    ]
     assert losses[0] == losses[1]
 
 
-@pytest.mark.parametrize("targets", [NUMBERS, list(map(float, NUMBERS)), NUMBERS.astype(np.float64)],
-                         ids=["array", "list", "float64"])
+@pytest.mark.parametrize(
+    "targets", [NUMBERS, list(map(float, NUMBERS)), NUMBERS.astype(np.float64)], ids=["array", "list", "float64"]
+)
 def test_numbers_for_a_vector_of_size_1_get_a_scalar_decoder(train, targets):
     trained = train(NetChain([1]), (INPUTS, targets), "TrainedNet")
     assert trained.decoder("Output") == NetDecoder("Scalar")
@@ -160,9 +177,11 @@ def test_booleans_after_a_sigmoid(train):
         assert trained(INPUTS[0]) in (True, False)
     with pytest.raises(DataError) as raised:
         train(NetChain([1, LogisticSigmoid]), (INPUTS, NUMBERS > 0))
-    assert str(raised.value) == ("The targets are True and False, but the port 'Output' gives a vector of size 1, not one "
-                                 "number. Write "
-                                 "LinearLayer([]) before the LogisticSigmoid.")
+    assert str(raised.value) == (
+        "The targets are True and False, but the port 'Output' gives a vector of size 1, not one "
+        "number. Write "
+        "LinearLayer([]) before the LogisticSigmoid."
+    )
 
 
 def test_zeros_and_ones_after_a_sigmoid_of_size_1(train):
@@ -171,8 +190,11 @@ def test_zeros_and_ones_after_a_sigmoid_of_size_1(train):
     assert 0 < trained(INPUTS[0]) < 1
 
 
-@pytest.mark.parametrize("net", [NetChain([4, Ramp, 2]), NetChain([[4, Tanh], LinearLayer()]), LinearLayer(2), LinearLayer()],
-                         ids=["chain", "nested", "layer", "all open"])
+@pytest.mark.parametrize(
+    "net",
+    [NetChain([4, Ramp, 2]), NetChain([[4, Tanh], LinearLayer()]), LinearLayer(2), LinearLayer()],
+    ids=["chain", "nested", "layer", "all open"],
+)
 def test_open_nets_are_completed_by_data_and_can_be_used(train, net):
     results = train(net, (INPUTS, INPUTS[:, :2]))
     trained = results("TrainedNet")
@@ -197,8 +219,10 @@ def test_partly_open_inputs_keep_what_was_declared(train):
 
 
 def test_labelled_data_objects_need_nothing(train):
-    data = Examples(Column(RANDOM.integers(0, 256, size=(6, 4, 4), dtype=np.uint8), "image"),
-                    Column(np.array([0, 1, 2] * 2), "class", ["a", "b", "c"]))
+    data = Examples(
+        Column(RANDOM.integers(0, 256, size=(6, 4, 4), dtype=np.uint8), "image"),
+        Column(np.array([0, 1, 2] * 2), "class", ["a", "b", "c"]),
+    )
     trained = train(NetChain([FlattenLayer(), LinearLayer(), SoftmaxLayer()]), data, "TrainedNet")
     assert trained(data[0].key) in {"a", "b", "c"}
     assert trained(data.inputs)[:2] == [trained(data[0].key), trained(data[1].key)]

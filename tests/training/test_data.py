@@ -74,7 +74,8 @@ def test_every_form_of_the_same_data_trains_to_the_same_bits(train, reference, f
 def test_booleans_count_as_numbers_inside_arrays(train):
     inputs = INPUTS > 2
     assert digest(train(NET, (inputs, TARGETS), "TrainedNet", BatchSize=3)) == digest(
-        train(NET, (inputs.astype(float), TARGETS), "TrainedNet", BatchSize=3))
+        train(NET, (inputs.astype(float), TARGETS), "TrainedNet", BatchSize=3)
+    )
 
 
 def test_a_name_means_its_training_data_and_for_validation_its_test_data(train, monkeypatch):
@@ -115,34 +116,54 @@ def changed(array, place, value):
     return array
 
 
-@pytest.mark.parametrize(("data", "message"), [
-    ((changed(INPUTS, (4, 1), np.nan), TARGETS),
-     "Example 5 of the training data has the value nan in the column 'inputs' (port 'Input'). Only finite numbers can be used: "
-     "remove or replace such examples."),
-    ((INPUTS, changed(TARGETS, (0, 1), -np.inf)),
-     "Example 1 of the training data has the value -inf in the column 'targets' (port 'Output'). Only finite numbers can be "
-     "used: "
-     "remove or replace such examples."),
-    ({"Input": INPUTS, "Output": changed(TARGETS, (7, 0), 1e39)},
-     "Example 8 of the training data has the value inf in the column 'Output' (port 'Output'). Only finite numbers can be used: "
-     "remove or replace such examples."),
-    ((INPUTS[:, :2], TARGETS),
-     "The column 'inputs' of the training data has a vector of size 2 for each example, but the port 'Input' takes a vector of "
-     "size 3. Change the data or the net."),
-    ((INPUTS, TARGETS[:, 0]),
-     "The column 'targets' of the training data has a real number for each example, but the port 'Output' takes a vector of "
-     "size 2. Change the data or the net."),
-    ((INPUTS, TARGETS[:, :1]),
-     "The column 'targets' of the training data has a vector of size 1 for each example, but the port 'Output' takes a vector of "
-     "size 2. Change the data or the net."),
-    ((INPUTS, TARGETS[:, :, None]),
-     "The column 'targets' of the training data has a matrix of size 2x1 for each example, but the port 'Output' takes a vector "
-     "of "
-     "size 2. np.reshape(values, [8, 2]) would fit."),
-    ((INPUTS[:, :, None], TARGETS),
-     "The column 'inputs' of the training data has a matrix of size 3x1 for each example, but the port 'Input' takes a vector of "
-     "size 3. np.reshape(values, [8, 3]) would fit."),
-], ids=["nan", "inf", "overflow", "input size", "numbers", "target size", "target rank", "input rank"])
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (
+            (changed(INPUTS, (4, 1), np.nan), TARGETS),
+            "Example 5 of the training data has the value nan in the column 'inputs' (port 'Input'). Only finite numbers can be used: "
+            "remove or replace such examples.",
+        ),
+        (
+            (INPUTS, changed(TARGETS, (0, 1), -np.inf)),
+            "Example 1 of the training data has the value -inf in the column 'targets' (port 'Output'). Only finite numbers can be "
+            "used: "
+            "remove or replace such examples.",
+        ),
+        (
+            {"Input": INPUTS, "Output": changed(TARGETS, (7, 0), 1e39)},
+            "Example 8 of the training data has the value inf in the column 'Output' (port 'Output'). Only finite numbers can be used: "
+            "remove or replace such examples.",
+        ),
+        (
+            (INPUTS[:, :2], TARGETS),
+            "The column 'inputs' of the training data has a vector of size 2 for each example, but the port 'Input' takes a vector of "
+            "size 3. Change the data or the net.",
+        ),
+        (
+            (INPUTS, TARGETS[:, 0]),
+            "The column 'targets' of the training data has a real number for each example, but the port 'Output' takes a vector of "
+            "size 2. Change the data or the net.",
+        ),
+        (
+            (INPUTS, TARGETS[:, :1]),
+            "The column 'targets' of the training data has a vector of size 1 for each example, but the port 'Output' takes a vector of "
+            "size 2. Change the data or the net.",
+        ),
+        (
+            (INPUTS, TARGETS[:, :, None]),
+            "The column 'targets' of the training data has a matrix of size 2x1 for each example, but the port 'Output' takes a vector "
+            "of "
+            "size 2. np.reshape(values, [8, 2]) would fit.",
+        ),
+        (
+            (INPUTS[:, :, None], TARGETS),
+            "The column 'inputs' of the training data has a matrix of size 3x1 for each example, but the port 'Input' takes a vector of "
+            "size 3. np.reshape(values, [8, 3]) would fit.",
+        ),
+    ],
+    ids=["nan", "inf", "overflow", "input size", "numbers", "target size", "target rank", "input rank"],
+)
 def test_data_that_cannot_be_used(train, data, message):
     with pytest.raises(DataError) as raised:
         train(NET, data)
@@ -164,36 +185,51 @@ def test_a_column_of_numbers_and_a_column_of_vectors_are_never_broadcast(train, 
     if number and shape == (8, 1):
         with pytest.raises(DataError) as raised:
             train(NetChain([last]), (INPUTS, targets))
-        assert str(raised.value) == ("The column 'targets' of the training data has a vector of size 1 for each example, but "
-                                     "the port "
-                                     "'Output' takes a real number. np.reshape(values, [8]) would fit.")
+        assert str(raised.value) == (
+            "The column 'targets' of the training data has a vector of size 1 for each example, but "
+            "the port "
+            "'Output' takes a real number. np.reshape(values, [8]) would fit."
+        )
         return
     results = train(NetInitialize(NetChain([last], Input=3)), (INPUTS, targets), LearningRate=0)
     values = np.asarray(results("TrainedNet")(INPUTS, None)).reshape(8)
     np.testing.assert_allclose(results("RoundLoss"), np.mean((values - np.arange(8)) ** 2), rtol=1e-5)
 
 
-@pytest.mark.parametrize(("targets", "message"), [
-    (np.zeros(8, int), "The port 'Output' takes an integer from 1 to 2. Got 0 (at position 1), which is out of range. Classes "
-                       "count from 1."),
-    (np.arange(1, 9), "The port 'Output' takes an integer from 1 to 2. Got 8 (at position 8), which is out of range. Classes "
-                      "count from 1."),
-    (np.full(8, -3), "The port 'Output' takes an integer from 1 to 2. Got -3 (at position 1), which is out of range."),
-    (np.full(8, 1.5), "The port 'Output' takes an integer from 1 to 2. Got numbers that are not integers"),
-])
+@pytest.mark.parametrize(
+    ("targets", "message"),
+    [
+        (
+            np.zeros(8, int),
+            "The port 'Output' takes an integer from 1 to 2. Got 0 (at position 1), which is out of range. Classes count from 1.",
+        ),
+        (
+            np.arange(1, 9),
+            "The port 'Output' takes an integer from 1 to 2. Got 8 (at position 8), which is out of range. Classes count from 1.",
+        ),
+        (np.full(8, -3), "The port 'Output' takes an integer from 1 to 2. Got -3 (at position 1), which is out of range."),
+        (np.full(8, 1.5), "The port 'Output' takes an integer from 1 to 2. Got numbers that are not integers"),
+    ],
+)
 def test_classes_out_of_range(train, targets, message):
     with pytest.raises(EncodingError) as raised:
         train(NetChain([2, SoftmaxLayer()]), (INPUTS, targets))
     assert str(raised.value).startswith(message)
 
 
-@pytest.mark.parametrize(("inputs", "message"), [
-    (np.ma.masked_array(INPUTS, INPUTS > 3), "The port 'Input' got a masked array. Fill it first: values.filled(0)."),
-    (INPUTS.astype(complex), "The port 'Input' takes a vector of size 3. Got array("),
-    (INPUTS.astype(object) + 0.5, "The port 'Input' takes a vector of size 3. Got array("),
-    ([*INPUTS.tolist()[:-1], [1, 2]],
-     "The port 'Input' takes a vector of size 3. Got a list whose elements have different sizes: "),
-], ids=["masked", "complex", "objects", "ragged"])
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        (np.ma.masked_array(INPUTS, INPUTS > 3), "The port 'Input' got a masked array. Fill it first: values.filled(0)."),
+        (INPUTS.astype(complex), "The port 'Input' takes a vector of size 3. Got array("),
+        (INPUTS.astype(object) + 0.5, "The port 'Input' takes a vector of size 3. Got array("),
+        (
+            [*INPUTS.tolist()[:-1], [1, 2]],
+            "The port 'Input' takes a vector of size 3. Got a list whose elements have different sizes: ",
+        ),
+    ],
+    ids=["masked", "complex", "objects", "ragged"],
+)
 def test_arrays_of_other_things(train, inputs, message):
     with pytest.raises(EncodingError) as raised:
         train(NET, (inputs, TARGETS))
@@ -209,17 +245,20 @@ def test_labels_that_a_declared_decoder_does_not_know(train):
 def test_as_many_probabilities_as_labels(train):
     with pytest.raises(DataError) as raised:
         train(NetChain([2, SoftmaxLayer()]), (INPUTS, list("abcabcab")))
-    assert str(raised.value) == ("The targets have 3 classes ('a', 'b' and 'c'), but the port 'Output' gives 2 probabilities. "
-                                 "Change the "
-                                 "net's last size to 3, or declare Output=NetDecoder(\"Class\", [...]) with all 2.")
+    assert str(raised.value) == (
+        "The targets have 3 classes ('a', 'b' and 'c'), but the port 'Output' gives 2 probabilities. "
+        "Change the "
+        'net\'s last size to 3, or declare Output=NetDecoder("Class", [...]) with all 2.'
+    )
 
 
 def test_labels_that_only_the_held_out_examples_have_are_classes_too(train):
     labels = ["rare", *["a", "b"] * 10]
     inputs = np.zeros([21, 2])
     for seed in range(3):
-        trained = train(NetChain([3, SoftmaxLayer()]), (inputs, labels), "TrainedNet", ValidationSet=Scaled(0.3),
-                        RandomSeeding=seed)
+        trained = train(
+            NetChain([3, SoftmaxLayer()]), (inputs, labels), "TrainedNet", ValidationSet=Scaled(0.3), RandomSeeding=seed
+        )
         assert trained.decoder("Output").Labels == ("a", "b", "rare")
 
 
@@ -229,11 +268,14 @@ def test_one_example(train):
     assert np.all(np.diff(results("RoundLossList")) < 0)
 
 
-@pytest.mark.parametrize(("net", "options", "message"), [
-    (NetChain([Ramp], Input=3), {}, "This net has no array to train: it has no arrays."),
-    (NET, {"LearningRateMultipliers": None}, "This net has no array to train: all its LearningRateMultipliers are 0."),
-    (NetGraph({"c": NetArrayLayer(Array=[[1.0, 2.0]])}, []), {}, "This NetGraph has no input port, so data with inputs"),
-])
+@pytest.mark.parametrize(
+    ("net", "options", "message"),
+    [
+        (NetChain([Ramp], Input=3), {}, "This net has no array to train: it has no arrays."),
+        (NET, {"LearningRateMultipliers": None}, "This net has no array to train: all its LearningRateMultipliers are 0."),
+        (NetGraph({"c": NetArrayLayer(Array=[[1.0, 2.0]])}, []), {}, "This NetGraph has no input port, so data with inputs"),
+    ],
+)
 def test_nets_without_anything_to_train(train, net, options, message):
     with pytest.raises((DeclarationError, DataError)) as raised:
         train(net, (INPUTS, INPUTS if net is not NET else TARGETS), **options)

@@ -49,31 +49,41 @@ def entropy(probabilities, classes):
     return -np.mean(np.log(probabilities[np.arange(len(classes)), classes - 1]))
 
 
-@pytest.mark.parametrize(("loss", "expected"), [
-    (Automatic, squared),
-    (MeanSquaredLossLayer(), squared),
-    (MeanAbsoluteLossLayer(), lambda y, t: np.mean(np.abs(y - t))),
-    (Rule("Output", MeanSquaredLossLayer()), squared),
-    (Rule("Output", Automatic), squared),
-    (Rule(MeanSquaredLossLayer(), Scaled(3)), lambda y, t: 3 * squared(y, t)),
-    (Rule("Output", Rule(MeanSquaredLossLayer(), Scaled(-2))), lambda y, t: -2 * squared(y, t)),
-    (Rule(Rule("Output", MeanSquaredLossLayer()), Scaled(-2)), lambda y, t: -2 * squared(y, t)),
-    ([MeanSquaredLossLayer(), Rule(MeanAbsoluteLossLayer(), Scaled(0.5))],
-     lambda y, t: squared(y, t) + 0.5 * np.mean(np.abs(y - t))),
-    (NetGraph({"abs": MeanAbsoluteLossLayer()}, []), lambda y, t: np.mean(np.abs(y - t))),
-    (FunctionLayer(lambda Input, Target: ((Input - Target) ** 4).sum()), lambda y, t: np.mean(np.sum((y - t) ** 4, axis=1))),
-], ids=lambda value: None if callable(value) and not isinstance(value, type(Ramp)) else str(value)[:30])
+@pytest.mark.parametrize(
+    ("loss", "expected"),
+    [
+        (Automatic, squared),
+        (MeanSquaredLossLayer(), squared),
+        (MeanAbsoluteLossLayer(), lambda y, t: np.mean(np.abs(y - t))),
+        (Rule("Output", MeanSquaredLossLayer()), squared),
+        (Rule("Output", Automatic), squared),
+        (Rule(MeanSquaredLossLayer(), Scaled(3)), lambda y, t: 3 * squared(y, t)),
+        (Rule("Output", Rule(MeanSquaredLossLayer(), Scaled(-2))), lambda y, t: -2 * squared(y, t)),
+        (Rule(Rule("Output", MeanSquaredLossLayer()), Scaled(-2)), lambda y, t: -2 * squared(y, t)),
+        (
+            [MeanSquaredLossLayer(), Rule(MeanAbsoluteLossLayer(), Scaled(0.5))],
+            lambda y, t: squared(y, t) + 0.5 * np.mean(np.abs(y - t)),
+        ),
+        (NetGraph({"abs": MeanAbsoluteLossLayer()}, []), lambda y, t: np.mean(np.abs(y - t))),
+        (FunctionLayer(lambda Input, Target: ((Input - Target) ** 4).sum()), lambda y, t: np.mean(np.sum((y - t) ** 4, axis=1))),
+    ],
+    ids=lambda value: None if callable(value) and not isinstance(value, type(Ramp)) else str(value)[:30],
+)
 def test_losses_with_targets(train, loss, expected):
     results = reported(train, NUMBERS, (INPUTS, VECTORS), LossFunction=loss)
     np.testing.assert_allclose(results("RoundLoss"), expected(NUMBERS(INPUTS), VECTORS), rtol=1e-5)
     assert results("RoundMeasurements") == {}
 
 
-@pytest.mark.parametrize("loss", [
-    NetChain([FunctionLayer(lambda x: (x**2).sum())]),
-    FunctionLayer(lambda x: (x**2).sum()),
-    Rule("Output", FunctionLayer(lambda x: x**2)),
-], ids=["chain", "layer", "array"])
+@pytest.mark.parametrize(
+    "loss",
+    [
+        NetChain([FunctionLayer(lambda x: (x**2).sum())]),
+        FunctionLayer(lambda x: (x**2).sum()),
+        Rule("Output", FunctionLayer(lambda x: x**2)),
+    ],
+    ids=["chain", "layer", "array"],
+)
 def test_a_loss_net_with_input_only_needs_no_targets_and_arrays_are_summed(train, loss):
     results = reported(train, NUMBERS, {"Input": INPUTS}, LossFunction=loss)
     np.testing.assert_allclose(results("RoundLoss"), np.mean(np.sum(NUMBERS(INPUTS) ** 2, axis=1)), rtol=1e-5)
@@ -88,10 +98,15 @@ def test_an_output_port_as_loss(train):
 
 
 def test_a_loss_net_with_several_outputs_sums_them(train):
-    loss = NetGraph({"a": MeanSquaredLossLayer(), "b": MeanAbsoluteLossLayer()},
-                    [(NetPort("Input"), [NetPort("a", "Input"), NetPort("b", "Input")]),
-                     (NetPort("Target"), [NetPort("a", "Target"), NetPort("b", "Target")]),
-                     ("a", NetPort("Squares")), ("b", NetPort("Distances"))])
+    loss = NetGraph(
+        {"a": MeanSquaredLossLayer(), "b": MeanAbsoluteLossLayer()},
+        [
+            (NetPort("Input"), [NetPort("a", "Input"), NetPort("b", "Input")]),
+            (NetPort("Target"), [NetPort("a", "Target"), NetPort("b", "Target")]),
+            ("a", NetPort("Squares")),
+            ("b", NetPort("Distances")),
+        ],
+    )
     results = reported(train, NUMBERS, (INPUTS, VECTORS), LossFunction=loss)
     outputs = NUMBERS(INPUTS)
     np.testing.assert_allclose(results("RoundLoss"), squared(outputs, VECTORS) + np.mean(np.abs(outputs - VECTORS)), rtol=1e-5)
@@ -135,8 +150,13 @@ def test_the_last_layer_is_seen_inside_an_operator(train):
 
 
 def two_outputs():
-    return NetInitialize(NetGraph({"body": LinearLayer(4), "a": LinearLayer(2), "b": NetChain([2, SoftmaxLayer()])},
-                                  [("body", ["a", "b"]), ("a", NetPort("A")), ("b", NetPort("B"))], Input=3))
+    return NetInitialize(
+        NetGraph(
+            {"body": LinearLayer(4), "a": LinearLayer(2), "b": NetChain([2, SoftmaxLayer()])},
+            [("body", ["a", "b"]), ("a", NetPort("A")), ("b", NetPort("B"))],
+            Input=3,
+        )
+    )
 
 
 def test_several_outputs_each_get_their_loss(train):
@@ -156,10 +176,19 @@ def test_several_outputs_each_get_their_loss(train):
 
 @pytest.mark.parametrize("port", ["Loss", "MyLoss"])
 def test_a_net_with_a_loss_inside_is_used_unchanged(train, port):
-    net = NetInitialize(NetGraph({"net": NetChain([2, SoftmaxLayer()]), "loss": CrossEntropyLossLayer("Index")},
-                                 [(NetPort("Input"), "net"), ("net", NetPort("loss", "Input")),
-                                  (NetPort("Target"), NetPort("loss", "Target")),
-                                  ("loss", NetPort(port)), ("net", NetPort("Probabilities"))], Input=3))
+    net = NetInitialize(
+        NetGraph(
+            {"net": NetChain([2, SoftmaxLayer()]), "loss": CrossEntropyLossLayer("Index")},
+            [
+                (NetPort("Input"), "net"),
+                ("net", NetPort("loss", "Input")),
+                (NetPort("Target"), NetPort("loss", "Target")),
+                ("loss", NetPort(port)),
+                ("net", NetPort("Probabilities")),
+            ],
+            Input=3,
+        )
+    )
     results = reported(train, net, {"Input": INPUTS, "Target": CLASSES})
     expected = entropy(net({"Input": INPUTS, "Target": CLASSES})["Probabilities"], CLASSES)
     np.testing.assert_allclose(results("RoundLoss"), expected, rtol=1e-5)
@@ -194,18 +223,37 @@ def test_arrays_of_the_loss_net_are_trained_beside_the_nets(train):
     assert ("", "mix") in results("TrainingNet").arrays
 
 
-@pytest.mark.parametrize(("loss", "error", "message"), [
-    ("Outptu", PartError,
-     "LossFunction names the output port 'Outptu', which this NetChain does not have. Did you mean 'Output'?"),
-    (Rule("Loss", MeanSquaredLossLayer()), PartError,
-     "LossFunction names the output port 'Loss', which this NetChain does not have."),
-    (None, DeclarationError, "LossFunction cannot be None. It is Automatic, the name of an output port, a loss layer or net,"),
-    ([], DeclarationError, "LossFunction is an empty list: there is nothing to minimize."),
-    (Rule(MeanSquaredLossLayer(), Scaled("much")), DeclarationError,
-     "LossFunction: the weight of MeanSquaredLossLayer() is a number"),
-    (NetGraph({"a": Ramp}, [(NetPort("In"), "a")]), DeclarationError,
-     'A net used as LossFunction has an input port "Input" and may have "Target". NetGraph has \'In\'.'),
-])
+@pytest.mark.parametrize(
+    ("loss", "error", "message"),
+    [
+        (
+            "Outptu",
+            PartError,
+            "LossFunction names the output port 'Outptu', which this NetChain does not have. Did you mean 'Output'?",
+        ),
+        (
+            Rule("Loss", MeanSquaredLossLayer()),
+            PartError,
+            "LossFunction names the output port 'Loss', which this NetChain does not have.",
+        ),
+        (
+            None,
+            DeclarationError,
+            "LossFunction cannot be None. It is Automatic, the name of an output port, a loss layer or net,",
+        ),
+        ([], DeclarationError, "LossFunction is an empty list: there is nothing to minimize."),
+        (
+            Rule(MeanSquaredLossLayer(), Scaled("much")),
+            DeclarationError,
+            "LossFunction: the weight of MeanSquaredLossLayer() is a number",
+        ),
+        (
+            NetGraph({"a": Ramp}, [(NetPort("In"), "a")]),
+            DeclarationError,
+            'A net used as LossFunction has an input port "Input" and may have "Target". NetGraph has \'In\'.',
+        ),
+    ],
+)
 def test_wrong_losses_are_refused(train, loss, error, message):
     with pytest.raises(error) as raised:
         train(NUMBERS, (INPUTS, VECTORS), LossFunction=loss)
@@ -217,18 +265,41 @@ def test_one_loss_for_two_outputs_is_refused(train):
         train(two_outputs(), {"Input": INPUTS, "A": VECTORS, "B": CLASSES}, LossFunction=MeanSquaredLossLayer())
 
 
-@pytest.mark.parametrize(("net", "data", "message"), [
-    (two_outputs(), (INPUTS, VECTORS), "Data as inputs -> targets need a net with one output. This NetGraph has 'A' and 'B'."),
-    (two_outputs(), {"Input": INPUTS, "A": VECTORS}, "The loss of the output port 'B' needs targets: the data have no column "
-                                                     "'B'."),
-    (NUMBERS, {"Input": INPUTS}, "The loss of the output port 'Output' needs targets: the data have no column 'Output'. "
-                                 "Their columns are 'Input'."),
-    (NUMBERS, {"Input": INPUTS, "Output": VECTORS, "Outptu": VECTORS},
-     "The data have the column 'Outptu', which no port of the training net takes. Did you mean 'Output'?"),
-    (NUMBERS, {"Inptu": INPUTS, "Output": VECTORS}, "The data have no column for the input port 'Input' of the training net."),
-    (MeanSquaredLossLayer(), (INPUTS, VECTORS),
-     "Data as inputs -> targets need a net with one input. This MeanSquaredLossLayer"),
-])
+@pytest.mark.parametrize(
+    ("net", "data", "message"),
+    [
+        (
+            two_outputs(),
+            (INPUTS, VECTORS),
+            "Data as inputs -> targets need a net with one output. This NetGraph has 'A' and 'B'.",
+        ),
+        (
+            two_outputs(),
+            {"Input": INPUTS, "A": VECTORS},
+            "The loss of the output port 'B' needs targets: the data have no column 'B'.",
+        ),
+        (
+            NUMBERS,
+            {"Input": INPUTS},
+            "The loss of the output port 'Output' needs targets: the data have no column 'Output'. Their columns are 'Input'.",
+        ),
+        (
+            NUMBERS,
+            {"Input": INPUTS, "Output": VECTORS, "Outptu": VECTORS},
+            "The data have the column 'Outptu', which no port of the training net takes. Did you mean 'Output'?",
+        ),
+        (
+            NUMBERS,
+            {"Inptu": INPUTS, "Output": VECTORS},
+            "The data have no column for the input port 'Input' of the training net.",
+        ),
+        (
+            MeanSquaredLossLayer(),
+            (INPUTS, VECTORS),
+            "Data as inputs -> targets need a net with one input. This MeanSquaredLossLayer",
+        ),
+    ],
+)
 def test_data_that_do_not_fit_the_loss_are_refused(train, net, data, message):
     with pytest.raises(DataError) as raised:
         train(net, data)

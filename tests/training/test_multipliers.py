@@ -41,28 +41,32 @@ B = {"deep/b/Weights": 2.0, "deep/b/Biases": 2.0}
 C = {"deep/c/Weights": 2.0, "deep/c/Biases": 2.0}
 
 
-@pytest.mark.parametrize(("setting", "expected"), [
-    (2, A | B | C),
-    (np.float32(2), A | B | C),
-    ({"a": 2}, A),
-    ([Rule("a", 2)], A),
-    (Rule("a", 2), A),
-    ({1: 2}, A),
-    ({-1: 2}, B | C),
-    ({Span(1, 2): 2}, A),
-    ({Span(2, All): 2}, B | C),
-    ({("deep", "b"): 2}, B),
-    ([Rule(["deep", 1], 2)], B),
-    ([Rule([3, "c", "Weights"], 2)], {"deep/c/Weights": 2.0}),
-    ([Rule([All, "Weights"], 2)], {"a/Weights": 2.0}),
-    ([Rule(["deep", All, "Biases"], 2)], {"deep/b/Biases": 2.0, "deep/c/Biases": 2.0}),
-    ({All: 2}, A | B | C),
-    ({"_": 2}, A | B | C),
-    ({"a": 1, "_": 2}, B | C),
-    ([Rule(["a", "Biases"], 1), Rule("a", 2), Rule(All, 1)], {"a/Weights": 2.0}),
-    ({"a": None}, {"a/Weights": 0.0, "a/Biases": 0.0}),
-    ({"a": -1}, {"a/Weights": -1.0, "a/Biases": -1.0}),
-], ids=str)
+@pytest.mark.parametrize(
+    ("setting", "expected"),
+    [
+        (2, A | B | C),
+        (np.float32(2), A | B | C),
+        ({"a": 2}, A),
+        ([Rule("a", 2)], A),
+        (Rule("a", 2), A),
+        ({1: 2}, A),
+        ({-1: 2}, B | C),
+        ({Span(1, 2): 2}, A),
+        ({Span(2, All): 2}, B | C),
+        ({("deep", "b"): 2}, B),
+        ([Rule(["deep", 1], 2)], B),
+        ([Rule([3, "c", "Weights"], 2)], {"deep/c/Weights": 2.0}),
+        ([Rule([All, "Weights"], 2)], {"a/Weights": 2.0}),
+        ([Rule(["deep", All, "Biases"], 2)], {"deep/b/Biases": 2.0, "deep/c/Biases": 2.0}),
+        ({All: 2}, A | B | C),
+        ({"_": 2}, A | B | C),
+        ({"a": 1, "_": 2}, B | C),
+        ([Rule(["a", "Biases"], 1), Rule("a", 2), Rule(All, 1)], {"a/Weights": 2.0}),
+        ({"a": None}, {"a/Weights": 0.0, "a/Biases": 0.0}),
+        ({"a": -1}, {"a/Weights": -1.0, "a/Biases": -1.0}),
+    ],
+    ids=str,
+)
 def test_specs_reach_the_arrays_they_name(net, setting, expected):
     assert multipliers(net, setting) == expected
 
@@ -74,21 +78,29 @@ def test_settings_of_containers_layers_and_training_multiply():
 
 
 def test_a_shared_array_has_the_multipliers_of_its_places_only():
-    net = NetChain({"a": LinearLayer(2, Weights=NetArray("w"), LearningRateMultipliers=0),
-                    "b": LinearLayer(2, Weights=NetArray("w")),
-                    "c": LinearLayer(2, Weights=NetArray("other"))}, Input=2)
+    net = NetChain(
+        {
+            "a": LinearLayer(2, Weights=NetArray("w"), LearningRateMultipliers=0),
+            "b": LinearLayer(2, Weights=NetArray("w")),
+            "c": LinearLayer(2, Weights=NetArray("other")),
+        },
+        Input=2,
+    )
     assert multipliers(net, Automatic) == {"/w": 0.0, "a/Biases": 0.0}
     assert multipliers(net, {"c": 4}) == {"/w": 0.0, "a/Biases": 0.0, "/other": 4.0, "c/Biases": 4.0}
 
 
-@pytest.mark.parametrize(("setting", "error", "message"), [
-    ({"aa": 0}, PartError, "LearningRateMultipliers of NetTrain: no array is at 'aa'."),
-    ({"a": 0, "act": 0}, PartError, "LearningRateMultipliers of NetTrain: no array is at 'act'."),
-    ({4: 0}, PartError, "LearningRateMultipliers of NetTrain: no array is at 4."),
-    ({"a": "slow"}, DeclarationError, "LearningRateMultipliers of NetTrain are numbers or None. Got 'slow'."),
-    ({"a": float("nan")}, DeclarationError, "LearningRateMultipliers of NetTrain are numbers or None. Got nan."),
-    (True, DeclarationError, "LearningRateMultipliers of NetTrain are numbers or None. Got True."),
-])
+@pytest.mark.parametrize(
+    ("setting", "error", "message"),
+    [
+        ({"aa": 0}, PartError, "LearningRateMultipliers of NetTrain: no array is at 'aa'."),
+        ({"a": 0, "act": 0}, PartError, "LearningRateMultipliers of NetTrain: no array is at 'act'."),
+        ({4: 0}, PartError, "LearningRateMultipliers of NetTrain: no array is at 4."),
+        ({"a": "slow"}, DeclarationError, "LearningRateMultipliers of NetTrain are numbers or None. Got 'slow'."),
+        ({"a": float("nan")}, DeclarationError, "LearningRateMultipliers of NetTrain are numbers or None. Got nan."),
+        (True, DeclarationError, "LearningRateMultipliers of NetTrain are numbers or None. Got True."),
+    ],
+)
 def test_wrong_specs_are_refused(net, line, train, setting, error, message):
     with pytest.raises(error) as raised:
         train(net, line, LearningRateMultipliers=setting)
@@ -109,7 +121,13 @@ def test_what_is_frozen_keeps_every_bit_and_the_rest_moves_by_its_factor(net, li
             assert np.asarray(trained.arrays[path]).tobytes() == np.asarray(before).tobytes()
     shown = results("ArraysLearningRateMultipliers")
     assert shown == {
-        "a/Weights": 0, "a/Biases": 0, "deep/b/Weights": 0, "deep/b/Biases": 0, "deep/c/Weights": -0.5, "deep/c/Biases": -0.5}
+        "a/Weights": 0,
+        "a/Biases": 0,
+        "deep/b/Weights": 0,
+        "deep/b/Biases": 0,
+        "deep/c/Weights": -0.5,
+        "deep/c/Biases": -0.5,
+    }
 
 
 @pytest.mark.parametrize("where", ["layer", "container", "training"])
@@ -126,10 +144,17 @@ def test_frozen_batch_normalization_keeps_its_moving_statistics(line, train, whe
 
 def test_shared_arrays_take_the_sum_of_the_gradients_of_their_places(line, train):
     """y = W x + W' x with W = W' shared moves twice as far as one of them."""
+
     def pair(*names):
-        return NetGraph({"p": LinearLayer(2, Weights=NetArray(names[0]), Biases=None),
-                         "q": LinearLayer(2, Weights=NetArray(names[1]), Biases=None), "sum": Plus},
-                        [(NetPort("Input"), ["p", "q"]), (["p", "q"], "sum")], Input=3)
+        return NetGraph(
+            {
+                "p": LinearLayer(2, Weights=NetArray(names[0]), Biases=None),
+                "q": LinearLayer(2, Weights=NetArray(names[1]), Biases=None),
+                "sum": Plus,
+            },
+            [(NetPort("Input"), ["p", "q"]), (["p", "q"], "sum")],
+            Input=3,
+        )
 
     values = np.linspace(-1, 1, 6, dtype=np.float32).reshape(2, 3)
     options = {"Method": ["SGD", {"Momentum": 0}], "LearningRate": 0.1, "MaxTrainingRounds": 1}

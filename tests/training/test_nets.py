@@ -48,8 +48,12 @@ def test_sequences_of_varying_length(train):
 
 def test_padding_of_the_longest_changes_no_training(train):
     """A longer validation sequence pads nothing of the training; longer training data pad all, with equal results."""
-    net = NetInitialize(NetChain([EmbeddingLayer(3, 5), LongShortTermMemoryLayer(4), SequenceLastLayer(), LinearLayer([])],
-                                 Input=["Varying", Restricted("Integer", 5)]))
+    net = NetInitialize(
+        NetChain(
+            [EmbeddingLayer(3, 5), LongShortTermMemoryLayer(4), SequenceLastLayer(), LinearLayer([])],
+            Input=["Varying", Restricted("Integer", 5)],
+        )
+    )
     tokens = [RANDOM.integers(1, 6, size=length) for length in (2, 3, 1)]
     targets = np.array([1.0, -1.0, 0.5])
     short = train(net, (tokens, targets), "TrainedNet", MaxTrainingRounds=1, Method="SGD", LearningRate=0.1)

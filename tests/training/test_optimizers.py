@@ -23,6 +23,7 @@ def adam(rate, beta1=0.9, beta2=0.999, epsilon=1e-5):
         mean, square = memory or (0, 0)
         mean, square = beta1 * mean + (1 - beta1) * slope, beta2 * square + (1 - beta2) * slope**2
         return rate * (mean / (1 - beta1**step)) / (np.sqrt(square / (1 - beta2**step)) + epsilon), (mean, square)
+
     return update
 
 
@@ -32,6 +33,7 @@ def rmsprop(rate, beta=0.95, epsilon=1e-6, momentum=0.9):
         square = beta * square + (1 - beta) * slope**2
         moved = momentum * moved + slope / np.sqrt(square + epsilon)
         return rate * moved, (square, moved)
+
     return update
 
 
@@ -39,6 +41,7 @@ def momentum_descent(rate, momentum=0.93, direction=lambda moved: moved):
     def update(slope, memory, step):
         moved = momentum * (0 if memory is None else memory) + slope
         return rate * direction(moved), moved
+
     return update
 
 
@@ -57,23 +60,29 @@ def net():
     return NetInitialize(NetChain([2], Input=3))
 
 
-@pytest.mark.parametrize(("options", "update"), [
-    ({}, adam(0.001)),
-    ({"LearningRate": 0.1}, adam(0.1)),
-    ({"Method": "ADAM", "LearningRate": 0.25}, adam(0.25)),
-    ({"Method": ["ADAM", {"Beta1": 0.5, "Beta2": 0.9, "Epsilon": 0.01, "LearningRate": 0.2}]}, adam(0.2, 0.5, 0.9, 0.01)),
-    ({"Method": ["ADAM", {"LearningRate": 0.2}], "LearningRate": 0.1}, adam(0.1)),
-    ({"Method": ["ADAM", Rule("LearningRate", 0.2)]}, adam(0.2)),
-    ({"Method": "RMSProp"}, rmsprop(0.001)),
-    ({"Method": ["RMSProp", {"Beta": 0.8, "Momentum": 0.2}], "LearningRate": 0.05}, rmsprop(0.05, 0.8, momentum=0.2)),
-    ({"Method": "SGD"}, momentum_descent(0.01)),
-    ({"Method": ["SGD", {"Momentum": 0}], "LearningRate": 0.3}, momentum_descent(0.3, 0)),
-    ({"Method": "SignSGD"}, momentum_descent(0.0001, direction=np.sign)),
-    ({"Method": optax.sgd(0.1)}, momentum_descent(0.1, 0)),
-    ({"Method": optax.chain(optax.clip(0.05), optax.sgd(1.0))},
-     lambda slope, memory, step: (np.clip(slope, -0.05, 0.05), None)),
-    ({"Method": optax.sgd(optax.linear_schedule(0.4, 0.0, 4))}, lambda slope, memory, step: (0.1 * (5 - step) * slope, None)),
-], ids=lambda value: None if callable(value) else str(value)[:40])
+@pytest.mark.parametrize(
+    ("options", "update"),
+    [
+        ({}, adam(0.001)),
+        ({"LearningRate": 0.1}, adam(0.1)),
+        ({"Method": "ADAM", "LearningRate": 0.25}, adam(0.25)),
+        ({"Method": ["ADAM", {"Beta1": 0.5, "Beta2": 0.9, "Epsilon": 0.01, "LearningRate": 0.2}]}, adam(0.2, 0.5, 0.9, 0.01)),
+        ({"Method": ["ADAM", {"LearningRate": 0.2}], "LearningRate": 0.1}, adam(0.1)),
+        ({"Method": ["ADAM", Rule("LearningRate", 0.2)]}, adam(0.2)),
+        ({"Method": "RMSProp"}, rmsprop(0.001)),
+        ({"Method": ["RMSProp", {"Beta": 0.8, "Momentum": 0.2}], "LearningRate": 0.05}, rmsprop(0.05, 0.8, momentum=0.2)),
+        ({"Method": "SGD"}, momentum_descent(0.01)),
+        ({"Method": ["SGD", {"Momentum": 0}], "LearningRate": 0.3}, momentum_descent(0.3, 0)),
+        ({"Method": "SignSGD"}, momentum_descent(0.0001, direction=np.sign)),
+        ({"Method": optax.sgd(0.1)}, momentum_descent(0.1, 0)),
+        (
+            {"Method": optax.chain(optax.clip(0.05), optax.sgd(1.0))},
+            lambda slope, memory, step: (np.clip(slope, -0.05, 0.05), None),
+        ),
+        ({"Method": optax.sgd(optax.linear_schedule(0.4, 0.0, 4))}, lambda slope, memory, step: (0.1 * (5 - step) * slope, None)),
+    ],
+    ids=lambda value: None if callable(value) else str(value)[:40],
+)
 def test_step_follows_the_published_formula(net, line, train, options, update):
     trained = train(net, line, "TrainedNet", MaxTrainingRounds=ROUNDS, **options)
     for name, value in zip(("Weights", "Biases"), expected(net, *line, update)):
@@ -84,7 +93,8 @@ def test_step_follows_the_published_formula(net, line, train, options, update):
 def test_optax_transformations_may_ask_for_the_loss(net, line, train):
     seen = optax.GradientTransformationExtraArgs(
         lambda arrays: (),
-        lambda slopes, state, arrays=None, *, value, **_: ({k: -value + 0 * v for k, v in slopes.items()}, state))
+        lambda slopes, state, arrays=None, *, value, **_: ({k: -value + 0 * v for k, v in slopes.items()}, state),
+    )
     trained = train(net, line, MaxTrainingRounds=1, Method=seen)
     moved = np.asarray(net.arrays["1", "Biases"] - trained("TrainedNet").arrays["1", "Biases"])
     np.testing.assert_allclose(moved, trained("RoundLoss"), rtol=1e-5)
@@ -101,22 +111,41 @@ def test_rates_are_reported(net, line, train):
     assert train(net, line, "InitialLearningRate", Method=optax.sgd(0.1)) is None
 
 
-@pytest.mark.parametrize(("options", "error", "message"), [
-    ({"Method": "Adam!"}, DeclarationError,
-     "NetTrain has no Method 'Adam!'. Did you mean 'ADAM'? Any optax.GradientTransformation is taken too."),
-    ({"Method": ["ADAM", {"epsilon": 1}]}, DeclarationError, "Method 'ADAM' has no suboption 'epsilon'. Did you mean 'Epsilon'?"),
-    ({"Method": ["ADAM", {"Beta1": 1}]}, DeclarationError,
-     "The suboption 'Beta1' of Method 'ADAM' is a number from 0 to below 1. Got 1."),
-    ({"Method": ["SGD", 0.9]}, DeclarationError, "The suboptions of Method 'SGD' are a dict. Got 0.9."),
-    ({"Method": ["SGD", {"L2Regularization": 0.1}]}, UnsupportedError,
-     "The suboption 'L2Regularization' of Method is not supported yet. An optax transformation given as Method can do it."),
-    ({"LearningRate": -1}, DeclarationError, "LearningRate is a number of at least 0 or Automatic. Got -1."),
-    ({"LearningRate": float("nan")}, DeclarationError, "LearningRate is a number of at least 0 or Automatic. Got nan."),
-    ({"LearningRate": True}, DeclarationError, "LearningRate is a number of at least 0 or Automatic. Got True."),
-    ({"LearningRate": 0.1, "Method": optax.sgd(0.1)}, DeclarationError,
-     "LearningRate is part of an optax transformation given as Method. Leave LearningRate out."),
-    ({"Method": {"ADAM": 1}}, DeclarationError, "NetTrain has no Method {'ADAM': 1}."),
-])
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        (
+            {"Method": "Adam!"},
+            DeclarationError,
+            "NetTrain has no Method 'Adam!'. Did you mean 'ADAM'? Any optax.GradientTransformation is taken too.",
+        ),
+        (
+            {"Method": ["ADAM", {"epsilon": 1}]},
+            DeclarationError,
+            "Method 'ADAM' has no suboption 'epsilon'. Did you mean 'Epsilon'?",
+        ),
+        (
+            {"Method": ["ADAM", {"Beta1": 1}]},
+            DeclarationError,
+            "The suboption 'Beta1' of Method 'ADAM' is a number from 0 to below 1. Got 1.",
+        ),
+        ({"Method": ["SGD", 0.9]}, DeclarationError, "The suboptions of Method 'SGD' are a dict. Got 0.9."),
+        (
+            {"Method": ["SGD", {"L2Regularization": 0.1}]},
+            UnsupportedError,
+            "The suboption 'L2Regularization' of Method is not supported yet. An optax transformation given as Method can do it.",
+        ),
+        ({"LearningRate": -1}, DeclarationError, "LearningRate is a number of at least 0 or Automatic. Got -1."),
+        ({"LearningRate": float("nan")}, DeclarationError, "LearningRate is a number of at least 0 or Automatic. Got nan."),
+        ({"LearningRate": True}, DeclarationError, "LearningRate is a number of at least 0 or Automatic. Got True."),
+        (
+            {"LearningRate": 0.1, "Method": optax.sgd(0.1)},
+            DeclarationError,
+            "LearningRate is part of an optax transformation given as Method. Leave LearningRate out.",
+        ),
+        ({"Method": {"ADAM": 1}}, DeclarationError, "NetTrain has no Method {'ADAM': 1}."),
+    ],
+)
 def test_wrong_methods_are_refused(net, line, train, options, error, message):
     with pytest.raises(error) as raised:
         train(net, line, **options)

@@ -21,10 +21,23 @@ from netdsl.training.settings import LATER, OPTIONS, settings_of
 DATA = np.ones([4, 3]), np.ones([4, 2])
 
 WOLFRAM = {
-    "BatchSize", "MaxTrainingRounds", "TimeGoal", "Method", "LearningRate", "LearningRateMultipliers", "LossFunction",
+    "BatchSize",
+    "MaxTrainingRounds",
+    "TimeGoal",
+    "Method",
+    "LearningRate",
+    "LearningRateMultipliers",
+    "LossFunction",
     "ValidationSet",
-    "TrainingStoppingCriterion", "TrainingProgressMeasurements", "TrainingProgressFunction", "TrainingProgressReporting",
-    "TrainingProgressCheckpointing", "TrainingUpdateSchedule", "TargetDevice", "WorkingPrecision", "RandomSeeding",
+    "TrainingStoppingCriterion",
+    "TrainingProgressMeasurements",
+    "TrainingProgressFunction",
+    "TrainingProgressReporting",
+    "TrainingProgressCheckpointing",
+    "TrainingUpdateSchedule",
+    "TargetDevice",
+    "WorkingPrecision",
+    "RandomSeeding",
     "PerformanceGoal",
 }
 
@@ -47,38 +60,49 @@ def test_later_options_are_refused_by_name_unless_they_ask_for_nothing(name):
     settings_of({name: Automatic})
 
 
-@pytest.mark.parametrize(("name", "meant"), [
-    ("MaxTrainingRound", "MaxTrainingRounds"), ("batch_size", "BatchSize"), ("PerformanceGaol", "PerformanceGoal")])
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("MaxTrainingRound", "MaxTrainingRounds"), ("batch_size", "BatchSize"), ("PerformanceGaol", "PerformanceGoal")],
+)
 def test_unknown_options_are_refused_with_the_nearest(name, meant):
     assert refusal(DeclarationError, **{name: 3}) == f"NetTrain has no option {name!r}. Did you mean {meant!r}?"
 
 
-@pytest.mark.parametrize(("options", "message"), [
-    ({"BatchSize": 0}, "BatchSize is a positive integer or Automatic. Got 0."),
-    ({"BatchSize": 2.0}, "BatchSize is a positive integer or Automatic. Got 2.0."),
-    ({"BatchSize": True}, "BatchSize is a positive integer or Automatic. Got True."),
-    ({"BatchSize": Infinity}, "BatchSize is a positive integer or Automatic. Got inf."),
-    ({"MaxTrainingRounds": 0}, "MaxTrainingRounds is a positive integer, Infinity or Automatic. Got 0."),
-    ({"MaxTrainingRounds": "5"}, "MaxTrainingRounds is a positive integer, Infinity or Automatic. Got '5'."),
-    ({"TimeGoal": 0}, "TimeGoal is a number of seconds above 0, or a Quantity. Got 0."),
-    ({"TimeGoal": float("nan")}, "TimeGoal is a number of seconds above 0, or a Quantity. Got nan."),
-    ({"TimeGoal": "1h"}, "TimeGoal is a number of seconds above 0, or a Quantity. Got '1h'."),
-    ({"TimeGoal": Quantity("3", "Hours")}, "TimeGoal is a number of seconds above 0, or a Quantity. Got Quantity('3', 'Hours')."),
-    ({"TimeGoal": Quantity(3, "Kilograms")},
-     "TimeGoal is a time, but Quantity(3, 'Kilograms') has the unit 'Kilograms'. There are "),
-    ({"RandomSeeding": 1.5}, "RandomSeeding is an integer, a string, Automatic or Inherited. Got 1.5."),
-    ({"TargetDevice": "Toaster"}, "TargetDevice is \"CPU\", \"GPU\", \"TPU\" or a pair such as (\"GPU\", 2). Got 'Toaster'."),
-    ({"TrainingProgressReporting": 7}, "TrainingProgressReporting is Automatic, \"Panel\", \"Print\" or None. Got 7."),
-    ({"LearningRateMultipliers": "slow"}, "LearningRateMultipliers of NetTrain are numbers or None. Got 'slow'."),
-])
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"BatchSize": 0}, "BatchSize is a positive integer or Automatic. Got 0."),
+        ({"BatchSize": 2.0}, "BatchSize is a positive integer or Automatic. Got 2.0."),
+        ({"BatchSize": True}, "BatchSize is a positive integer or Automatic. Got True."),
+        ({"BatchSize": Infinity}, "BatchSize is a positive integer or Automatic. Got inf."),
+        ({"MaxTrainingRounds": 0}, "MaxTrainingRounds is a positive integer, Infinity or Automatic. Got 0."),
+        ({"MaxTrainingRounds": "5"}, "MaxTrainingRounds is a positive integer, Infinity or Automatic. Got '5'."),
+        ({"TimeGoal": 0}, "TimeGoal is a number of seconds above 0, or a Quantity. Got 0."),
+        ({"TimeGoal": float("nan")}, "TimeGoal is a number of seconds above 0, or a Quantity. Got nan."),
+        ({"TimeGoal": "1h"}, "TimeGoal is a number of seconds above 0, or a Quantity. Got '1h'."),
+        (
+            {"TimeGoal": Quantity("3", "Hours")},
+            "TimeGoal is a number of seconds above 0, or a Quantity. Got Quantity('3', 'Hours').",
+        ),
+        (
+            {"TimeGoal": Quantity(3, "Kilograms")},
+            "TimeGoal is a time, but Quantity(3, 'Kilograms') has the unit 'Kilograms'. There are ",
+        ),
+        ({"RandomSeeding": 1.5}, "RandomSeeding is an integer, a string, Automatic or Inherited. Got 1.5."),
+        ({"TargetDevice": "Toaster"}, 'TargetDevice is "CPU", "GPU", "TPU" or a pair such as ("GPU", 2). Got \'Toaster\'.'),
+        ({"TrainingProgressReporting": 7}, 'TrainingProgressReporting is Automatic, "Panel", "Print" or None. Got 7.'),
+        ({"LearningRateMultipliers": "slow"}, "LearningRateMultipliers of NetTrain are numbers or None. Got 'slow'."),
+    ],
+)
 def test_wrong_values(options, message):
     assert refusal(DeclarationError, **options).startswith(message)
 
 
 @pytest.mark.parametrize("reporting", ["ProgressIndicator", print, File("x.csv"), ["Print"]], ids=str)
 def test_reporting_that_comes_later(reporting):
-    assert "is not supported yet; Automatic, \"Panel\", \"Print\" and None are." in refusal(
-        UnsupportedError, TrainingProgressReporting=reporting)
+    assert 'is not supported yet; Automatic, "Panel", "Print" and None are.' in refusal(
+        UnsupportedError, TrainingProgressReporting=reporting
+    )
 
 
 def test_a_device_that_is_not_there():
@@ -86,13 +110,16 @@ def test_a_device_that_is_not_there():
     assert message.startswith("TargetDevice='TPU': there is no TPU that JAX can use here; it sees ")
 
 
-@pytest.mark.parametrize(("options", "rounds", "seconds"), [
-    ({}, None, None),
-    ({"MaxTrainingRounds": np.int64(3), "TimeGoal": np.float32(2)}, 3, 2.0),
-    ({"MaxTrainingRounds": Infinity, "TimeGoal": Infinity}, Infinity, Infinity),
-    ({"TimeGoal": Quantity(3, "Minutes")}, None, 180.0),
-    ({"TimeGoal": Quantity(500, "Milliseconds")}, None, 0.5),
-])
+@pytest.mark.parametrize(
+    ("options", "rounds", "seconds"),
+    [
+        ({}, None, None),
+        ({"MaxTrainingRounds": np.int64(3), "TimeGoal": np.float32(2)}, 3, 2.0),
+        ({"MaxTrainingRounds": Infinity, "TimeGoal": Infinity}, Infinity, Infinity),
+        ({"TimeGoal": Quantity(3, "Minutes")}, None, 180.0),
+        ({"TimeGoal": Quantity(500, "Milliseconds")}, None, 0.5),
+    ],
+)
 def test_limits(options, rounds, seconds):
     settings = settings_of(options)
     assert (settings.rounds, settings.seconds) == (rounds, seconds)

@@ -16,8 +16,16 @@ CLASSES = np.arange(10) % 2 + 1
 
 
 def train(reporting, **options):
-    return NetTrain(NetChain([2, SoftmaxLayer()]), (INPUTS, CLASSES), All, MaxTrainingRounds=3, BatchSize=4,
-                    ValidationSet=(INPUTS, CLASSES), TrainingProgressReporting=reporting, **options)
+    return NetTrain(
+        NetChain([2, SoftmaxLayer()]),
+        (INPUTS, CLASSES),
+        All,
+        MaxTrainingRounds=3,
+        BatchSize=4,
+        ValidationSet=(INPUTS, CLASSES),
+        TrainingProgressReporting=reporting,
+        **options,
+    )
 
 
 class Terminal(io.StringIO):
@@ -43,8 +51,10 @@ def test_plain_lines_where_nobody_watches(capsys):
     loss, validation = results("RoundLoss"), results("ValidationLossList")[-1]
     error = 100 * results("RoundMeasurements")["ErrorRate"]
     assert lines[-1].startswith("Training finished after 3 rounds, ")
-    assert lines[-1].split("s: ", 1)[1] == (f"loss {loss:.4g}  error {error:.2f}%  validation loss {validation:.4g}  "
-                                            f"validation error {100 * results('ValidationMeasurements')['ErrorRate']:.2f}%")
+    assert lines[-1].split("s: ", 1)[1] == (
+        f"loss {loss:.4g}  error {error:.2f}%  validation loss {validation:.4g}  "
+        f"validation error {100 * results('ValidationMeasurements')['ErrorRate']:.2f}%"
+    )
     assert "\x1b" not in printed.out
 
 
@@ -60,8 +70,13 @@ def test_a_panel_on_a_terminal(monkeypatch):
     monkeypatch.setenv("COLUMNS", "100")
     train(Automatic)
     shown = terminal.getvalue()
-    for words in ("NetTrain: 10 examples", "of 3, batch 3 of 3", "validation", "Ctrl-C stops and keeps the net so far",
-                  "Training finished after 3 rounds"):
+    for words in (
+        "NetTrain: 10 examples",
+        "of 3, batch 3 of 3",
+        "validation",
+        "Ctrl-C stops and keeps the net so far",
+        "Training finished after 3 rounds",
+    ):
         assert words in shown
     assert shown.count("\x1b[?25l") == shown.count("\x1b[?25h") == 1, "the cursor is hidden once and shown again"
 
@@ -73,8 +88,14 @@ def test_what_the_panel_says():
     for shown in (Status("compiling", elapsed=2.5), status):
         panel.console.print(panel._panel(shown))
     text = panel.console.file.stream.getvalue()
-    for words in ("compiling  2.5s", "round  2 of 4, batch 3 of 8", "examples/s  1,234", "training  loss 0.25, error rate 12.50%",
-                  "validation  loss 0.5, error rate 6.25%", "time  19s, 2.8min left"):
+    for words in (
+        "compiling  2.5s",
+        "round  2 of 4, batch 3 of 8",
+        "examples/s  1,234",
+        "training  loss 0.25, error rate 12.50%",
+        "validation  loss 0.5, error rate 6.25%",
+        "time  19s, 2.8min left",
+    ):
         assert words in text
 
 
@@ -95,8 +116,11 @@ def closed():
 
 
 @pytest.mark.parametrize("reporting", ["Print", "Panel", Automatic])
-@pytest.mark.parametrize("stream", [Broken, closed, lambda: io.TextIOWrapper(io.BytesIO(), "ascii"), lambda: None],
-                         ids=["broken pipe", "closed", "ascii", "none"])
+@pytest.mark.parametrize(
+    "stream",
+    [Broken, closed, lambda: io.TextIOWrapper(io.BytesIO(), "ascii"), lambda: None],
+    ids=["broken pipe", "closed", "ascii", "none"],
+)
 def test_a_stream_that_fails_does_not_end_the_training(monkeypatch, reporting, stream):
     monkeypatch.setattr(sys, "stdout", stream())
     assert train(reporting)("TotalRounds") == 3
@@ -120,14 +144,17 @@ def test_lines_come_at_intervals(monkeypatch):
     assert [line.split("loss ")[1] for line in stream.getvalue().splitlines()] == ["0", "2.1", "4.2"]
 
 
-@pytest.mark.parametrize(("status", "fraction"), [
-    (Status(round=1, rounds=4, batch=5, batches=10), 0.125),
-    (Status(round=4, rounds=4, batch=10, batches=10), 1.0),
-    (Status(round=3, rounds=None, batch=5, batches=10), 0.0),
-    (Status(round=3, rounds=None, batch=5, batches=10, goal=20.0, elapsed=5.0), 0.25),
-    (Status(round=1, rounds=4, batch=5, batches=10, goal=20.0, elapsed=15.0), 0.75),
-    (Status(round=3, rounds=None, batch=5, batches=10, goal=float("inf"), elapsed=5.0), 0.0),
-])
+@pytest.mark.parametrize(
+    ("status", "fraction"),
+    [
+        (Status(round=1, rounds=4, batch=5, batches=10), 0.125),
+        (Status(round=4, rounds=4, batch=10, batches=10), 1.0),
+        (Status(round=3, rounds=None, batch=5, batches=10), 0.0),
+        (Status(round=3, rounds=None, batch=5, batches=10, goal=20.0, elapsed=5.0), 0.25),
+        (Status(round=1, rounds=4, batch=5, batches=10, goal=20.0, elapsed=15.0), 0.75),
+        (Status(round=3, rounds=None, batch=5, batches=10, goal=float("inf"), elapsed=5.0), 0.0),
+    ],
+)
 def test_fraction_done(status, fraction):
     assert status.fraction == fraction
 

@@ -20,21 +20,53 @@ CLASSES = np.arange(10) % 2 + 1
 def results():
     from netdsl import NetTrain
 
-    return NetTrain(NetChain({"out": 2, "p": SoftmaxLayer()}), (INPUTS, CLASSES), All, ValidationSet=(INPUTS[:3], CLASSES[:3]),
-                    BatchSize=4, MaxTrainingRounds=3, TrainingProgressReporting=None, RandomSeeding=5)
+    return NetTrain(
+        NetChain({"out": 2, "p": SoftmaxLayer()}),
+        (INPUTS, CLASSES),
+        All,
+        ValidationSet=(INPUTS[:3], CLASSES[:3]),
+        BatchSize=4,
+        MaxTrainingRounds=3,
+        TrainingProgressReporting=None,
+        RandomSeeding=5,
+    )
 
 
 def test_every_property(results):
     values = {name: results(name) for name in results("Properties")}
     assert len(values) == 34
-    assert {name: values[name] for name in (
-        "BatchesPerRound", "BatchSize", "ExamplesProcessed", "FinalLearningRate", "InitialLearningRate", "OptimizationMethod",
-        "RandomSeeding", "ReasonTrainingStopped", "TargetDevice", "TotalBatches", "TotalRounds", "TrainingExamples",
-        "ValidationExamples",
-    )} == {
-        "BatchesPerRound": 3, "BatchSize": 4, "ExamplesProcessed": 36, "FinalLearningRate": 0.001, "InitialLearningRate": 0.001,
-        "OptimizationMethod": "ADAM optimizer", "RandomSeeding": 5, "ReasonTrainingStopped": "finished", "TargetDevice": "CPU",
-        "TotalBatches": 9, "TotalRounds": 3, "TrainingExamples": 10, "ValidationExamples": 3}
+    assert {
+        name: values[name]
+        for name in (
+            "BatchesPerRound",
+            "BatchSize",
+            "ExamplesProcessed",
+            "FinalLearningRate",
+            "InitialLearningRate",
+            "OptimizationMethod",
+            "RandomSeeding",
+            "ReasonTrainingStopped",
+            "TargetDevice",
+            "TotalBatches",
+            "TotalRounds",
+            "TrainingExamples",
+            "ValidationExamples",
+        )
+    } == {
+        "BatchesPerRound": 3,
+        "BatchSize": 4,
+        "ExamplesProcessed": 36,
+        "FinalLearningRate": 0.001,
+        "InitialLearningRate": 0.001,
+        "OptimizationMethod": "ADAM optimizer",
+        "RandomSeeding": 5,
+        "ReasonTrainingStopped": "finished",
+        "TargetDevice": "CPU",
+        "TotalBatches": 9,
+        "TotalRounds": 3,
+        "TrainingExamples": 10,
+        "ValidationExamples": 3,
+    }
     assert values["ArraysLearningRateMultipliers"] == {"out/Weights": 1.0, "out/Biases": 1.0}
     batches, errors = values["BatchLossList"], values["BatchMeasurementsLists"]["ErrorRate"]
     assert batches.shape == errors.shape == (9,)
@@ -73,14 +105,21 @@ def test_the_third_argument_of_the_call(train):
     assert everything("TrainedNet") == net == train(NetChain([2]), data, Automatic)
 
 
-@pytest.mark.parametrize(("name", "error", "message"), [
-    ("TrainedNett", PartError, "NetTrain gives no property 'TrainedNett'. Did you mean 'TrainedNet'?"),
-    (["TrainedNet", "LossPlott"], PartError, "NetTrain gives no property 'LossPlott'. Did you mean 'LossPlot'?"),
-    (3, PartError, "NetTrain gives no property 3. There are 'ArraysLearningRateMultipliers', "),
-    ({"a": 1}, PartError, "NetTrain gives no property {'a': 1}."),
-    (SoftmaxLayer(), PartError, "NetTrain gives no property SoftmaxLayer(). A loss is an option: LossFunction=SoftmaxLayer()."),
-    ("CheckpointingFiles", UnsupportedError, "NetTrain does not give the property 'CheckpointingFiles' yet."),
-])
+@pytest.mark.parametrize(
+    ("name", "error", "message"),
+    [
+        ("TrainedNett", PartError, "NetTrain gives no property 'TrainedNett'. Did you mean 'TrainedNet'?"),
+        (["TrainedNet", "LossPlott"], PartError, "NetTrain gives no property 'LossPlott'. Did you mean 'LossPlot'?"),
+        (3, PartError, "NetTrain gives no property 3. There are 'ArraysLearningRateMultipliers', "),
+        ({"a": 1}, PartError, "NetTrain gives no property {'a': 1}."),
+        (
+            SoftmaxLayer(),
+            PartError,
+            "NetTrain gives no property SoftmaxLayer(). A loss is an option: LossFunction=SoftmaxLayer().",
+        ),
+        ("CheckpointingFiles", UnsupportedError, "NetTrain does not give the property 'CheckpointingFiles' yet."),
+    ],
+)
 def test_unknown_properties_are_refused_before_anything_is_trained(train, results, name, error, message):
     for ask in (results, lambda name: train(None, None, name)):
         with pytest.raises(error) as raised:

@@ -142,8 +142,9 @@ def test_a_loss_that_is_not_finite(net, train):
 def test_a_last_step_that_leads_out_of_the_numbers(net, train):
     with pytest.raises(TrainingError) as raised:
         train(net, DATA, Method="SGD", LearningRate=1e38, MaxTrainingRounds=1, LearningRateMultipliers={"Biases": 1e3})
-    assert str(raised.value).startswith("After the last batch of round 1 the array 'Biases' is not finite. A smaller "
-                                        "LearningRate than 1e+38")
+    assert str(raised.value).startswith(
+        "After the last batch of round 1 the array 'Biases' is not finite. A smaller LearningRate than 1e+38"
+    )
 
 
 def test_the_best_net_so_far_goes_with_the_error(train):
@@ -155,10 +156,12 @@ def test_the_best_net_so_far_goes_with_the_error(train):
     results = raised.value.results
     assert results("BestValidationRound") == 3
     np.testing.assert_allclose(results("TrainedNet").arrays["Weights",], [[1 - 0.8**3]], rtol=1e-5)
-    assert str(raised.value).endswith("A smaller learning rate in Method, inputs scaled to about 1, or a normalization layer "
-                                      "are the "
-                                      "usual cures. error.results holds the results with the net of round 3, the best by "
-                                      "validation.")
+    assert str(raised.value).endswith(
+        "A smaller learning rate in Method, inputs scaled to about 1, or a normalization layer "
+        "are the "
+        "usual cures. error.results holds the results with the net of round 3, the best by "
+        "validation."
+    )
 
 
 def test_a_validation_loss_that_is_not_finite_is_never_the_best(train):

@@ -26,8 +26,9 @@ TARGETS = RANDOM.normal(size=(11, 2)).astype(np.float32)
 
 def test_losses_are_those_of_the_net_in_test_mode_with_a_last_batch_that_is_padded(train):
     net = NetChain([4, BatchNormalizationLayer(), DropoutLayer(0.5), Ramp, 2])
-    results = train(net, (INPUTS, TARGETS), ValidationSet=Rule(INPUTS[:5], TARGETS[:5]), BatchSize=4, MaxTrainingRounds=1,
-                    LearningRate=0.1)
+    results = train(
+        net, (INPUTS, TARGETS), ValidationSet=Rule(INPUTS[:5], TARGETS[:5]), BatchSize=4, MaxTrainingRounds=1, LearningRate=0.1
+    )
     expected = np.mean((results("TrainedNet")(INPUTS[:5]) - TARGETS[:5]) ** 2)
     np.testing.assert_allclose(results("ValidationLossList"), [expected], rtol=1e-5)
     assert results("ValidationLoss") == results("ValidationLossList")[0]
@@ -80,8 +81,15 @@ def test_a_fraction_is_held_out_at_random(train, fraction, count, held):
     net = LinearLayer([], Weights=[[1.0]], Biases=[0.0], Input=1)
     drawn = []
     for seed in (1, 1, 2):
-        results = train(net, {"Input": inputs}, LossFunction="Output", LearningRate=0, ValidationSet=Scaled(fraction),
-                        MaxTrainingRounds=1, RandomSeeding=seed)
+        results = train(
+            net,
+            {"Input": inputs},
+            LossFunction="Output",
+            LearningRate=0,
+            ValidationSet=Scaled(fraction),
+            MaxTrainingRounds=1,
+            RandomSeeding=seed,
+        )
         assert results(["TrainingExamples", "ValidationExamples"]) == [count - held, held]
         total = results("ValidationLoss") * held + results("RoundLoss") * (count - held)
         assert round(total) == 2**count - 1, "each example is either trained on or held out"
@@ -92,14 +100,17 @@ def test_a_fraction_is_held_out_at_random(train, fraction, count, held):
         assert drawn[0] != drawn[2]
 
 
-@pytest.mark.parametrize(("validation", "error", "message"), [
-    (Scaled(1.5), DeclarationError, "ValidationSet=Scaled(1.5): the fraction is a number between 0 and 1."),
-    (Scaled("half"), DeclarationError, "ValidationSet=Scaled('half'): the fraction is a number between 0 and 1."),
-    (Scaled(0.99), DataError, "ValidationSet=Scaled(0.99) of 11 examples leaves none to train on."),
-    ([(INPUTS, TARGETS), {"Interval": 3}], UnsupportedError, "ValidationSet with an interval is not supported yet."),
-    ([], DataError, "The validation data have no examples."),
-    (INPUTS, DataError, "The validation data cannot be array("),
-])
+@pytest.mark.parametrize(
+    ("validation", "error", "message"),
+    [
+        (Scaled(1.5), DeclarationError, "ValidationSet=Scaled(1.5): the fraction is a number between 0 and 1."),
+        (Scaled("half"), DeclarationError, "ValidationSet=Scaled('half'): the fraction is a number between 0 and 1."),
+        (Scaled(0.99), DataError, "ValidationSet=Scaled(0.99) of 11 examples leaves none to train on."),
+        ([(INPUTS, TARGETS), {"Interval": 3}], UnsupportedError, "ValidationSet with an interval is not supported yet."),
+        ([], DataError, "The validation data have no examples."),
+        (INPUTS, DataError, "The validation data cannot be array("),
+    ],
+)
 def test_wrong_validation_sets(train, validation, error, message):
     with pytest.raises(error) as raised:
         train(NetChain([2]), (INPUTS, TARGETS), ValidationSet=validation)

@@ -1,0 +1,93 @@
+"""The net as a pure function of a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from netdsl.errors import ShapeError, listing
+from netdsl.lowering.execution import Context, device_halves, execute
+from netdsl.nets import ArrayPath, Net, Ref
+from netdsl.shapes import describe
+
+__all__ = ["net_function", "run_batch", "skeleton"]
+
+
+def run_batch(
+    net: Net,
+    arrays: Mapping[ArrayPath, Any],
+    state: Mapping[ArrayPath, Any],
+    inputs: Mapping[str, Any],
+    *,
+    seed: Any,
+    indices: Any,
+    weights: Any,
+    training: bool,
+    refs: tuple[Ref, ...],
+    compact: frozenset[str],
+    platform: str,
+) -> tuple[dict[Ref, Any], dict[ArrayPath, Any]]:
+    """The wires `refs` for a batch, and the state after it: pure JAX.
+
+    `inputs` has the examples first (a Sequence of data and lengths where a port varies); the ports in `compact` still go through
+    the device half of their encoder. `weights` is 0 for padded examples, else 1.
+    """
+
+    def one(values: Mapping[str, Any], index: Any, weight: Any) -> Any:
+        encoded = device_halves(net, values, compact)
+        context = Context(seed, (index,), training, ("batch",), weight, platform)
+        wires, after = execute(net, arrays, state, encoded, context)
+        return {ref: wires[ref].value for ref in refs}, after
+
+    # `state` leaves are equal for all examples: statistics are summed over the axis
+    return jax.vmap(one, axis_name="batch", in_axes=(0, 0, 0), out_axes=(0, None))(dict(inputs), indices, weights)
+
+
+def skeleton(net: Net) -> Net:
+    """The net without the values of its arrays: what compiled functions hold on to."""
+    bare = jax.tree_util.tree_map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), net)
+    _ = bare.solved  # functions name their arrays while they are traced
+    return bare
+
+
+def net_function(net: Net, /) -> Callable[..., Any]:
+    """The pure function ``f(arrays, state, inputs, key=None, training=False) -> (outputs, state)`` of a net.
+
+    `arrays` and `state` are dicts by path, as `net.arrays` and `net.state`; `inputs` is a dict from ports to arrays with the
+    examples first (for one input port the array itself may stand), in the port's own form (a netdsl.nets.Sequence where it
+    varies); integer ports count from 1. `outputs` is a dict from ports, or for one output port the array itself. `key` is needed
+    where the net draws random numbers while training. The function can be jitted, differentiated and vmapped.
+    """
+    if any(net.port_type(port).sizes is None for port in net.input_names):
+        unknown = [port for port in net.input_names if net.port_type(port).sizes is None]
+        raise ShapeError(
+            f"The function of a net needs the shapes of its input ports; that of {listing(map(repr, unknown))} is unknown: "
+            f"{describe(net.port_type(unknown[0]))}. Declare it: {unknown[0]}=[...]."
+        )
+    template = skeleton(net)
+    names, outputs = net.input_names, net.program.outputs
+
+    def function(arrays: Any, state: Any, inputs: Any, key: Any = None, training: bool = False) -> Any:
+        if not isinstance(inputs, Mapping):
+            inputs = {names[0]: inputs}
+        count = jax.tree_util.tree_leaves(inputs)[0].shape[0] if inputs else 1
+        values, after = run_batch(
+            template,
+            arrays,
+            state,
+            inputs,
+            seed=key,
+            indices=jnp.arange(count),
+            weights=jnp.ones(count),
+            training=training,
+            refs=tuple(outputs.values()),
+            compact=frozenset(),
+            platform=jax.default_backend(),
+        )
+        made = {port: values[ref] for port, ref in outputs.items()}
+        return (next(iter(made.values())) if len(made) == 1 else made), after
+
+    return function

@@ -1,0 +1,111 @@
+"""What is asked of a net: outputs, decoder properties, inner activations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from netdsl.containers import NetPort
+from netdsl.decoders.decoder import Decoder
+from netdsl.errors import PartError, excerpt, listing, nearest
+from netdsl.nets import Net, Ref
+from netdsl.symbols import All, Automatic, Rule
+
+__all__ = ["Wanted", "wanted_values"]
+
+
+class Wanted(NamedTuple):
+    """One value asked for: its wire, its decoder if it is to be decoded, and the property."""
+
+    ref: Ref
+    decoder: Decoder | None
+    property: Any
+
+
+def wanted_values(net: Net, property: Any) -> tuple[list[Wanted], Callable[[list[Any]], Any]]:
+    """The values that a property specification asks for, and how they are put together."""
+    names = net.output_names
+    if property is Automatic:
+        property = names[0] if len(names) == 1 else All
+    if property is All or (property is None and len(names) > 1):
+        decode = property is All
+        wanted = [_output(net, name, Automatic if decode else None) for name in names]
+        return wanted, lambda values: dict(zip(names, values))
+    if isinstance(property, (list, tuple)) and not _is_parametrized(net, property):
+        groups = [wanted_values(net, each) for each in property]
+        flat = [want for wanted, _ in groups for want in wanted]
+
+        def shape(values: list[Any]) -> list[Any]:
+            values = list(values)
+            return [make([values.pop(0) for _ in wanted]) for wanted, make in groups]
+
+        return flat, shape
+    return [_one(net, property)], lambda values: values[0]
+
+
+def _is_parametrized(net: Net, property: Any) -> bool:
+    """Whether this is a decoder property with its parameter, such as ["TopProbabilities", 3], and not a list of specifications."""
+    if len(property) != 2 or not isinstance(property[0], str) or property[0] in net.output_names:
+        return False
+    decoders = [net.decoder(name) for name in net.output_names]
+    second = property[1]
+    if isinstance(second, (NetPort, Rule)) or second is None:
+        return False
+    head = second[0] if isinstance(second, (list, tuple)) and len(second) == 2 else second
+    return any(
+        decoder is not None and property[0] in decoder.properties and not (isinstance(head, str) and head in decoder.properties)
+        for decoder in decoders
+    )
+
+
+def _one(net: Net, property: Any) -> Wanted:
+    names = net.output_names
+    if isinstance(property, NetPort):
+        return _activation(net, property)
+    if isinstance(property, Rule) and property.key in names:
+        return _output(net, property.key, property.value)
+    if isinstance(property, str) and property in names:
+        return _output(net, property, Automatic)
+    if len(names) == 1:
+        return _output(net, names[0], property)
+    raise PartError(
+        f"{net.title()} has no output port {excerpt(property)}, and several outputs, so that a decoder property must name its port: "
+        f"Rule(port, property). Its outputs are {listing(map(repr, names))}."
+    )
+
+
+def _output(net: Net, port: str, property: Any) -> Wanted:
+    ref, decoder = net.program.outputs[port], net.decoder(port)
+    if property is None:
+        return Wanted(ref, None, None)
+    if property is Automatic:
+        return Wanted(ref, decoder, None)
+    if decoder is None:
+        raise PartError(
+            f"The output port {port!r} of this {net.title()} has no decoder, so it has no property {excerpt(property)}. "
+            f"NetReplacePart(net, {{{port!r}: NetDecoder(...)}}) attaches one."
+        )
+    if property != "Properties":
+        decoder.property_name(property)
+    return Wanted(ref, decoder, property)
+
+
+def _activation(net: Net, port: NetPort) -> Wanted:
+    """An inner activation, or an output by its port."""
+    path = port.path
+    if len(path) == 1 and path[0] in net.output_names:
+        return _output(net, path[0], Automatic)
+    inner: Net = net
+    names: list[str] = []
+    for step in path[:-1]:
+        keys = list(inner.nets)
+        name = keys[step - 1 if step > 0 else step] if isinstance(step, int) and 1 <= abs(step) <= len(keys) else step
+        if name not in inner.nets:
+            raise PartError(f"{port!r}: there is no layer {step!r}. {nearest(step, keys)}")
+        names.append(name)
+        inner = inner.nets[name]
+    ref = net.program.ports.get((tuple(names), path[-1]))
+    if ref is None:
+        ports = [*inner.input_names, *inner.output_names]
+        raise PartError(f"{port!r}: {inner.title()} has no port {path[-1]!r} that can be read. {nearest(path[-1], ports)}")
+    return Wanted(ref, None, None)

@@ -134,8 +134,9 @@ def _method(method: Any) -> tuple[Draw, Draw | None]:
     if name not in _OPTIONS:
         raise DeclarationError(f"NetInitialize has no method {name!r}. {nearest(name, _OPTIONS)}")
     options = dict(_OPTIONS[name])
+    item: Any
     for item in given:
-        entries = [(item.key, item.value)] if isinstance(item, Rule) else item.items() if hasattr(item, "items") else None
+        entries: Any = [(item.key, item.value)] if isinstance(item, Rule) else item.items() if hasattr(item, "items") else None
         if entries is None:
             raise DeclarationError(f"The suboptions of method {name!r} are a dict. Got {excerpt(item)}.")
         for key, value in entries:
@@ -202,7 +203,8 @@ def _distribution(value: Any, option: str) -> Draw:
     if isinstance(value, NormalDistribution):
         return lambda generator, sizes: generator.normal(value.mean, value.deviation, sizes)
     if isinstance(value, UniformDistribution):
-        return lambda generator, sizes: generator.uniform(*value.bounds, sizes)
+        low, high = value.bounds
+        return lambda generator, sizes: generator.uniform(low, high, sizes)
     raise DeclarationError(
         f"{option} is a number, NormalDistribution(m, s) or UniformDistribution([a, b]). Got {excerpt(value)}."
     )

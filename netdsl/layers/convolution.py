@@ -39,6 +39,7 @@ class Window:
     """How a kernel slides along one dimension: its size, stride, dilation and padding."""
 
     __slots__ = ("dilation", "high", "kernel", "low", "same", "stride")
+    kernel: Any
 
     def __init__(self, kernel: int | None, stride: int, dilation: int, padding: Any) -> None:
         self.kernel, self.stride, self.dilation = kernel, stride, dilation
@@ -53,7 +54,7 @@ class Window:
         total = max((-(-size // self.stride) - 1) * self.stride + reach - size, 0)
         return (total // 2, total - total // 2) if SAME_EXTRA_AFTER else (total - total // 2, total // 2)
 
-    def output(self, size: Size) -> Size:
+    def output(self, size: Size) -> Any:
         """floor((size + padding - dilation·(kernel - 1) - 1) / stride) + 1, open where something is."""
         if isinstance(size, Length):
             raise Contradiction("takes fixed sizes, not a varying one", "Input")
@@ -86,6 +87,11 @@ class _Sliding(Layer):
     """What convolution and pooling share: the kernel's way over the levels that are not the channel."""
 
     signature = "... -> ..."
+    KernelSize: Any
+    Stride: Any
+    PaddingSize: Any
+    Dimensionality: Any
+    Interleaving: Any
 
     def dimensions(self, *sizes: tuple[Size, ...] | None) -> int | None:
         """The number of dimensions that the kernel slides along, if anything says it."""
@@ -126,7 +132,7 @@ class _Sliding(Layer):
         """The channel's size and the others."""
         return (sizes[-1], sizes[:-1]) if self.Interleaving else (sizes[0], sizes[1:])
 
-    def joined(self, channels: Size, sizes: tuple[Size, ...]) -> tuple[Size, ...]:
+    def joined(self, channels: Any, sizes: tuple[Any, ...]) -> tuple[Any, ...]:
         """The inverse of `split`."""
         return (*sizes, channels) if self.Interleaving else (channels, *sizes)
 
@@ -279,9 +285,9 @@ class PoolingLayer(_Sliding):
         dimensions = x.ndim - 1
         sizes = x.shape[:-1] if self.Interleaving else x.shape[1:]
         windows = self.windows(dimensions)
-        kernel = self.joined(1, tuple(w.kernel for w in windows))
-        strides = self.joined(1, tuple(w.stride for w in windows))
-        padding = self.joined((0, 0), tuple(w.pads(size) for w, size in zip(windows, sizes)))  # type: ignore[arg-type]
+        kernel: Any = self.joined(1, tuple(w.kernel for w in windows))
+        strides: Any = self.joined(1, tuple(w.stride for w in windows))
+        padding: Any = self.joined((0, 0), tuple(w.pads(size) for w, size in zip(windows, sizes)))  # type: ignore[arg-type]
         if self.Function is FUNCTIONS["Max"]:
             return lax.reduce_window(x, -jnp.inf, lax.max, kernel, strides, padding)
         total = lax.reduce_window(x, 0.0, lax.add, kernel, strides, padding)

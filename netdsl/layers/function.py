@@ -69,10 +69,10 @@ class FunctionLayer(Layer):
         inputs = [types[name] for name in self.input_names]
         if not all(type_.known and (self.Varying or not type_.varying) for type_ in inputs):
             return {}
-        lengths = [type_.sizes[0] for type_ in inputs if type_.varying]  # type: ignore[index]
+        lengths = [(type_.sizes or ())[0] for type_ in inputs if type_.varying]
         equal = {
-            name: ArrayType((lengths[0], *type_.sizes[1:]))
-            for name, type_ in zip(self.input_names, inputs)  # type: ignore[misc]
+            name: ArrayType((lengths[0], *(type_.sizes or ())[1:]))
+            for name, type_ in zip(self.input_names, inputs)
             if type_.varying
         }
         return {**equal, **dict(zip(self.output_names, self._traced(tuple(inputs))))}

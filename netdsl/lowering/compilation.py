@@ -62,7 +62,7 @@ def _use_persistent_cache() -> None:
     if _persistent is not None:
         return
     _persistent = os.environ.get("NETDSL_CACHE_DIR", "")
-    if _persistent.lower() == "off" or jax.config.jax_compilation_cache_dir is not None:
+    if _persistent.lower() == "off" or jax.config.jax_compilation_cache_dir is not None:  # type: ignore[attr-defined]
         return
     root = Path(_persistent) if _persistent else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "netdsl"
     folder = root / "compiled" / f"jax-{jax.__version__}-{_processor()}"

@@ -183,7 +183,7 @@ def _run(
     if device is not None:
         trainable, state = jax.device_put((trainable, state), device)
     # in training mode the examples of a batch see each other: no batch is filled up beyond what weights can hide
-    parts: list[dict[Ref, Any]] = []
+    parts: list[tuple[dict[Ref, Any], int]] = []
     size = settings.batch_size
     for start in range(0, count, size):
         stop = min(start + size, count)
@@ -193,8 +193,8 @@ def _run(
         weights = (np.arange(bucket) < stop - start).astype(np.float32)
         if device is not None:
             inputs = jax.device_put(inputs, device)
-        parts.append((function(trainable, state, inputs, seed, indices, weights), stop - start))  # type: ignore[arg-type]
-    return {ref: _joined([(outputs[ref], n) for outputs, n in parts]) for ref in refs}  # type: ignore[misc]
+        parts.append((function(trainable, state, inputs, seed, indices, weights), stop - start))
+    return {ref: _joined([(outputs[ref], n) for outputs, n in parts]) for ref in refs}
 
 
 def _batch_function(

@@ -223,7 +223,7 @@ class _Run:
         kernel = KERNELS.get(self.context.platform, {}).get(type(layer))
         wire = given[0]
         if kernel is not None:
-            already = layer.Interleaving
+            already = layer.__dict__["Interleaving"]
             x = wire.value if already else wire.channels_last
             variant = layer if already else layer.rebuilt(Interleaving=True)
             y = kernel(variant, Arrays(self._arrays()[0]), x)

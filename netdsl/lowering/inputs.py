@@ -138,7 +138,7 @@ def numeric(thing: Any, port: str, type_: ArrayType) -> Any:
             "A NetEncoder on the port turns other things into numbers."
         )
     if not integer:
-        return array.astype(np.float64 if array.dtype == np.float64 and jax.config.jax_enable_x64 else np.float32)
+        return array.astype(jax.dtypes.canonicalize_dtype(array.dtype) if array.dtype == np.float64 else np.float32)
     if array.dtype.kind == "f" and not np.array_equal(array, np.round(array)):
         raise EncodingError(f"The port {port!r} takes {describe(type_)}. Got numbers that are not integers: {excerpt(thing)}.")
     check_integers(port, array, type_)
@@ -182,8 +182,8 @@ def _varying(port: str, thing: Any, type_: ArrayType) -> PortData:
         sequences,
         depth == rank + 1,
         False,
-        ArrayType((type_.sizes[0], *sequences[0].shape[1:]) if sequences else type_.sizes, type_.elements),
-    )  # type: ignore[index]
+        type_.repeated(sequences[0].shape[1:]) if sequences else type_,
+    )
 
 
 def _depth(thing: Any) -> int:

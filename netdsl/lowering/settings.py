@@ -33,7 +33,7 @@ def settings_of(options: dict[str, Any]) -> Settings:
     for name in options:
         if name not in OPTIONS:
             raise DeclarationError(f"A net takes no option {name!r} when it is evaluated. {nearest(name, OPTIONS)}")
-    batch_size = options.get("BatchSize", Automatic)
+    batch_size: Any = options.get("BatchSize", Automatic)
     if batch_size is not Automatic and (isinstance(batch_size, bool) or not hasattr(batch_size, "__index__") or batch_size < 1):
         raise DeclarationError(f"BatchSize is a positive integer or Automatic. Got {excerpt(batch_size)}.")
     mode = options.get("NetEvaluationMode", "Test")
@@ -43,7 +43,7 @@ def settings_of(options: dict[str, Any]) -> Settings:
         raise UnsupportedError(f'WorkingPrecision {options["WorkingPrecision"]!r} is not supported yet; "Real32" is.')
     device = options.get("TargetDevice", Automatic)
     return Settings(
-        BATCH_SIZE if batch_size is Automatic else batch_size.__index__(),
+        int(options.get("BatchSize") or BATCH_SIZE) if batch_size is not Automatic else BATCH_SIZE,
         mode == "Train",
         options.get("RandomSeeding", Automatic),
         None if device is Automatic else device_named(device),

@@ -83,8 +83,8 @@ class NetArray:
         if name is not None and (not isinstance(name, str) or not name):
             raise DeclarationError(f"The name of a NetArray is a string that is not empty. Got {excerpt(name)}.")
         object.__setattr__(self, "Name", name or str(uuid.uuid4()))
-        values = Array if Array is Automatic else as_array(Array, f"NetArray({self.Name!r})")
-        sizes = (
+        values: Any = Array if Array is Automatic else as_array(Array, f"NetArray({self.Name!r})")
+        sizes: Any = (
             Dimensions if Dimensions is Automatic else frozen(Dimensions if hasattr(Dimensions, "__iter__") else (Dimensions,))
         )
         if values is not Automatic:
@@ -246,5 +246,5 @@ def as_array(value: Any, where: str) -> Any:
         raise DeclarationError(f"{where} must be an array of numbers, Automatic or None. Got {excerpt(value)} instead.") from None
     if isinstance(value, np.ma.MaskedArray):
         raise DeclarationError(f"{where} is a masked array. Fill it first: value.filled(0).")
-    dtype = np.float64 if values.dtype == np.float64 and jax.config.jax_enable_x64 else np.float32
+    dtype = jax.dtypes.canonicalize_dtype(values.dtype) if values.dtype == np.float64 else np.float32
     return jax.device_put(np.ascontiguousarray(values, dtype))  # jnp.asarray compiles a program for each new shape

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, ClassVar
 
@@ -140,9 +140,8 @@ class Layer(Net):
     default: ClassVar[Any] = None
     """A relation like `relate` that is asked once, after everything that follows is known."""
 
-    def apply(self, arrays: Any, *inputs: Any) -> Any:
-        """The value for one example."""
-        raise NotImplementedError
+    apply: ClassVar[Callable[..., Any]]
+    """``apply(self, arrays, *inputs, …)``: the value for one example."""
 
     def traced_function(self) -> Any:
         """The function of one example that stands for the layer's code, where its parameters do not say it all; None: they do."""
@@ -152,13 +151,13 @@ class Layer(Net):
         """The types of the arrays of the inner nets, by path, for an operator whose ports have these types."""
         return {}
 
-
-class Operator(Layer):
-    """The abstract operator: a layer that holds inner nets in `nets` and runs them through ``inner``."""
-
     def inner_solved(self, types: Mapping[str, ArrayType]) -> Mapping[str, Solved]:
         """The solutions of the inner nets by name, for an operator whose ports have these types."""
         return {}
+
+
+class Operator(Layer):
+    """The abstract operator: a layer that holds inner nets in `nets` and runs them through ``inner``."""
 
 
 @lru_cache(maxsize=4096)

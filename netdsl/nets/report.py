@@ -128,7 +128,7 @@ class _Report:
             return f"{what}set in {_short(step.layer)}"
         if origin.how == "array":
             name = origin.slot if origin.slot in step.layer.array_slots() else self._given(step)
-            value = step.layer.__dict__.get(name)
+            value: Any = step.layer.__dict__.get(name)
             shape = f", float32[{', '.join(map(str, value.shape))}]" if hasattr(value, "dtype") else ""
             return f"from its {name}{shape}"
         if slot in step.outputs:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from netdsl.shapes.signature import Contradiction, merge_sizes
 from netdsl.shapes.types import OPEN, ArrayType, Elements, Length, Size
@@ -22,7 +22,7 @@ Relate = Callable[[Mapping[str, ArrayType]], Mapping[str, ArrayType]]
 class Origin(NamedTuple):
     """Who fixed something: the node (or declaration) and how: "parameter", "array", "derived", "default" or "declared"."""
 
-    owner: Hashable
+    owner: Any
     slot: str
     how: str
 
@@ -31,7 +31,7 @@ class Origin(NamedTuple):
 class Node:
     """One relation: its owner, its function, and which variable each slot of it is."""
 
-    owner: Hashable
+    owner: Any
     relate: Relate
     slots: Mapping[str, int]
     inputs: frozenset[str]
@@ -43,7 +43,7 @@ class Node:
 class Clash(NamedTuple):
     """One contradiction: at `slot` of `owner`, `new` was found where `old` stood already, fixed by `origin`."""
 
-    owner: Hashable
+    owner: Any
     slot: str
     new: ArrayType | None
     old: ArrayType
@@ -72,7 +72,7 @@ class Solver:
         self.watchers: list[list[int]] = [[] for _ in range(variables)]
         self.failed: set[Hashable] = set()
 
-    def declare(self, variable: int, type_: ArrayType, owner: Hashable, slot: str, consumer: bool = False) -> None:
+    def declare(self, variable: int, type_: ArrayType, owner: Any, slot: str, consumer: bool = False) -> None:
         """Fix what a declaration says of a variable."""
         self._merge(variable, type_, Origin(owner, slot, "declared"), consumer)
 

@@ -77,7 +77,11 @@ class ArrayType(NamedTuple):
     @property
     def varying(self) -> bool:
         """Whether level 1 is of varying length."""
-        return bool(self.sizes) and isinstance(self.sizes[0], Length)
+        return self.sizes is not None and len(self.sizes) > 0 and isinstance(self.sizes[0], Length)
+
+    def repeated(self, sizes: tuple[Size, ...]) -> ArrayType:
+        """This type with other sizes below level 1."""
+        return ArrayType(((self.sizes or (None,))[0], *sizes), self.elements)
 
     @property
     def integer(self) -> bool:
@@ -132,7 +136,7 @@ def _elements(shape: Any) -> Elements | None:
         if shape.kind != "Integer":
             raise DeclarationError(f'{shape!r}: only "Integer" can be restricted.')
         low, high = shape.bounds if isinstance(shape.bounds, tuple) else (1, shape.bounds)
-        bounds = [None if isinstance(b, float) and math.isinf(b) else b for b in (low, high)]
+        bounds: list[Any] = [None if isinstance(b, float) and math.isinf(b) else b for b in (low, high)]
         if any(b is not None and not isinstance(b, int) for b in bounds) or (None not in bounds and bounds[0] > bounds[1]):
             raise DeclarationError(f"{shape!r}: the bounds are integers, the lower first.")
         return Elements("integer", *bounds)

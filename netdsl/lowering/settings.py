@@ -34,7 +34,9 @@ def settings_of(options: dict[str, Any]) -> Settings:
         if name not in OPTIONS:
             raise DeclarationError(f"A net takes no option {name!r} when it is evaluated. {nearest(name, OPTIONS)}")
     batch_size: Any = options.get("BatchSize", Automatic)
-    if batch_size is not Automatic and (isinstance(batch_size, bool) or not hasattr(batch_size, "__index__") or batch_size < 1):
+    if batch_size is Automatic:
+        batch_size = BATCH_SIZE
+    elif isinstance(batch_size, bool) or not hasattr(batch_size, "__index__") or batch_size < 1:
         raise DeclarationError(f"BatchSize is a positive integer or Automatic. Got {excerpt(batch_size)}.")
     mode = options.get("NetEvaluationMode", "Test")
     if mode not in ("Test", "Train"):
@@ -43,7 +45,7 @@ def settings_of(options: dict[str, Any]) -> Settings:
         raise UnsupportedError(f'WorkingPrecision {options["WorkingPrecision"]!r} is not supported yet; "Real32" is.')
     device = options.get("TargetDevice", Automatic)
     return Settings(
-        int(options.get("BatchSize") or BATCH_SIZE) if batch_size is not Automatic else BATCH_SIZE,
+        int(batch_size),
         mode == "Train",
         options.get("RandomSeeding", Automatic),
         None if device is Automatic else device_named(device),

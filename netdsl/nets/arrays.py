@@ -120,6 +120,12 @@ class NetArray:
         """The values, inside a FunctionLayer that is being traced."""
         return _NAMED.lookup(self)
 
+    def __neg__(self) -> Any:
+        return -self.__jax_array__()
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.__jax_array__()[index]
+
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         return NotImplemented
 
@@ -205,8 +211,6 @@ def _operator(name: str, reverse: bool = False) -> Any:
 for _name in ("add", "sub", "mul", "truediv", "matmul", "pow"):
     setattr(NetArray, f"__{_name}__", _operator(_name))
     setattr(NetArray, f"__r{_name}__", _operator(_name, reverse=True))
-NetArray.__neg__ = lambda self: -self.__jax_array__()  # type: ignore[attr-defined]
-NetArray.__getitem__ = lambda self, index: self.__jax_array__()[index]  # type: ignore[attr-defined]
 
 
 class Arrays:

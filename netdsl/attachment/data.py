@@ -13,7 +13,7 @@ from netdsl.attachment.losses import TrainingNet
 from netdsl.attachment.types import sizes_of, with_types
 from netdsl.columns import Table
 from netdsl.errors import DataError
-from netdsl.lowering import check_integers, pad_sequences, port_data
+from netdsl.lowering import check_integers, check_lengths, pad_sequences, port_data
 from netdsl.nets import Sequence
 from netdsl.shapes import ArrayType, describe
 
@@ -30,6 +30,7 @@ def typed(training: TrainingNet, data: Table) -> TrainingNet:
 def encoded(training: TrainingNet, data: Table, what: str) -> tuple[dict[str, Any], frozenset[str]]:
     """The columns of the input ports in compact form, and the ports that still need the device half of their encoder."""
     columns: dict[str, Any] = {}
+    batches = {}
     compact = []
     graph = training.graph
     for port, name in training.columns.items():
@@ -49,6 +50,8 @@ def encoded(training: TrainingNet, data: Table, what: str) -> tuple[dict[str, An
             if type_.integer and not isinstance(values.values, list):
                 check_integers(port, np.asarray(values.values), type_)
         columns[port] = _finite(values.values, port, name, what)
+        batches[port] = values
+    check_lengths(graph, batches)
     return columns, frozenset(compact)
 
 

@@ -94,7 +94,7 @@ class DropoutLayer(Layer):
     varying = "elementwise"
 
     def apply(self, arrays: Any, x: Any, *, key: Any, training: bool) -> Any:
-        rate = self.Probability
+        rate, x = self.Probability, x if jnp.issubdtype(x.dtype, jnp.floating) else x.astype(jnp.result_type(float))
         if not training or rate == 0:
             return x
         kept = jax.random.bernoulli(key, float(1 - rate), x.shape)

@@ -13,7 +13,7 @@ from netdsl.declarations import NAMES, POSITIVE, either, integer, list_of, one_o
 from netdsl.layers.elementwise import equal_sizes, variadic_names
 from netdsl.layers.linear import complete_sizes
 from netdsl.nets import Layer, Sequence, array
-from netdsl.shapes import REAL, ArrayType, Contradiction, Length, Size, element_count, merge_sizes
+from netdsl.shapes import REAL, ArrayType, Contradiction, Elements, Length, Size, element_count, merge_sizes
 from netdsl.symbols import All, Automatic, Infinity, Inherited
 
 __all__ = ["CatenateLayer", "FlattenLayer", "NetArrayLayer", "ReshapeLayer", "SequenceLastLayer", "TotalLayer"]
@@ -197,10 +197,7 @@ class CatenateLayer(Layer):
             if total <= have:
                 raise Contradiction(f"joins {have} elements already where {total} are needed", "Output")
             joined[missing[0]] = total - have
-        parts = {
-            name: ArrayType((*others[:at], joined[i], *others[at + 1 :]), elements if types[name].elements else None)
-            for i, name in enumerate(inputs)
-        }
+        parts = {name: ArrayType((*others[:at], joined[i], *others[at + 1 :])) for i, name in enumerate(inputs)}
         return {**parts, "Output": ArrayType((*others[:at], total, *others[at + 1 :]), elements)}
 
     def apply(self, arrays: Any, *inputs: Any) -> Any:
@@ -209,7 +206,12 @@ class CatenateLayer(Layer):
 
 def _common_elements(types: Mapping[str, ArrayType], inputs: list[str]) -> Any:
     kinds = {types[name].elements for name in inputs}
-    return kinds.pop() if len(kinds) == 1 else REAL if kinds and None not in kinds else None
+    if len(kinds) < 2 or None in kinds:
+        return kinds.pop() if len(kinds) == 1 else None
+    if REAL in kinds:
+        return REAL
+    lows, highs = {kind.low for kind in kinds}, {kind.high for kind in kinds}
+    return Elements("integer", None if None in lows else min(lows), None if None in highs else max(highs))
 
 
 class TotalLayer(Layer):

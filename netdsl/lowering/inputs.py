@@ -138,7 +138,8 @@ def numeric(thing: Any, port: str, type_: ArrayType) -> Any:
             "A NetEncoder on the port turns other things into numbers."
         )
     if not integer:
-        return array.astype(jax.dtypes.canonicalize_dtype(array.dtype) if array.dtype == np.float64 else np.float32)
+        with np.errstate(over="ignore"):  # what is too large for float32 is infinite
+            return array.astype(jax.dtypes.canonicalize_dtype(array.dtype) if array.dtype == np.float64 else np.float32)
     if array.dtype.kind == "f" and not np.array_equal(array, np.round(array)):
         raise EncodingError(f"The port {port!r} takes {describe(type_)}. Got numbers that are not integers: {excerpt(thing)}.")
     check_integers(port, array, type_)

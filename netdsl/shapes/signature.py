@@ -100,6 +100,8 @@ def _learn_elements(slot: Slot, known: ArrayType, names: dict[str, Size], kinds:
         return
     kind = slot.elements or ""
     if kind.startswith("1.."):
+        if known.elements.kind == "integer" and known.elements.low not in (None, 1):
+            raise Contradiction(f"takes integers that count from 1, not from {known.elements.low}", slot.name)
         if known.elements.high is not None and known.elements.kind == "integer" and known.elements.low in (None, 1):
             name = kind[3:]
             names[name] = merge_sizes(names.get(name), known.elements.high, slot.name)

@@ -42,7 +42,8 @@ def test_gradients(specimen, training):
         def loss(point):
             outputs, _ = function(point[0], state, point[1], key, training)
             leaves = [leaf for leaf in jax.tree_util.tree_leaves(outputs) if jnp.issubdtype(leaf.dtype, jnp.floating)]
-            return sum(jnp.sum(leaf * jnp.cos(jnp.arange(leaf.size)).reshape(leaf.shape)) for leaf in leaves)
+            weights = [jnp.cos(jnp.arange(leaf.size)).reshape(leaf.shape) for leaf in leaves]
+            return sum((jnp.sum(leaf * weight) for leaf, weight in zip(leaves, weights)), start=jnp.zeros(()))
 
         slope = jax.jit(jax.value_and_grad(loss, allow_int=True))
         direction = _direction(point, rng)

@@ -77,6 +77,10 @@ def test_kinds_of_results():
     assert IDENTITY(np.zeros((0, 2))) == []
 
 
+def test_numbers_beyond_single_precision_are_infinite():
+    assert ElementwiseLayer(Ramp)([1e300, -1e300]).tolist() == [np.inf, 0]
+
+
 def test_rank_decides_one_or_many():
     layer = ElementwiseLayer(Ramp)
     same(layer([[1.0, -1.0]]), [[1, 0]])

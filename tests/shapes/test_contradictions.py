@@ -158,6 +158,10 @@ WRONG = {
         "one element for each",
     ),
     "function, varying": (lambda: FunctionLayer(lambda x: x, Input=["Varying", 3]), "does not take sequences of varying length"),
+    "embedding from 0": (
+        lambda: EmbeddingLayer(3, Input=Restricted("Integer", [0, 3])),
+        "takes integers that count from 1, not from 0",
+    ),
     "embedding": (lambda: EmbeddingLayer(3, 4, Input=Restricted("Integer", 7)), "integer"),
 }
 

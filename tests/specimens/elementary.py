@@ -76,6 +76,11 @@ ELEMENTARY = (
     Specimen("reshape, inherited", lambda: ReshapeLayer([Inherited, 3, 2], Input=[2, 6])),
     Specimen("catenate", lambda: CatenateLayer(InputPorts=2, Input1=[2, 3], Input2=[1, 3])),
     Specimen("catenate level 2", lambda: CatenateLayer(2, InputPorts=["a", "b", "c"], a=[2, 1], b=[2, 3], c=[2, 2])),
+    Specimen(
+        "catenate classes",
+        lambda: CatenateLayer(InputPorts=2, Input1=[2, Restricted("Integer", 3)], Input2=[1, Restricted("Integer", 5)]),
+    ),
+    Specimen("dropout of classes", lambda: DropoutLayer(0.4, Input=[8, "Integer"]), random=True),
     Specimen("total", lambda: TotalLayer(InputPorts=3, Input1=[2, 2]), backward=True),
     Specimen("array", lambda: NetArrayLayer(Output=[2, 3]), backward=True),
     Specimen("sequence last", lambda: SequenceLastLayer(Input=[3, 2])),

@@ -205,12 +205,12 @@ class CatenateLayer(Layer):
 
 
 def _common_elements(types: Mapping[str, ArrayType], inputs: list[str]) -> Any:
-    kinds = {types[name].elements for name in inputs}
+    kinds: set[Any] = {types[name].elements for name in inputs}
     if len(kinds) < 2 or None in kinds:
         return kinds.pop() if len(kinds) == 1 else None
     if REAL in kinds:
         return REAL
-    lows, highs = {kind.low for kind in kinds}, {kind.high for kind in kinds}
+    lows, highs = [kind.low for kind in kinds], [kind.high for kind in kinds]
     return Elements("integer", None if None in lows else min(lows), None if None in highs else max(highs))
 
 

@@ -94,7 +94,7 @@ STORED = [specimen for specimen in SPECIMENS if specimen.name != "flax module"]
 
 def test_a_module_of_flax_is_refused_by_its_place(tmp_path: Path) -> None:
     net = NetChain([next(specimen.make() for specimen in SPECIMENS if specimen.name == "flax module")])
-    with pytest.raises(FormatError, match="FlaxLayer"):
+    with pytest.raises(DeclarationError, match="FlaxLayer"):
         Export(tmp_path / "net.netdsl", net)
     assert not list(tmp_path.iterdir())
 

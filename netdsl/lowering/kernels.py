@@ -56,7 +56,7 @@ def _shifted(x: Any, windows: list[Any], outputs: tuple[int, ...]) -> list[Any]:
 
 
 def _patch_elements(layer: ConvolutionLayer, shape: tuple[int, ...]) -> int:
-    windows = layer.windows(len(shape) - 1)
+    windows: list[Any] = list(layer.windows(len(shape) - 1))
     outputs = math.prod(w.output(size) for w, size in zip(windows, shape[:-1]))
     return outputs * math.prod(w.kernel for w in windows) * shape[-1]
 
@@ -76,7 +76,7 @@ def convolution(layer: ConvolutionLayer, arrays: Any, x: Any) -> Any:
     if uses_native_convolution(layer, x.shape):
         return None
     weights = arrays.Weights
-    windows = layer.windows(x.ndim - 1)
+    windows: list[Any] = list(layer.windows(x.ndim - 1))
     channels, last = weights.shape[0], windows[-1]
     outputs = tuple(w.output(size) for w, size in zip(windows, x.shape))
     count = _neighbours(outputs[-1], last.kernel, channels)
@@ -115,7 +115,7 @@ def _neighbours(length: int, kernel: int, channels: int) -> int:
 
 def pooling(layer: PoolingLayer, arrays: Any, x: Any) -> Any:
     """A maximum or sum of views: one dimension after another where windows do not overlap. None leaves it to `apply`."""
-    windows = layer.windows(x.ndim - 1)
+    windows: list[Any] = list(layer.windows(x.ndim - 1))
     size = math.prod(w.kernel for w in windows)
     if size > LARGEST_WINDOW:
         return None

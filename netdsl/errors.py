@@ -118,7 +118,7 @@ def public(function: Call) -> Call:
         except NetError as error:
             if os.environ.get(FULL_TRACEBACKS) == "full":
                 raise
-            raise error.with_traceback(None) from None
+            raise error.with_traceback(None) from error.__cause__
 
     return called  # type: ignore[return-value]
 

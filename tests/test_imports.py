@@ -16,6 +16,7 @@ ROOT = Path(netdsl.__file__).parent
 ROWS = (
     ("errors", "symbols", "functions"),
     ("declarations", "shapes"),
+    ("coders",),
     ("encoders", "decoders"),
     ("nets",),
     ("layers", "initialization"),

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from netdsl.declarations import BOOLEAN, POSITIVE, Constraint, list_of, parameter
+from netdsl.coders import LABELS
+from netdsl.declarations import BOOLEAN, POSITIVE, parameter
 from netdsl.decoders.decoder import Decoder, as_numbers, generator
 from netdsl.errors import DeclarationError, EncodingError, PartError, excerpt, listing, nearest
 from netdsl.shapes import REAL, ArrayType
@@ -20,21 +21,6 @@ LIKELY = 0.05
 """The probability from which on "TopProbabilities" without a number lists a class [M]; the most probable one is always listed."""
 
 SAMPLING = ("Temperature", "TotalProbabilityCutoff", "TopProbabilities")
-
-
-def _label(value: Any) -> Any:
-    """The label as it is kept: NumPy scalars as Python ones, lists as tuples."""
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, list):
-        value = tuple(_label(item) for item in value)
-    hash(value)
-    if value != value:
-        raise ValueError
-    return value
-
-
-LABELS = list_of(Constraint("a label", _label), 'a list of labels, such as range(10) or ["cat", "dog"]')
 
 
 class ClassDecoder(Decoder):

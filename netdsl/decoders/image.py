@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netdsl.coders import FixedArray
 from netdsl.declarations import BOOLEAN, Constraint, either, list_of, number, parameter
 from netdsl.decoders.decoder import Decoder, as_numbers
 from netdsl.errors import DeclarationError, EncodingError, UnsupportedError
@@ -19,21 +20,6 @@ __all__ = ["ImageDecoder"]
 
 CHANNELS = {"RGB": 3, "Grayscale": 1}
 OTHER_COLOR_SPACES = ("CMYK", "HSB", "LAB", "LCH", "LUV", "XYZ", "YCbCr", "Automatic")
-
-
-class FixedArray(NamedTuple):
-    """A float32 array that cannot change and can be hashed: a mean or variance picture."""
-
-    shape: tuple[int, ...]
-    data: bytes
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Always float32."""
-        return np.dtype(np.float32)
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        return np.frombuffer(self.data, np.float32).reshape(self.shape).astype(dtype or np.float32)
 
 
 def _color_space(value: Any) -> str:

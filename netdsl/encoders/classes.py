@@ -8,25 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from netdsl.declarations import BOOLEAN, Constraint, list_of, parameter
+from netdsl.coders import LABELS, kept_label
+from netdsl.declarations import BOOLEAN, Constraint, parameter
 from netdsl.encoders.encoder import Encoder
 from netdsl.encoders.nesting import is_many, levels, place, unmasked
 from netdsl.errors import DeclarationError, EncodingError, excerpt, listing, nearest
 from netdsl.shapes import ArrayType, Elements, Length, parse_type
 
 __all__ = ["ClassEncoder"]
-
-
-def _label(value: Any) -> Any:
-    """The label as it is kept: NumPy scalars as Python ones, lists as tuples."""
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, list):
-        value = tuple(_label(item) for item in value)
-    hash(value)
-    if value != value:
-        raise ValueError
-    return value
 
 
 def _tagged(label: Any) -> tuple[Any, Any]:
@@ -36,7 +25,7 @@ def _tagged(label: Any) -> tuple[Any, Any]:
     for kind in (bool, int, float):
         if isinstance(label, kind):
             return kind, label
-    return None, tuple(map(_label, label)) if isinstance(label, list) else label
+    return None, tuple(map(kept_label, label)) if isinstance(label, list) else label
 
 
 def _form(value: Any) -> str:
@@ -57,7 +46,6 @@ def _dimensions(value: Any) -> tuple[Any, ...]:
     return tuple("Varying" if isinstance(size, Length) else size for size in type_.sizes or ())
 
 
-LABELS = list_of(Constraint("a label", _label), 'a list of labels, such as range(10) or ["cat", "dog"]')
 FORM = Constraint("'Index' or 'IndicatorVector'", _form, ("Vector", 3))
 DIMENSIONS = Constraint("a list of sizes", _dimensions, ("wide", [0], [2, "Varying"], [1.5], True))
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
+from netdsl.coders import FixedArray
 from netdsl.declarations import BOOLEAN, Constraint, either, integer, list_of, number, one_of, parameter
 from netdsl.encoders.encoder import Encoder
 from netdsl.encoders.nesting import is_many, place, unmasked
@@ -26,27 +27,12 @@ from netdsl.errors import DeclarationError, EncodingError, UnsupportedError, exc
 from netdsl.shapes import ArrayType, array_of
 from netdsl.symbols import Automatic, Symbol
 
-__all__ = ["FixedArray", "ImageEncoder"]
+__all__ = ["ImageEncoder"]
 
 CHANNELS = {"RGB": 3, "Grayscale": 1}
 OTHER_COLOR_SPACES = ("CMYK", "HSB", "LAB", "LCH", "LUV", "XYZ", "YCbCr", "Automatic")
 HORIZONTAL, VERTICAL = {"Left": 0.0, "Center": 0.5, "Right": 1.0}, {"Top": 0.0, "Center": 0.5, "Bottom": 1.0}
 COLORS = {"Black": 0.0, "Gray": 0.5, "White": 1.0}
-
-
-class FixedArray(NamedTuple):
-    """A float32 array that cannot change and can be hashed: a mean or variance picture."""
-
-    shape: tuple[int, ...]
-    data: bytes
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Always float32."""
-        return np.dtype(np.float32)
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        return np.frombuffer(self.data, np.float32).reshape(self.shape).astype(dtype or np.float32)
 
 
 def _name(value: Any) -> Any:

@@ -94,8 +94,8 @@ def test_of_encoders():
         (
             lambda: NetDecoder(None),
             DeclarationError,
-            'NetDecoder takes a name and parameters, such as NetDecoder("Class", range(10)), a list of them, a decoder or an '
-            "encoder. Got None.",
+            'NetDecoder takes a name and parameters, such as NetDecoder("Class", range(10)), a list of them, an encoder or a '
+            "decoder. Got None.",
         ),
         (
             lambda: NetDecoder(NetDecoder("Scalar"), InputDepth=3),

@@ -27,8 +27,11 @@ CONVOLUTIONS = [
     (ConvolutionLayer(4, [2, 1, 3]), [2, 5, 4, 6]),
 ]
 
-POOLINGS = [(PoolingLayer(size, stride, Function=function, PaddingSize=padding), [2, 11, 12])
-            for function in (Max, Mean, Total) for size, stride, padding in ((2, 2, 0), (3, 2, "Same"), (1, 2, 0), (3, 3, 1))]
+POOLINGS = [
+    (PoolingLayer(size, stride, Function=function, PaddingSize=padding), [2, 11, 12])
+    for function in (Max, Mean, Total)
+    for size, stride, padding in ((2, 2, 0), (3, 2, "Same"), (1, 2, 0), (3, 3, 1))
+]
 POOLINGS += [(PoolingLayer([2], [2]), [2, 11]), (PoolingLayer([2, 3, 1], [2, 3, 1]), [2, 6, 7, 5])]
 
 

@@ -21,7 +21,7 @@ ROWS = (
     ("nets",),
     ("layers", "initialization"),
     ("containers",),
-    ("lowering", "surgery", "information", "flax_bridge"),
+    ("lowering", "surgery", "information"),
     ("columns", "formats", "plots"),
     ("resources", "attachment"),
     ("measurements",),

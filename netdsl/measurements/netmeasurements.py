@@ -11,7 +11,7 @@ from netdsl.containers import NetPort
 from netdsl.errors import DeclarationError, UnsupportedError, excerpt, nearest, public
 from netdsl.measurements.comparison import comparison
 from netdsl.measurements.evaluation import Evaluation
-from netdsl.measurements.nets import WHAT, checked_net, target_device, test_table
+from netdsl.measurements.nets import WHAT, checked_net, held_out_table, target_device
 from netdsl.measurements.outcome import Outcome
 from netdsl.measurements.specification import Asked, Reader, values
 from netdsl.nets import Net, Ref
@@ -71,7 +71,7 @@ def NetMeasurements(net: Any, data: Any, measurement: Any, /, **options: Any) ->
     """
     settings = _settings(options)
     net = checked_net("NetMeasurements", net)
-    test = test_table(data)
+    test = held_out_table(data)
     training = _training_net(net, test, measurement, settings["LossFunction"])
     compared = comparison(training)
     asked = Reader(training, compared).read(measurement)

@@ -22,7 +22,7 @@ from netdsl.nets import Net, path_text
 from netdsl.resources import ResourceData, ResourceObject
 from netdsl.symbols import Automatic, Rule, is_rules
 
-__all__ = ["ClassifierMeasurements", "PredictorMeasurements", "checked_net", "target_device", "test_table"]
+__all__ = ["ClassifierMeasurements", "PredictorMeasurements", "checked_net", "held_out_table", "target_device"]
 
 WHAT = "test data"
 REFUSED = {
@@ -163,14 +163,11 @@ def target_device(value: Any) -> Any:
 # Nets and data
 
 
-def test_table(data: Any) -> Table:
+def held_out_table(data: Any) -> Table:
     """Test data in any form as columns; a name means the test data of that set."""
     if isinstance(data, (str, ResourceObject)):
         data = ResourceData(data, "TestData")
     return table(data, WHAT)
-
-
-test_table.__test__ = False  # type: ignore[attr-defined]
 
 
 def checked_net(function: str, net: Any) -> Net:
@@ -188,7 +185,7 @@ def checked_net(function: str, net: Any) -> Net:
 
 def _attached(net: Net, data: Any, port: str, loss: Net, device: Any) -> tuple[Evaluation, Table]:
     """The evaluation of the net with a loss attached to a port, and the data."""
-    test = test_table(data)
+    test = held_out_table(data)
     training = typed(training_net(net, test, Rule(port, loss)), test)
     return Evaluation(training, comparison(training), device=device), test
 
@@ -241,6 +238,6 @@ def _predicting_port(net: Net) -> str:
 def _truth(data: Any) -> tuple[Any, Any]:
     """The examples, if there are any, and the true labels or numbers that given predictions are compared with."""
     if isinstance(data, (Examples, Rule, str, ResourceObject)) or (isinstance(data, list) and data and is_rules(data)):
-        columns = test_table(data)
+        columns = held_out_table(data)
         return columns.inputs, columns.targets
     return None, data

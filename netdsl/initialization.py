@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import secrets
 import zlib
 from collections.abc import Callable
 from typing import Any
@@ -16,7 +17,7 @@ from netdsl.nets import SHARED, ArrayDeclaration, ArrayPath, Net, NetArray, path
 from netdsl.shapes import describe
 from netdsl.symbols import All, Automatic, Inherited, NormalDistribution, Rule, UniformDistribution
 
-__all__ = ["NetInitialize"]
+__all__ = ["NetInitialize", "seed_of"]
 
 KAIMING_GAIN = math.sqrt(2)
 """The gain of "Kaiming": deviation = gain / sqrt(fan in). Wolfram documents the method, not this choice [M]."""
@@ -63,7 +64,7 @@ def NetInitialize(net: Net, which: Any = Automatic, /, *, Method: Any = "Kaiming
             f"NetInitialize(net) fills what is missing, NetInitialize(net, All) replaces all. Got {excerpt(which)}."
         )
     draw, biases = _method(Method)
-    seed = _seed(RandomSeeding)
+    seed = seed_of(RandomSeeding)
     table = net.array_table()
     wanted = [path for path, value in table.items() if which is All or value is Automatic]
     if not wanted:
@@ -89,9 +90,10 @@ def _name(path: ArrayPath) -> str:
     return f"NetArray({path[1]!r})" if path[0] == SHARED else path_text(path)
 
 
-def _seed(seeding: Any) -> int:
+def seed_of(seeding: Any) -> int:
+    """The integer seed that a RandomSeeding setting means; Automatic draws one."""
     if seeding is Automatic:
-        return int(np.random.SeedSequence().entropy % 2**63)  # type: ignore[operator]
+        return secrets.randbits(32)
     if seeding is Inherited:
         return DEFAULT_SEED
     if isinstance(seeding, str):

@@ -6,7 +6,7 @@ A symbol is one object however often it is imported, copied or pickled.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -366,7 +366,3 @@ def RandomSample(things: Any, count: int | None = None, /, *, RandomSeeding: Any
     if isinstance(things, (list, tuple)):
         return [things[i] for i in chosen]
     return things[chosen]
-
-
-FunctionLike = Callable[..., Any]
-ListLike = Sequence[Any]

@@ -142,10 +142,6 @@ class ThreadingLayer(Layer):
     variadic = True
     varying = "elementwise"
 
-    @property
-    def input_names(self) -> tuple[str, ...]:
-        return variadic_names(self.InputPorts)
-
     def relate(self, types: Mapping[str, ArrayType]) -> Mapping[str, ArrayType]:
         inputs = [name for name in types if name != "Output"]
         known = [types[name].sizes for name in inputs]
@@ -198,13 +194,6 @@ class ThreadingLayer(Layer):
         sizes = jnp.broadcast_shapes(*(x.shape for x in inputs))
         y = y if jnp.issubdtype(y.dtype, jnp.floating) else y.astype(jnp.result_type(float))
         return jnp.broadcast_to(y, sizes)
-
-
-def variadic_names(ports: Any) -> tuple[str, ...]:
-    """The names of the inputs of a variadic layer with this InputPorts; none while it is Automatic."""
-    if ports is Automatic:
-        return ()
-    return tuple(f"Input{i + 1}" for i in range(ports)) if isinstance(ports, int) else tuple(ports)
 
 
 def equal_sizes(a: tuple[Size, ...] | None, b: tuple[Size, ...] | None, slot: str) -> tuple[Size, ...] | None:

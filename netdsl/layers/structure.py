@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from netdsl.declarations import NAMES, POSITIVE, either, integer, list_of, one_of, parameter
-from netdsl.layers.elementwise import equal_sizes, variadic_names
+from netdsl.layers.elementwise import equal_sizes
 from netdsl.layers.linear import complete_sizes
 from netdsl.nets import Layer, Sequence, array
 from netdsl.shapes import REAL, ArrayType, Contradiction, Elements, Length, Size, element_count, merge_sizes
@@ -162,10 +162,6 @@ class CatenateLayer(Layer):
     variadic = True
     varying = "elementwise"
 
-    @property
-    def input_names(self) -> tuple[str, ...]:
-        return variadic_names(self.InputPorts)
-
     def relate(self, types: Mapping[str, ArrayType]) -> Mapping[str, ArrayType]:
         inputs = [name for name in types if name != "Output"]
         at = self.Level - 1
@@ -234,10 +230,6 @@ class TotalLayer(Layer):
     signature = "-> ..."
     variadic = True
     varying = "elementwise"
-
-    @property
-    def input_names(self) -> tuple[str, ...]:
-        return variadic_names(self.InputPorts)
 
     def relate(self, types: Mapping[str, ArrayType]) -> Mapping[str, ArrayType]:
         sizes = None

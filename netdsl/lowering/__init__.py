@@ -5,7 +5,7 @@ from netdsl.lowering.evaluation import declared_net, evaluate
 from netdsl.lowering.function import net_function, run_batch, skeleton
 from netdsl.lowering.identity import program_key
 from netdsl.lowering.inputs import PortData, check_integers, check_lengths, given_ports, pad_sequences, port_data
-from netdsl.lowering.settings import device_named, seed_of
+from netdsl.lowering.settings import device_named
 
 __all__ = [
     "PortData",
@@ -23,6 +23,5 @@ __all__ = [
     "port_data",
     "program_key",
     "run_batch",
-    "seed_of",
     "skeleton",
 ]

@@ -11,12 +11,13 @@ import numpy as np
 
 from netdsl.declarations import FrozenDict
 from netdsl.errors import EncodingError, UninitializedError, UnsupportedError, excerpt, listing
+from netdsl.initialization import seed_of
 from netdsl.lowering.compilation import compiled, note_trace
 from netdsl.lowering.function import run_batch, skeleton
 from netdsl.lowering.identity import program_key
 from netdsl.lowering.inputs import PortData, check_lengths, given_ports, pad_sequences, port_data
 from netdsl.lowering.request import Wanted, wanted_values
-from netdsl.lowering.settings import Settings, seed_of, settings_of
+from netdsl.lowering.settings import Settings, settings_of
 from netdsl.nets import SHARED, ArrayPath, Net, Ref, Sequence, path_text
 from netdsl.shapes import ArrayType
 from netdsl.symbols import Automatic
@@ -38,7 +39,7 @@ def evaluate(net: Net, data: Any = None, property: Any = Automatic, /, **options
     if count == 0:
         return shape([[] for _ in wanted])
     refs = tuple(dict.fromkeys(want.ref for want in wanted))
-    arrays = _ready_arrays(net, refs)
+    arrays = _ready_arrays(net)
     if _traced(net, given):
         return _inline(net, arrays, given, wanted, shape, many, settings)
     as_jax = any(isinstance(batch.values, jax.Array) for batch in given.values())
@@ -82,7 +83,7 @@ def declared_net(net: Net, types: Mapping[str, ArrayType]) -> Net:
     return found
 
 
-def _ready_arrays(net: Net, refs: tuple[Ref, ...]) -> dict[ArrayPath, Any]:
+def _ready_arrays(net: Net) -> dict[ArrayPath, Any]:
     """All arrays of the net; an error that names those not made yet."""
     if not net.initialized:
         missing = [path_text(path) if path[0] != SHARED else f"NetArray({path[1]!r})" for path in net.missing]
@@ -90,7 +91,6 @@ def _ready_arrays(net: Net, refs: tuple[Ref, ...]) -> dict[ArrayPath, Any]:
             f"This {net.title()} has no values yet for {listing(missing, 6)}. NetInitialize(net) gives it random "
             "ones, NetTrain(net, data) trained ones."
         )
-    _ = refs
     return net._cached("_ready", lambda: {**net.arrays, **net.state})
 
 

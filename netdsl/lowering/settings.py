@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import secrets
-import zlib
 from typing import Any, NamedTuple
 
 import jax
 
 from netdsl.errors import DeclarationError, DeviceError, UnsupportedError, excerpt, listing, nearest
-from netdsl.symbols import Automatic, Inherited
+from netdsl.symbols import Automatic
 
-__all__ = ["Settings", "device_named", "seed_of", "settings_of"]
+__all__ = ["Settings", "device_named", "settings_of"]
 
 BATCH_SIZE = 256
 """The number of examples evaluated together when BatchSize is Automatic."""
@@ -50,19 +48,6 @@ def settings_of(options: dict[str, Any]) -> Settings:
         options.get("RandomSeeding", Automatic),
         None if device is Automatic else device_named(device),
     )
-
-
-def seed_of(seeding: Any) -> int:
-    """The integer seed that a RandomSeeding setting means; Automatic draws one."""
-    if seeding is Automatic:
-        return secrets.randbits(32)
-    if seeding is Inherited:
-        return 1234
-    if isinstance(seeding, str):
-        return zlib.crc32(seeding.encode())
-    if isinstance(seeding, bool) or not hasattr(seeding, "__index__"):
-        raise DeclarationError(f"RandomSeeding is an integer, a string, Automatic or Inherited. Got {excerpt(seeding)}.")
-    return int(seeding) % 2**63
 
 
 def device_named(setting: Any) -> Any:

@@ -37,6 +37,7 @@ class Layer(Net):
 
     signature: ClassVar[str] = "... -> ..."
     variadic: ClassVar[bool] = False
+    """Whether it takes any number of inputs: its parameter InputPorts gives their number or names; Automatic leaves them open."""
     varying: str | None = None
     recurrent_states: ClassVar[tuple[str, ...]] = ()
     """The names of the states that a recurrent layer carries along."""
@@ -103,6 +104,11 @@ class Layer(Net):
 
     @property
     def input_names(self) -> tuple[str, ...]:
+        if self.variadic:
+            ports = self.__dict__["InputPorts"]
+            if ports is Automatic:
+                return ()
+            return tuple(f"Input{i + 1}" for i in range(ports)) if isinstance(ports, int) else tuple(ports)
         return tuple(slot.name for slot in self.parsed.inputs)
 
     @property

@@ -7,8 +7,9 @@ from numbers import Real
 from typing import Any
 
 from netdsl.errors import DeclarationError, UnsupportedError, excerpt, nearest
-from netdsl.lowering import device_named, seed_of
-from netdsl.symbols import Automatic, Infinity, Inherited, Quantity
+from netdsl.initialization import seed_of
+from netdsl.lowering import device_named
+from netdsl.symbols import Automatic, Infinity, Quantity
 from netdsl.training.optimizers import Optimizer, optimizer
 from netdsl.training.progress import Progress, progress
 
@@ -83,7 +84,7 @@ def settings_of(options: dict[str, Any]) -> Settings:
         batch_size=None if batch_size is None else int(batch_size),
         rounds=_count("MaxTrainingRounds", get("MaxTrainingRounds", Automatic), endless=True),
         seconds=_seconds(get("TimeGoal", Automatic)),
-        seed=DEFAULT_SEED if seeding is Inherited else seed_of(seeding),
+        seed=seed_of(seeding),
         device=None if device is Automatic else device_named(device),
         loss=get("LossFunction", Automatic),
         optimizer=optimizer(get("Method", Automatic), get("LearningRate", Automatic)),

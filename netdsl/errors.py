@@ -84,7 +84,9 @@ class TrainingError(NetError, RuntimeError):
 
 
 class DeviceError(NetError, RuntimeError):
-    """A device that is not there or too small."""
+    """A device that is not there or too small; `results` holds those of a training's best validation round, if there was one."""
+
+    results: Any = None
 
 
 class ResourceError(NetError, OSError):
@@ -118,6 +120,7 @@ def public(function: Call) -> Call:
         except NetError as error:
             if os.environ.get(FULL_TRACEBACKS) == "full":
                 raise
+            error.__context__ = None  # what it replaced has frames, and those hold the arrays of the call
             raise error.with_traceback(None) from error.__cause__
 
     return called  # type: ignore[return-value]
@@ -131,6 +134,15 @@ def listing(things: Iterable[object], limit: int = 12) -> str:
     if len(texts) < 2:
         return "".join(texts)
     return ", ".join(texts[:-1]) + " and " + texts[-1]
+
+
+def size_text(count: float) -> str:
+    """So many bytes, in the unit that reads best: ``1.72 MB``."""
+    for unit in ("bytes", "kB", "MB", "GB", "TB"):
+        if count < 999.5:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:,.0f} PB"
 
 
 def nearest(name: object, names: Iterable[object]) -> str:

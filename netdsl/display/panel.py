@@ -10,6 +10,7 @@ from typing import Any
 from netdsl.declarations import Declared, source_text
 from netdsl.decoders.decoder import Decoder
 from netdsl.display.coders import coder_words, port_words, value_text
+from netdsl.errors import size_text
 from netdsl.nets import SHARED, ArrayPath, Net, NetArray, Solved
 from netdsl.shapes import OPEN, ArrayType, element_count, shape_text, type_text
 from netdsl.symbols import Automatic
@@ -228,7 +229,7 @@ class _Reader:
         if counts[True]:
             words.append(_number(sum(count or 0 for count in counts[True]), "element") + " of state")
         if self.table:
-            words.append(f"{_number(len(self.table), 'array')}, {_bytes(size)}")
+            words.append(f"{_number(len(self.table), 'array')}, {size_text(size)}")
         text = "; ".join(words)
         if unknown:
             text += f"; the size of {_number(unknown, 'array')} is not known yet"
@@ -298,11 +299,3 @@ def _family(net: Net) -> str:
 
 def _number(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
-
-
-def _bytes(size: float) -> str:
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if size < 1000:
-            return f"{size:,.0f} {unit}" if unit == "bytes" else f"{size:.3g} {unit}"
-        size /= 1000
-    return f"{size:,.0f} TB"

@@ -10,7 +10,7 @@ import numpy as np
 
 from netdsl.coders import LABELS, kept_label
 from netdsl.declarations import BOOLEAN, Constraint, parameter
-from netdsl.encoders.encoder import Encoder
+from netdsl.encoders.encoder import Encoder, real_type
 from netdsl.encoders.nesting import is_many, levels, place, unmasked
 from netdsl.errors import DeclarationError, EncodingError, excerpt, listing, nearest
 from netdsl.shapes import ArrayType, Elements, Length, parse_type
@@ -127,11 +127,11 @@ class ClassEncoder(Encoder):
         import jax.numpy as jnp
 
         if self.Multilabel:
-            return jnp.asarray(compact).astype(jnp.float32)
+            return jnp.asarray(compact).astype(real_type())
         indices = jnp.asarray(compact).astype(jnp.int32)
         if self.Form == "Index":
             return indices
-        return jax.nn.one_hot(indices - 1, len(self.Labels), dtype=jnp.float32)
+        return jax.nn.one_hot(indices - 1, len(self.Labels), dtype=real_type())
 
     def decoder_spec(self) -> tuple[Any, ...]:
         options: dict[str, Any] = {}

@@ -11,7 +11,14 @@ from netdsl.declarations import Declared
 from netdsl.errors import public
 from netdsl.shapes import ArrayType
 
-__all__ = ["Encoder"]
+__all__ = ["Encoder", "real_type"]
+
+
+def real_type() -> np.dtype[Any]:
+    """The type of real numbers that JAX has by default: float32, and float64 where 64-bit numbers are on."""
+    import jax.numpy as jnp
+
+    return jnp.result_type(float)
 
 
 class Encoder(Declared):
@@ -57,7 +64,7 @@ class Encoder(Declared):
         raise NotImplementedError
 
     def device(self, compact: Any) -> Any:
-        """The device half for one compact array: pure JAX, traceable, float32 or int32 out."""
+        """The device half for one compact array: pure JAX, traceable, int32 or the real numbers that JAX has by default out."""
         return compact
 
     def decoder_spec(self) -> tuple[Any, ...] | None:
@@ -70,7 +77,7 @@ class Encoder(Declared):
         import jax
 
         if self.encoded_levels(things) is not None:
-            return np.asarray(things, np.float32)
+            return np.asarray(things, real_type())
         if self.takes(things):
             return np.asarray(self.device(self.encode(things)))
         compact = self.encode_many(things)

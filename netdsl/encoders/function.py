@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from netdsl.declarations import BOOLEAN, FUNCTION, Constraint, frozen, parameter
-from netdsl.encoders.encoder import Encoder
+from netdsl.encoders.encoder import Encoder, real_type
 from netdsl.encoders.nesting import is_many, place
 from netdsl.errors import DeclarationError, EncodingError, excerpt
 from netdsl.shapes import ArrayType, describe, parse_type
@@ -85,7 +85,7 @@ class FunctionEncoder(Encoder):
     def device(self, compact: Any) -> Any:
         import jax.numpy as jnp
 
-        return jnp.asarray(compact).astype(jnp.int32 if self.type().integer else jnp.float32)
+        return jnp.asarray(compact).astype(jnp.int32 if self.type().integer else real_type())
 
     def _rows(self, things: Sequence[Any]) -> list[np.ndarray]:
         results = self._called(things, things, ())
@@ -112,7 +112,7 @@ class FunctionEncoder(Encoder):
             array = np.array(None)
         start = f"{self.title()}: the function must return {describe(type_)}. For {excerpt(thing)}{place(where)} it returned"
         if "float" in str(array.dtype) and array.dtype.kind != "f":
-            array = array.astype(np.float32)
+            array = array.astype(real_type())
         if array.dtype.kind not in "buif":
             raise EncodingError(f"{start} {excerpt(result)}.")
         sizes = type_.sizes or ()
@@ -122,7 +122,7 @@ class FunctionEncoder(Encoder):
             raise EncodingError(f"{start} numbers that are not finite: {excerpt(array)}.")
         if type_.integer:
             return self._integers(array, start)
-        return array.astype(np.float32) if array.dtype.itemsize > 4 else array
+        return array.astype(real_type()) if array.dtype.itemsize > 4 else array
 
     def _integers(self, array: np.ndarray, start: str) -> np.ndarray:
         elements = self.type().elements

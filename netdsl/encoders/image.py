@@ -9,7 +9,7 @@ import numpy as np
 
 from netdsl.coders import FixedArray
 from netdsl.declarations import BOOLEAN, Constraint, either, integer, list_of, number, one_of, parameter
-from netdsl.encoders.encoder import Encoder
+from netdsl.encoders.encoder import Encoder, real_type
 from netdsl.encoders.nesting import is_many, place, unmasked
 from netdsl.encoders.pixels import (
     AUTOMATIC_RESAMPLING,
@@ -254,11 +254,11 @@ class ImageEncoder(Encoder):
     def device(self, compact: Any) -> Any:
         import jax.numpy as jnp
 
-        values = jnp.asarray(compact).astype(jnp.float32) * np.float32(1 / 255)
+        values = jnp.asarray(compact).astype(real_type()) * (1 / 255)
         if self.MeanImage is not None:
             values = values - self._per_pixel(self.MeanImage)
         if self.VarianceImage is not None:
-            values = values / np.sqrt(self._per_pixel(self.VarianceImage))
+            values = values / np.sqrt(self._per_pixel(self.VarianceImage), dtype=real_type())
         if self.DataTransposed:
             values = jnp.swapaxes(values, 0, 1)
         return values if self.Interleaving else jnp.moveaxis(values, 2, 0)

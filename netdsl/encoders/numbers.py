@@ -9,7 +9,7 @@ import numpy as np
 
 from netdsl.declarations import parameter
 from netdsl.encoders.classes import DIMENSIONS
-from netdsl.encoders.encoder import Encoder
+from netdsl.encoders.encoder import Encoder, real_type
 from netdsl.encoders.nesting import levels, place, unmasked
 from netdsl.errors import EncodingError, excerpt
 from netdsl.shapes import ArrayType, array_of, parse_type
@@ -57,7 +57,7 @@ class BooleanEncoder(Encoder):
     def device(self, compact: Any) -> Any:
         import jax.numpy as jnp
 
-        return jnp.asarray(compact).astype(jnp.float32)
+        return jnp.asarray(compact).astype(real_type())
 
     def decoder_spec(self) -> tuple[Any, ...]:
         return ("Boolean", {"InputDepth": len(self.Dimensions)}) if self.Dimensions else ("Boolean",)
@@ -102,7 +102,7 @@ class ScalarEncoder(Encoder):
             array = np.array(None)
         if "float" in str(array.dtype):
             with np.errstate(over="ignore"):
-                array = array.astype(np.float32)
+                array = array.astype(real_type())
         if array.dtype.kind not in "iuf" or array.shape not in (shape, (*shape, 1)):
             bad = next(((i, one) for i, one in enumerate(things, 1) if not _is_number(one)), None) if shape else (0, things)
             if bad is None:
@@ -112,8 +112,8 @@ class ScalarEncoder(Encoder):
             first = int(np.argmin(np.isfinite(array.ravel())))
             bad_one = array.ravel()[first]
             where = place((first + 1,) if shape else ())
-            raise EncodingError(f"{self.title()} takes finite float32 numbers. Got {bad_one}{where}.")
-        return array.astype(np.float32).reshape(*shape, 1)
+            raise EncodingError(f"{self.title()} takes finite {real_type()} numbers. Got {bad_one}{where}.")
+        return array.astype(real_type()).reshape(*shape, 1)
 
     def decoder_spec(self) -> tuple[Any, ...]:
         return ("Scalar",)

@@ -97,7 +97,7 @@ class DropoutLayer(Layer):
         rate, x = self.Probability, x if jnp.issubdtype(x.dtype, jnp.floating) else x.astype(jnp.result_type(float))
         if not training or rate == 0:
             return x
-        kept = jax.random.bernoulli(key, float(1 - rate), x.shape)
+        kept = jax.random.bernoulli(key, jnp.float32(1 - rate), x.shape)  # the same draws in every precision
         if self.Method == "Dropout":
             return jnp.where(kept, x / max(1 - rate, 1e-12), 0)
         low = -1.7580993408473766  # the limit of SELU at minus infinity

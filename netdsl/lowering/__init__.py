@@ -1,27 +1,43 @@
 """From programs to JAX functions: execution, kernels, compilation and evaluation."""
 
 from netdsl.lowering.compilation import compilations, compiled, note_trace
+from netdsl.lowering.cores import CORES, cores_for, replicated, split_over
+from netdsl.lowering.cost import multiply_adds
 from netdsl.lowering.evaluation import declared_net, evaluate
+from netdsl.lowering.exhaustion import Attempt, bytes_of, explained
 from netdsl.lowering.function import net_function, run_batch, skeleton
 from netdsl.lowering.identity import program_key
 from netdsl.lowering.inputs import PortData, check_integers, check_lengths, given_ports, pad_sequences, port_data
+from netdsl.lowering.precision import REAL32, Precision, cast, precision_named
 from netdsl.lowering.settings import device_named
 
 __all__ = [
+    "CORES",
+    "REAL32",
+    "Attempt",
     "PortData",
+    "Precision",
+    "bytes_of",
+    "cast",
     "check_integers",
     "check_lengths",
     "compilations",
     "compiled",
+    "cores_for",
     "declared_net",
     "device_named",
     "evaluate",
+    "explained",
     "given_ports",
+    "multiply_adds",
     "net_function",
     "note_trace",
     "pad_sequences",
     "port_data",
+    "precision_named",
     "program_key",
+    "replicated",
     "run_batch",
     "skeleton",
+    "split_over",
 ]

@@ -15,7 +15,7 @@ import jax
 
 __all__ = ["Compiled", "compilations", "compiled", "note_trace"]
 
-CAPACITY = 128
+CAPACITY = 48
 """The number of compiled functions kept; the least recently used one goes first."""
 
 CACHE_BYTES = 2 * 2**30

@@ -13,6 +13,7 @@ from netdsl.declarations import FrozenDict
 from netdsl.errors import EncodingError, UninitializedError, UnsupportedError, excerpt, listing
 from netdsl.initialization import seed_of
 from netdsl.lowering.compilation import compiled, note_trace
+from netdsl.lowering.exhaustion import Attempt, bytes_of, explained, type_elements
 from netdsl.lowering.function import run_batch, skeleton
 from netdsl.lowering.identity import program_key
 from netdsl.lowering.inputs import PortData, check_lengths, given_ports, pad_sequences, port_data
@@ -24,10 +25,18 @@ from netdsl.symbols import Automatic
 
 __all__ = ["declared_net", "evaluate"]
 
+PART = 128
+"""On a CPU a larger batch is computed in parts of so many examples, which use the same memory one after another."""
+
 
 def evaluate(net: Net, data: Any = None, property: Any = Automatic, /, **options: Any) -> Any:
     """The value of `net(data, property, options)`; see the README for its forms."""
     settings = settings_of(options)
+    with settings.precision.active():
+        return _evaluated(net, data, property, settings)
+
+
+def _evaluated(net: Net, data: Any, property: Any, settings: Settings) -> Any:
     if data is None and not net.input_names:
         data = {}
     net = _with_inputs(net, data)
@@ -42,8 +51,12 @@ def evaluate(net: Net, data: Any = None, property: Any = Automatic, /, **options
     arrays = _ready_arrays(net)
     if _traced(net, given):
         return _inline(net, arrays, given, wanted, shape, many, settings)
-    as_jax = any(isinstance(batch.values, jax.Array) for batch in given.values())
-    values = _run(net, arrays, given, count, refs, settings)
+    # outside `active` JAX would cut off what it has of Real64
+    as_jax = settings.precision.held != np.float64 and any(isinstance(batch.values, jax.Array) for batch in given.values())
+    with explained(lambda: _attempt(net, given, count, refs, settings)):
+        values = _run(net, arrays, given, count, refs, settings)
+        if not as_jax:
+            jax.block_until_ready(values)
     decoded = [_decoded(values[want.ref], want, many, settings, as_jax) for want in wanted]
     return shape(decoded)
 
@@ -113,9 +126,12 @@ def _count(net: Net, given: Mapping[str, PortData]) -> tuple[int, bool]:
 
 
 def _traced(net: Net, given: Mapping[str, PortData]) -> bool:
-    values = [batch.values for batch in given.values()]
-    leaves = jax.tree_util.tree_leaves((values, net))
-    return any(isinstance(leaf, jax.core.Tracer) for leaf in leaves)
+    inside = net._cached("_holds_tracers", lambda: _tracers(net))
+    return inside or any(_tracers(batch.values) for batch in given.values() if not isinstance(batch.values, np.ndarray))
+
+
+def _tracers(tree: Any) -> bool:
+    return any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(tree))
 
 
 # Running
@@ -150,6 +166,7 @@ def _inline(
         refs=refs,
         compact=frozenset(port for port, batch in given.items() if batch.compact),
         platform=jax.default_backend(),
+        precision=settings.precision,
     )
     return shape([outputs[ref] if many else outputs[ref][0] for ref in refs])
 
@@ -169,22 +186,21 @@ def _run(
     settings: Settings,
 ) -> dict[Ref, Any]:
     """The wires for all examples, batch by batch; varying ones as lists of arrays."""
-    device = settings.device
+    device, size = settings.device, settings.batch_size
     platform = device.platform if device is not None else jax.default_backend()
     compact = frozenset(port for port, batch in given.items() if batch.compact)
     function = compiled(
-        ("evaluate", program_key(net), refs, compact, settings.training, platform),
-        lambda: _batch_function(skeleton(net), refs, compact, settings.training, platform),
+        ("evaluate", program_key(net), refs, compact, settings.training, platform, settings.precision.name),
+        lambda: _batch_function(skeleton(net), refs, compact, settings, platform),
     )
     states = net.state_paths()
-    trainable = {path: value for path, value in arrays.items() if path not in states}
-    state = {path: arrays[path] for path in states}
     seed = np.uint32(seed_of(settings.seed) % 2**32) if settings.training else np.uint32(0)
     if device is not None:
-        trainable, state = jax.device_put((trainable, state), device)
+        arrays = jax.device_put(dict(arrays), device)
+    trainable = {path: value for path, value in arrays.items() if path not in states}
+    state = {path: arrays[path] for path in states}
     # in training mode the examples of a batch see each other: no batch is filled up beyond what weights can hide
     parts: list[tuple[dict[Ref, Any], int]] = []
-    size = settings.batch_size
     for start in range(0, count, size):
         stop = min(start + size, count)
         bucket = _bucket(stop - start, size)
@@ -197,11 +213,33 @@ def _run(
     return {ref: _joined([(outputs[ref], n) for outputs, n in parts]) for ref in refs}
 
 
+def _attempt(net: Net, given: Mapping[str, PortData], count: int, refs: tuple[Ref, ...], settings: Settings) -> Attempt:
+    """What is said when memory runs out."""
+    size = _bucket(count, settings.batch_size)
+    columns = [batch.values for batch in given.values()]
+    length = max((len(value) for column in columns if isinstance(column, list) for value in column), default=1)
+    inputs = bytes_of(columns) * size // count
+    outputs = count * settings.precision.bytes * sum(type_elements(net.solved.types[ref], length) for ref in refs)
+    return Attempt(
+        what=f"Evaluating this {net.title()}",
+        where=f"for {count:,} example{'' if count == 1 else 's'}",
+        net=net,
+        batch_size=size,
+        device=settings.device if settings.device is not None else jax.devices()[0],
+        data=inputs + outputs,
+        arrays=bytes_of(_ready_arrays(net)),
+        of_data="a batch of inputs and all outputs",
+        precision=settings.precision,
+        length=length,
+    )
+
+
 def _batch_function(
-    net: Net, refs: tuple[Ref, ...], compact: frozenset[str], training: bool, platform: str
+    net: Net, refs: tuple[Ref, ...], compact: frozenset[str], settings: Settings, platform: str
 ) -> Callable[..., Any]:
-    def function(arrays: Any, state: Any, inputs: Any, seed: Any, indices: Any, weights: Any) -> Any:
-        note_trace()
+    training, precision = settings.training, settings.precision
+
+    def run(arrays: Any, state: Any, seed: Any, inputs: Any, indices: Any, weights: Any) -> Any:
         outputs, _ = run_batch(
             net,
             arrays,
@@ -214,8 +252,18 @@ def _batch_function(
             refs=refs,
             compact=compact,
             platform=platform,
+            precision=precision,
         )
         return outputs
+
+    def function(arrays: Any, state: Any, inputs: Any, seed: Any, indices: Any, weights: Any) -> Any:
+        note_trace()
+        examples = (inputs, indices, weights)
+        if training or platform != "cpu" or weights.size <= PART or weights.size % PART:
+            return run(arrays, state, seed, *examples)
+        parts = jax.tree.map(lambda leaf: leaf.reshape(-1, PART, *leaf.shape[1:]), examples)
+        outputs = jax.lax.map(lambda part: run(arrays, state, seed, *part), parts)
+        return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), outputs)
 
     return jax.jit(function)
 

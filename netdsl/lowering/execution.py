@@ -1,4 +1,8 @@
-"""The execution of a flat program for one example, in pure JAX: what is traced into compiled functions."""
+"""The execution of a flat program for a batch of examples, in pure JAX: what is traced into compiled functions.
+
+A layer's `apply` is written for one example; here it is mapped over the batch, step by step. A kernel takes the whole batch at
+once, and so can sum over the examples itself.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +18,7 @@ from netdsl.errors import DeclarationError
 from netdsl.functions import FUNCTIONS
 from netdsl.layers import CrossEntropyLossLayer, ElementwiseLayer, SoftmaxLayer
 from netdsl.lowering.kernels import KERNELS, keeps_layout
+from netdsl.lowering.precision import REAL32, Precision, cast
 from netdsl.nets import SHARED, ArrayPath, Arrays, Layer, Net, NetArray, Ref, Sequence, Solved, Step, element_name
 from netdsl.shapes import ArrayType
 
@@ -22,35 +27,46 @@ __all__ = ["Context", "Wire", "device_halves", "execute"]
 
 @dataclass(frozen=True)
 class Context:
-    """What surrounds the execution of one example.
+    """What surrounds the execution of a batch of examples.
 
-    `seed` is a key or None; `indices` the example's index and those of the maps around; `axes` the names of the mapped axes;
-    `weight` 1, or 0 for a padded example; `prefix` the path of the operator that holds the program.
+    `seed` is a key or None; `indices` the examples' indices and those of the maps around, each an array; `weights` 1 for each
+    example, or 0 where it is padded; `axes` the names of the mapped axes around the batch; `prefix` the path of the operator that
+    holds the program; `precision` says in which types the layers compute.
     """
 
+    weights: Any
+    indices: tuple[Any, ...]
     seed: Any = None
-    indices: tuple[Any, ...] = ()
     training: bool = False
     axes: tuple[str, ...] = ()
-    weight: Any = 1.0
     platform: str = "cpu"
     prefix: ArrayPath = ()
+    precision: Precision = REAL32
 
-    def key(self, path: ArrayPath) -> Any:
-        """The random key of a layer for this example: the same whatever the batch size or padding."""
+    @property
+    def axis(self) -> str:
+        """The name of the axis of the batch itself, for what is mapped over it."""
+        return "/".join(("batch", *self.prefix))
+
+    def key(self, path: ArrayPath, indices: tuple[Any, ...]) -> Any:
+        """The random key of a layer for one example: the same whatever the batch size or padding."""
         if self.seed is None:
             raise DeclarationError(
                 f"A random key is missing: {element_name(self.prefix + path)} draws random numbers while training. "
                 "Call f(arrays, state, inputs, jax.random.key(1), training=True)."
             )
         key = jax.random.fold_in(self.seed, zlib.crc32("/".join(self.prefix + path).encode()))
-        for index in self.indices:
+        for index in indices:
             key = jax.random.fold_in(key, index)
         return key
 
 
+@jax.tree_util.register_pytree_node_class
 class Wire:
-    """A value on a wire, in the layouts it was asked for, and the logits it came from."""
+    """The values on a wire for a batch, in the layouts they were asked for, and the logits they came from.
+
+    As a pytree it has the values in their own layout, so that it can be mapped over the batch.
+    """
 
     __slots__ = ("first", "last", "logits")
 
@@ -59,24 +75,40 @@ class Wire:
 
     @property
     def value(self) -> Any:
-        """The value as its type says: channels first."""
+        """The values as their type says: channels first, behind the batch."""
         if self.first is None:
-            self.first = jnp.moveaxis(self.last, -1, 0)
+            self.first = jnp.moveaxis(self.last, -1, 1)
         return self.first
 
     @property
     def channels_last(self) -> Any:
-        """The value with its first level put last."""
+        """The values with the first level of their type put last."""
         if self.last is None:
-            self.last = jnp.moveaxis(self.first, 0, -1)
+            self.last = jnp.moveaxis(self.first, 1, -1)
         return self.last
+
+    def cast(self, dtype: Any) -> Wire:
+        """The same values, and the logits they came from, in another type; for None itself."""
+        if dtype is None:
+            return self
+        logits = None if self.logits is None else (self.logits[0], cast(self.logits[1], dtype))
+        return Wire(cast(self.first, dtype), cast(self.last, dtype), logits)
+
+    def tree_flatten(self) -> tuple[tuple[Any, Any], str | None]:
+        kind, logits = self.logits or (None, None)
+        return (self.value, logits), kind
+
+    @classmethod
+    def tree_unflatten(cls, kind: str | None, children: tuple[Any, Any]) -> Wire:
+        value, logits = children
+        return cls(value, logits=None if kind is None else (kind, logits))
 
 
 def device_halves(net: Net, values: Mapping[str, Any], compact: frozenset[str]) -> dict[str, Any]:
-    """The inputs of one example with the encoders of the ports in `compact` run to their end."""
+    """The inputs of a batch with the encoders of the ports in `compact` run to their end."""
 
     def encoded(port: str, value: Any) -> Any:
-        device = net.program.encoders[port].device
+        device = jax.vmap(net.program.encoders[port].device)
         return value.with_data(device(value.data)) if isinstance(value, Sequence) else device(value)
 
     return {port: encoded(port, value) if port in compact else value for port, value in values.items()}
@@ -90,7 +122,7 @@ def execute(
     context: Context,
     solved: Solved | None = None,
 ) -> tuple[dict[Ref, Wire], dict[ArrayPath, Any]]:
-    """The wires of one example and the state after it; `solved` says the types where the net alone does not."""
+    """The wires of a batch and the state after it; `solved` says the types where the net alone does not."""
     program = net.program
     solved = solved or net.solved
     wires: dict[Ref, Wire] = {(-1, port): Wire(value) for port, value in inputs.items()}
@@ -116,30 +148,25 @@ class _Run:
     ) -> None:
         self.step, self.layer, self.context, self.state = step, step.layer, context, state
         self.all_arrays, self.types = arrays, types
+        self.dtype = context.precision.of(step.layer)
 
     def outputs(self, given: dict[str, Wire]) -> tuple[Wire, ...]:
-        layer = self.layer
-        wires = list(given.values())
+        wires = [wire.cast(self.dtype) for wire in given.values()]
         special = self._fused_loss(wires)
+        if special is None:
+            special = self._kernel(wires)
         if special is None:
             special = self._channels_last(wires)
         if special is not None:
             return (special,)
-        values = [wire.value for wire in wires]
-        sequence = next((v for v in values if isinstance(v, Sequence)), None)
-        unwrap = sequence is not None and layer.varying == "elementwise"
-        if unwrap:
-            values = [v.data if isinstance(v, Sequence) else v for v in values]
-        results = self._apply(layer, *values)
-        if unwrap:
-            results = tuple(sequence.with_data(result) for result in results)  # type: ignore[union-attr]
-        outputs = tuple(Wire(result) for result in results)
+        outputs = self._mapped(self.layer, *(wire.value for wire in wires))
         self._note_logits(wires, outputs)
         return outputs
 
     # The layer's own function
 
-    def _arrays(self) -> tuple[dict[str, Any], dict[str, Any]]:
+    def _arrays(self) -> tuple[Arrays, dict[str, Any]]:
+        """The layer's arrays and its state, by name."""
         layer, path = self.layer, self.step.path
         arrays: dict[str, Any] = dict.fromkeys(layer.array_declarations)
         states: dict[str, Any] = {}
@@ -147,43 +174,65 @@ class _Run:
         for name, value in layer.array_values().items():
             key = (SHARED, value.Name) if isinstance(value, NetArray) else (*path, name)
             if declared[name].is_state:
-                states[name] = self.state[key]
+                states[name] = cast(self.state[key], self.context.precision.held)
                 arrays.pop(name, None)
             else:
-                arrays[name] = self.all_arrays[key]
-        return arrays, states
+                arrays[name] = cast(self.all_arrays[key], self.dtype)
+        return Arrays(arrays), states
 
-    def _apply(self, layer: Layer, *values: Any) -> tuple[Any, ...]:
-        arrays, states = self._arrays()
+    def _extra(self, layer: Layer, states: dict[str, Any], indices: tuple[Any, ...], weight: Any, axes: Any) -> dict[str, Any]:
+        """What the layer asks for beside its inputs."""
         context, needs = self.context, layer.needs
-        extra: dict[str, Any] = {}
+        extra: dict[str, Any] = {"training": context.training, "axes": axes, "weight": weight}
         if "key" in needs:
-            extra["key"] = context.key(self.step.path) if context.training else None
-        if "training" in needs:
-            extra["training"] = context.training
-        if "axes" in needs:
-            extra["axes"] = context.axes
-        if "weight" in needs:
-            extra["weight"] = context.weight
-        if "inner" in needs:
-            solved = layer.inner_solved(self.types)
-            extra["inner"] = self.inner = {name: _Inner(self, name, net, solved.get(name)) for name, net in layer.nets.items()}
+            extra["key"] = context.key(self.step.path, indices) if context.training else None
         if "sizes" in needs:
             extra["sizes"] = self.types[self.step.outputs[0]].sizes
+        if "inner" in needs:
+            solved = layer.inner_solved(self.types)
+            within = (indices, weight, axes)
+            extra["inner"] = {name: _Inner(self, name, net, solved.get(name), *within) for name, net in layer.nets.items()}
         if "state" in needs:
-            extra["state"] = self._inner_state() if layer.nets else Arrays(states)
-        results = layer.apply(Arrays(arrays), *values, **extra)
-        if "state" in needs:
-            results, new = results
-            if layer.nets:
-                self.state.update(new)
-            else:
-                self.state.update({(*self.step.path, name): value for name, value in new.items()})
-        return results if isinstance(results, tuple) and not isinstance(results, Sequence) else (results,)
+            path = self.step.path
+            inner = {key: value for key, value in self.state.items() if key[: len(path)] == path}
+            extra["state"] = inner if layer.nets else Arrays(states)
+        return {name: value for name, value in extra.items() if name in needs}
 
-    def _inner_state(self) -> dict[ArrayPath, Any]:
-        path = self.step.path
-        return {key: value for key, value in self.state.items() if key[: len(path)] == path}
+    def _mapped(self, layer: Layer, *values: Any) -> tuple[Wire, ...]:
+        """The layer's `apply` over the batch; what it makes of the state is kept."""
+        context = self.context
+        arrays, states = self._arrays()
+        kinds: list[str | None] = [None]
+
+        def one(values: list[Any], indices: tuple[Any, ...], weight: Any) -> Any:
+            extra = self._extra(layer, states, indices, weight, (*context.axes, context.axis))
+            sequence = next((v for v in values if isinstance(v, Sequence)), None)
+            unwrap = sequence is not None and layer.varying == "elementwise"
+            if unwrap:
+                values = [v.data if isinstance(v, Sequence) else v for v in values]
+            results, new = layer.apply(arrays, *values, **extra), {}
+            if "state" in layer.needs:
+                results, new = results
+            results = results if isinstance(results, tuple) and not isinstance(results, Sequence) else (results,)
+            if unwrap:
+                results = tuple(sequence.with_data(result) for result in results)  # type: ignore[union-attr]
+            net = extra.get("inner", {}).get("Net")
+            kinds[0], logits = (None, None) if net is None or net.logits is None else net.logits
+            return results, new, logits
+
+        mapped = jax.vmap(one, axis_name=context.axis, out_axes=(0, None, 0))
+        results, new, logits = mapped(list(values), context.indices, context.weights)
+        self._keep(layer, new)
+        wires = tuple(Wire(result) for result in results)
+        if kinds[0] is not None:
+            value = wires[0].value
+            wires[0].logits = (kinds[0], value.with_data(logits) if isinstance(value, Sequence) else logits)
+        return wires
+
+    def _keep(self, layer: Layer, new: Mapping[Any, Any]) -> None:
+        """Put what became of a layer's state into that of the net, in the types it has there: loops carry it on."""
+        after = new if layer.nets else {(*self.step.path, name): value for name, value in new.items()}
+        self.state.update({path: _like(value, self.state[path]) for path, value in after.items()})
 
     # Softmax and cross entropy together
 
@@ -192,17 +241,11 @@ class _Run:
         layer = self.layer
         if isinstance(layer, SoftmaxLayer):
             value = given[0].value
-            rank = (value.data if isinstance(value, Sequence) else value).ndim
+            rank = (value.data if isinstance(value, Sequence) else value).ndim - 1
             if layer.axis(rank) == rank - 1 and not (isinstance(value, Sequence) and rank == 1):
                 outputs[0].logits = ("softmax", value)
         elif isinstance(layer, ElementwiseLayer) and layer.Function in (FUNCTIONS["LogisticSigmoid"], "Sigmoid"):
             outputs[0].logits = ("sigmoid", given[0].value)
-        elif layer.nets and "inner" in layer.needs:
-            inner = self.inner.get("Net")
-            if inner is not None and inner.logits is not None:
-                kind, logits = inner.logits
-                value = outputs[0].value
-                outputs[0].logits = (kind, value.with_data(logits) if isinstance(value, Sequence) else logits)
 
     def _fused_loss(self, given: list[Wire]) -> Wire | None:
         layer = self.layer
@@ -211,82 +254,91 @@ class _Run:
         kind, logits = given[0].logits
         if (kind == "sigmoid") is not (layer.TargetForm == "Binary"):
             return None
-        return Wire(layer.from_logits(logits, given[1].value))
+        return Wire(jax.vmap(layer.from_logits)(logits, given[1].value))
 
-    # Channels last
+    # Kernels, and the channel last
+
+    def _kernel(self, given: list[Wire]) -> Wire | None:
+        """The output of the platform's kernel for this layer, where there is one for these sizes."""
+        layer, context = self.layer, self.context
+        kernel = KERNELS.get(context.platform, {}).get(type(layer))
+        put_last = layer.__dict__.get("Interleaving") is False
+        if kernel is None or (put_last and any(isinstance(wire.first, Sequence) for wire in given)):
+            return None
+        arrays, states = self._arrays()
+        extra = self._extra(layer, states, context.indices, context.weights, context.axes)
+        variant = layer.rebuilt(Interleaving=True) if put_last else layer
+        result = kernel(variant, arrays, *(wire.channels_last if put_last else wire.value for wire in given), **extra)
+        if result is None:
+            return None
+        if "state" in layer.needs:
+            result, new = result
+            self._keep(layer, new)
+        return Wire(last=result) if put_last else Wire(first=result)
 
     def _channels_last(self, given: list[Wire]) -> Wire | None:
-        """The output computed with the channel last, where a kernel or the layer's own Interleaving does that."""
+        """The output computed with the channel last, where all inputs are so and the layer can do that."""
         layer = self.layer
-        if not given or any(isinstance(wire.first, Sequence) for wire in given):
-            return None
-        kernel = KERNELS.get(self.context.platform, {}).get(type(layer))
-        wire = given[0]
-        if kernel is not None:
-            already = layer.__dict__["Interleaving"]
-            x = wire.value if already else wire.channels_last
-            variant = layer if already else layer.rebuilt(Interleaving=True)
-            y = kernel(variant, Arrays(self._arrays()[0]), x)
-            if y is not None:
-                return Wire(first=y) if already else Wire(last=y)
-        if any(wire.last is None for wire in given):
+        if not given or any(wire.last is None for wire in given):
             return None
         if keeps_layout(layer, {wire.last.ndim for wire in given}):
-            output = Wire(last=self._apply(layer, *(wire.last for wire in given))[0])
+            output = Wire(last=self._mapped(layer, *(wire.last for wire in given))[0].value)
             if isinstance(layer, ElementwiseLayer):
                 self._note_logits(given, (output,))
             return output
         if layer.__dict__.get("Interleaving") is False and len(given) == len(self.step.outputs) == 1:
-            result = self._apply(layer.rebuilt(Interleaving=True), wire.last)[0]
-            return Wire(last=result) if result.ndim > 1 else Wire(first=result)
+            result = self._mapped(layer.rebuilt(Interleaving=True), given[0].last)[0].value
+            return Wire(last=result) if result.ndim > 2 else Wire(first=result)
         return None
+
+
+def _like(value: Any, other: Any) -> Any:
+    return value if value.dtype == other.dtype else value.astype(jax.dtypes.canonicalize_dtype(other.dtype))
 
 
 class _Inner:
     """An inner net of an operator, to be run inside the operator's `apply`."""
 
-    def __init__(self, run: _Run, name: str, net: Net, solved: Solved | None) -> None:
-        self.run, self.name, self.net, self.solved = run, name, net, solved
+    def __init__(
+        self, run: _Run, name: str, net: Net, solved: Solved | None, indices: tuple[Any, ...], weight: Any, axes: tuple[str, ...]
+    ) -> None:
+        self.net, self.solved, self.state_path = net, solved, (*run.step.path, name)
+        self.arrays = run.all_arrays
         self.input_names, self.output_names = net.input_names, net.output_names
+        self.context = replace(
+            run.context, indices=indices, weights=weight, axes=axes, prefix=run.context.prefix + self.state_path
+        )
         self.logits: tuple[str, Any] | None = None
 
-    def __call__(
-        self, inputs: Mapping[str, Any], state: Mapping[ArrayPath, Any], context: Context | None = None
-    ) -> tuple[dict[str, Any], dict[ArrayPath, Any]]:
+    def __call__(self, inputs: Mapping[str, Any], state: Mapping[ArrayPath, Any]) -> tuple[dict[str, Any], dict[ArrayPath, Any]]:
         """The outputs of the inner net by port, and the state after it, for one application."""
-        step, outer = self.run.step, self.run.context
-        path = (*step.path, self.name)
-        context = context or replace(outer, prefix=outer.prefix + path)
-        arrays = {
-            key if key[0] == SHARED else key[len(path) :]: value
-            for key, value in self.run.all_arrays.items()
-            if key[0] == SHARED or key[: len(path)] == path
-        }
-        inner_state = {key[len(path) :]: value for key, value in state.items() if key[: len(path)] == path}
-        wires, after = execute(self.net, arrays, inner_state, inputs, context, self.solved)
-        outputs = {port: wires[ref] for port, ref in self.net.program.outputs.items()}
-        self.logits = next(iter(outputs.values())).logits if len(outputs) == 1 else None
-        return {port: wire.value for port, wire in outputs.items()}, {**state, **{(*path, *key): v for key, v in after.items()}}
+        context = self.context
+        alone = replace(context, indices=tuple(i[None] for i in context.indices), weights=context.weights[None])
+        outputs, after = self._batch(jax.tree.map(lambda x: jnp.asarray(x)[None], dict(inputs)), state, alone)
+        self.logits = None if self.logits is None else (self.logits[0], self.logits[1][0])
+        return jax.tree.map(lambda x: x[0], outputs), after
 
     def mapped(
         self, inputs: Mapping[str, Any], state: Mapping[ArrayPath, Any], weights: Any
     ) -> tuple[dict[str, Any], dict[ArrayPath, Any]]:
         """The inner net over level 1 of its inputs; `weights` is one number for each element, or one for all."""
-        step, outer = self.run.step, self.run.context
-        path = (*step.path, self.name)
-        axis = "/".join(outer.prefix + path)
-        count = next(iter(inputs.values())).shape[0]
+        context = self.context
+        count = jax.tree.leaves(dict(inputs))[0].shape[0]
+        indices = (*(jnp.broadcast_to(i, (count,)) for i in context.indices), jnp.arange(count))
         weights = jnp.broadcast_to(jnp.asarray(weights, jnp.float32), (count,))
-        kinds: list[Any] = []
+        return self._batch(inputs, state, replace(context, indices=indices, weights=weights))
 
-        def one(values: Any, index: Any, weight: Any) -> Any:
-            context = replace(
-                outer, indices=(*outer.indices, index), axes=(*outer.axes, axis), weight=weight, prefix=outer.prefix + path
-            )
-            outputs, new = self(values, state, context)
-            kinds.append(None if self.logits is None else self.logits[0])
-            return outputs, new, None if self.logits is None else self.logits[1]
-
-        outputs, new, logits = jax.vmap(one, axis_name=axis, out_axes=(0, None, 0))(dict(inputs), jnp.arange(count), weights)
-        self.logits = None if kinds[-1] is None else (kinds[-1], logits)
-        return outputs, new
+    def _batch(
+        self, inputs: Mapping[str, Any], state: Mapping[ArrayPath, Any], context: Context
+    ) -> tuple[dict[str, Any], dict[ArrayPath, Any]]:
+        path = self.state_path
+        arrays = {
+            key if key[0] == SHARED else key[len(path) :]: value
+            for key, value in self.arrays.items()
+            if key[0] == SHARED or key[: len(path)] == path
+        }
+        own = {key[len(path) :]: value for key, value in state.items() if key[: len(path)] == path}
+        wires, after = execute(self.net, arrays, own, inputs, context, self.solved)
+        outputs = {port: wires[ref] for port, ref in self.net.program.outputs.items()}
+        self.logits = next(iter(outputs.values())).logits if len(outputs) == 1 else None
+        return {port: wire.value for port, wire in outputs.items()}, {**state, **{(*path, *k): v for k, v in after.items()}}

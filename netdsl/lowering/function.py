@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from netdsl.errors import ShapeError, listing
 from netdsl.lowering.execution import Context, device_halves, execute
+from netdsl.lowering.precision import REAL32, Precision, cast
 from netdsl.nets import ArrayPath, Net, Ref
 from netdsl.shapes import describe
 
@@ -29,6 +30,8 @@ def run_batch(
     refs: tuple[Ref, ...],
     compact: frozenset[str],
     platform: str,
+    axes: tuple[str, ...] = (),
+    precision: Precision = REAL32,
 ) -> tuple[dict[Ref, Any], dict[ArrayPath, Any]]:
     """The wires `refs` for a batch, and the state after it: pure JAX.
 
@@ -36,14 +39,10 @@ def run_batch(
     the device half of their encoder. `weights` is 0 for padded examples, else 1.
     """
 
-    def one(values: Mapping[str, Any], index: Any, weight: Any) -> Any:
-        encoded = device_halves(net, values, compact)
-        context = Context(seed, (index,), training, ("batch",), weight, platform)
-        wires, after = execute(net, arrays, state, encoded, context)
-        return {ref: wires[ref].value for ref in refs}, after
-
-    # `state` leaves are equal for all examples: statistics are summed over the axis
-    return jax.vmap(one, axis_name="batch", in_axes=(0, 0, 0), out_axes=(0, None))(dict(inputs), indices, weights)
+    encoded = device_halves(net, inputs, compact)
+    context = Context(weights, (indices,), seed, training, axes, platform, precision=precision)
+    wires, after = execute(net, arrays, state, encoded, context)
+    return {ref: cast(wires[ref].value, precision.held) for ref in refs}, after
 
 
 def skeleton(net: Net) -> Net:

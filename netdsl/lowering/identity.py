@@ -24,10 +24,14 @@ VARYING_SAMPLE = 3
 
 
 def program_key(net: Net) -> str:
-    """The key of a net's flat program; equal keys mean that the same compiled function serves both."""
-    if "_program_key" not in net.__dict__:
-        net.__dict__["_program_key"] = hashlib.sha256(_program_text(net).encode()).hexdigest()
-    return net.__dict__["_program_key"]
+    """The key of a net's flat program; equal keys mean that the same compiled function serves both.
+
+    Functions that trace to the same in 32 bits may differ in 64, where that is what JAX has: so there is a key for each.
+    """
+    keys, real = net._cached("_program_keys", dict), jnp.result_type(float)
+    if real not in keys:
+        keys[real] = hashlib.sha256(_program_text(net).encode()).hexdigest()
+    return keys[real]
 
 
 def _program_text(net: Net, solved: Solved | None = None) -> str:
@@ -83,7 +87,8 @@ def _function_text(function: Any, samples: list[Any] | None) -> str:
         try:
             with named_arrays() as recorder:
                 jax.eval_shape(function, *samples)
-            arrays = {name: jax.ShapeDtypeStruct(array.Dimensions, jnp.float32) for name, array in recorder.seen.items()}
+            real = jnp.result_type(float)
+            arrays = {name: jax.ShapeDtypeStruct(array.Dimensions, real) for name, array in recorder.seen.items()}
             closed, result = jax.make_jaxpr(_with_arrays(function), return_shape=True)(arrays, *samples)
         except Exception:  # a function that fails here fails again, with its message, where it is used
             closed = None
@@ -121,7 +126,7 @@ def _samples(step: Step, types: Mapping[str, ArrayType]) -> list[Any] | None:
         if not type_.known:
             return None
         sizes = tuple(VARYING_SAMPLE if isinstance(size, Length) else size for size in type_.sizes or ())
-        samples.append(jax.ShapeDtypeStruct(sizes, jnp.int32 if type_.integer else jnp.float32))
+        samples.append(jax.ShapeDtypeStruct(sizes, jnp.int32 if type_.integer else jnp.result_type(float)))
     return samples
 
 

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from netdsl.errors import EncodingError, excerpt, listing, nearest
+from netdsl.lowering.precision import cast
 from netdsl.nets import Net
 from netdsl.shapes import REAL, ArrayType, Length, describe
 
@@ -64,7 +65,7 @@ def port_data(net: Net, port: str, thing: Any) -> PortData:
     if encoder is not None:
         levels = encoder.encoded_levels(thing)
         if levels is not None:
-            values = thing if hasattr(thing, "shape") else np.asarray(thing, np.float32)
+            values = thing if hasattr(thing, "shape") else np.asarray(thing, jnp.result_type(float))
             return PortData(port, values if levels else values[None], bool(levels), False, encoder.type())
         if encoder.takes(thing):
             return PortData(port, _stacked([encoder.encode(thing)], encoder.type()), False, True, encoder.type())
@@ -115,14 +116,14 @@ def _check_sizes(port: str, sizes: tuple[int, ...], type_: ArrayType) -> None:
 
 
 def numeric(thing: Any, port: str, type_: ArrayType) -> Any:
-    """The thing as a float32 or int32 array; JAX arrays stay where they are."""
+    """The thing as a float32 or int32 array, or float64 where JAX has that; JAX arrays stay where they are."""
     integer = type_.integer
     if isinstance(thing, jax.Array) and integer and not isinstance(thing, jax.core.Tracer):
         return jnp.asarray(numeric(np.asarray(thing), port, type_))
     if isinstance(thing, jax.Array):
         if integer:
             return thing.astype(jnp.int32)
-        return thing if jnp.issubdtype(thing.dtype, jnp.floating) else thing.astype(jnp.float32)
+        return cast(thing, None) if jnp.issubdtype(thing.dtype, jnp.floating) else thing.astype(jnp.result_type(float))
     if isinstance(thing, np.ma.MaskedArray):
         raise EncodingError(f"The port {port!r} got a masked array. Fill it first: values.filled(0).")
     try:
@@ -139,7 +140,7 @@ def numeric(thing: Any, port: str, type_: ArrayType) -> Any:
         )
     if not integer:
         with np.errstate(over="ignore"):  # what is too large for float32 is infinite
-            return array.astype(jax.dtypes.canonicalize_dtype(array.dtype) if array.dtype == np.float64 else np.float32)
+            return array.astype(np.float32 if array.dtype.kind == "f" and array.itemsize < 8 else jnp.result_type(float))
     if array.dtype.kind == "f" and not np.array_equal(array, np.round(array)):
         raise EncodingError(f"The port {port!r} takes {describe(type_)}. Got numbers that are not integers: {excerpt(thing)}.")
     check_integers(port, array, type_)

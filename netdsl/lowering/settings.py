@@ -1,4 +1,4 @@
-"""The options of evaluation, checked: batch size, mode, seed, device."""
+"""The options of evaluation, checked: batch size, mode, seed, device, precision."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import jax
 
 from netdsl.errors import DeclarationError, DeviceError, UnsupportedError, excerpt, listing, nearest
+from netdsl.lowering.precision import Precision, precision_named
 from netdsl.symbols import Automatic
 
 __all__ = ["Settings", "device_named", "settings_of"]
@@ -24,6 +25,7 @@ class Settings(NamedTuple):
     training: bool
     seed: int | None
     device: Any
+    precision: Precision
 
 
 def settings_of(options: dict[str, Any]) -> Settings:
@@ -39,14 +41,13 @@ def settings_of(options: dict[str, Any]) -> Settings:
     mode = options.get("NetEvaluationMode", "Test")
     if mode not in ("Test", "Train"):
         raise DeclarationError(f'NetEvaluationMode is "Test" or "Train". Got {excerpt(mode)}.')
-    if options.get("WorkingPrecision", Automatic) not in (Automatic, "Real32"):
-        raise UnsupportedError(f'WorkingPrecision {options["WorkingPrecision"]!r} is not supported yet; "Real32" is.')
     device = options.get("TargetDevice", Automatic)
     return Settings(
         int(batch_size),
         mode == "Train",
         options.get("RandomSeeding", Automatic),
         None if device is Automatic else device_named(device),
+        precision_named(options.get("WorkingPrecision", Automatic)),
     )
 
 

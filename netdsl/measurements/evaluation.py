@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,18 @@ import numpy as np
 from netdsl.attachment import TrainingNet, encoded
 from netdsl.columns import Table
 from netdsl.layers.loss import pair, safe_log
-from netdsl.lowering import compilations, compiled, note_trace, program_key, skeleton
+from netdsl.lowering import (
+    REAL32,
+    Attempt,
+    Precision,
+    bytes_of,
+    compilations,
+    compiled,
+    explained,
+    note_trace,
+    program_key,
+    skeleton,
+)
 from netdsl.lowering.execution import Context, Wire, device_halves, execute
 from netdsl.lowering.settings import BATCH_SIZE
 from netdsl.measurements.comparison import NUMBERS, Comparison
@@ -52,7 +63,7 @@ class Evaluated:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """How a training net is evaluated: what of it is wanted, in which mode, in batches of which size, and where."""
+    """How a training net is evaluated: what of it is wanted, in which mode, in batches of which size, where, and for whom."""
 
     training: TrainingNet
     comparison: Comparison | None
@@ -60,19 +71,25 @@ class Evaluation:
     batch_size: int | None = None
     train_mode: bool = False
     device: Any = None
+    precision: Precision = REAL32
+    asker: str = "NetMeasurements"
 
     def run(self, data: Table, what: str) -> Evaluated:
         """Everything wanted, for all examples of the data."""
+        with self.precision.active():
+            return self._run(data, what)
+
+    def _run(self, data: Table, what: str) -> Evaluated:
         began = time.perf_counter()
         columns, compact = encoded(self.training, data, what)
         encoding = time.perf_counter() - began
         count = len(data)
-        batch = self._batches(columns, compact, count)
+        timed = self._timed(columns, compact, count)
         starts = range(0, count, self._size(count))
         traces = compilations()
-        parts, first = _timed(batch, starts[:1])
+        parts, first = timed(starts[:1])
         cold = compilations() != traces
-        more, rest = _timed(batch, starts[1:])
+        more, rest = timed(starts[1:])
         if not cold:
             seconds: float | Callable[[], float] = encoding + first + rest
         elif more:  # the first batch took longer because it was compiled
@@ -80,7 +97,7 @@ class Evaluation:
         else:
 
             def seconds() -> float:
-                return encoding + _timed(batch, starts)[1]
+                return encoding + timed(starts)[1]
 
         return self._gathered(parts + more, count, seconds)
 
@@ -90,13 +107,52 @@ class Evaluation:
         times = []
         for _ in range(TIMES + 1):
             began = time.perf_counter()
-            columns, compact = encoded(self.training, one, what)
-            _timed(self._batches(columns, compact, 1), [0])
+            with self.precision.active():
+                columns, compact = encoded(self.training, one, what)
+                self._timed(columns, compact, 1)([0])
             times.append(time.perf_counter() - began)
         return statistics.median(times[1:])
 
     def _size(self, count: int) -> int:
         return min(self.batch_size or BATCH_SIZE, 1 << (count - 1).bit_length())
+
+    def _timed(
+        self, columns: dict[str, Any], compact: frozenset[str], count: int
+    ) -> Callable[[Iterable[int]], tuple[list[Any], float]]:
+        """The function from the starts of batches to their results, on the host, and the seconds that they took."""
+
+        def attempt() -> Attempt:
+            return self._attempt(columns, count)
+
+        with explained(attempt):
+            batch = self._batches(columns, compact, count)
+
+        def timed(starts: Iterable[int]) -> tuple[list[Any], float]:
+            began = time.perf_counter()
+            with self.precision.active(), explained(attempt):
+                results = jax.block_until_ready([batch(start) for start in starts])
+                seconds = time.perf_counter() - began
+                return jax.device_get(results), seconds
+
+        return timed
+
+    def _attempt(self, columns: dict[str, Any], count: int) -> Attempt:
+        """What is said when memory runs out."""
+        graph = self.training.graph
+        sequences = [column for column in columns.values() if isinstance(column, Sequence)]
+        own = self.asker == "NetMeasurements"
+        return Attempt(
+            what=self.asker,
+            where=f"for {count:,} example{'' if count == 1 else 's'}",
+            net=graph,
+            batch_size=self._size(count),
+            device=self.device if self.device is not None else jax.devices()[0],
+            data=bytes_of(columns),
+            arrays=bytes_of((graph.arrays, graph.state)),
+            precision=self.precision,
+            length=max((sequence.data.shape[1] for sequence in sequences), default=1),
+            smaller="Try BatchSize={}." if own else "Try NetMeasurements, which takes BatchSize={}.",
+        )
 
     def _batches(self, columns: dict[str, Any], compact: frozenset[str], count: int) -> Callable[[int], Any]:
         """The function from the start of a batch to its results; the last batch is filled up."""
@@ -112,6 +168,7 @@ class Evaluation:
             compact,
             self.train_mode,
             device.platform,
+            self.precision.name,
         )
         function = compiled(key, lambda: _function(self, skeleton(graph), compact, device.platform))
         arrays, state = jax.device_put((graph.arrays, graph.state), device)
@@ -138,30 +195,22 @@ class Evaluation:
         return Evaluated(losses, tuple(array[real] for array in arrays), owners, means, seconds)
 
 
-def _timed(batch: Callable[[int], Any], starts: Any) -> tuple[list[Any], float]:
-    """The results of batches on the host, and the seconds that took."""
-    began = time.perf_counter()
-    results = jax.block_until_ready([batch(start) for start in starts])
-    seconds = time.perf_counter() - began
-    return jax.device_get(results), seconds
-
-
 def _function(evaluation: Evaluation, graph: Net, compact: frozenset[str], platform: str) -> Callable[..., Any]:
     """``f(arrays, state, inputs, indices, weights)``: losses and comparisons of each example, weighted sums of wires."""
     outputs = [graph.program.outputs[term.port] for term in evaluation.training.terms]
     compared, wires = evaluation.comparison, evaluation.wires
+    needed = {*outputs, *wires, *((compared.predicted, compared.target) if compared else ())}
 
-    def one(arrays: Any, state: Any, values: Any, index: Any, weight: Any) -> Any:
-        inputs = device_halves(graph, values, compact)
-        context = Context(jax.random.key(SEED), (index,), evaluation.train_mode, ("batch",), weight, platform)
-        found, _ = execute(graph, arrays, state, inputs, context)
+    def one(found: Any, weight: Any) -> Any:
         elements = () if compared is None else _elements(compared.form, found[compared.predicted], found[compared.target].value)
         return [jnp.sum(found[ref].value) for ref in outputs], elements, [_sum(found[ref].value, weight) for ref in wires]
 
     def function(arrays: Any, state: Any, inputs: Any, indices: Any, weights: Any) -> Any:
         note_trace()
-        batched = jax.vmap(one, axis_name="batch", in_axes=(None, None, 0, 0, 0))
-        losses, elements, sums = batched(arrays | state, state, inputs, indices, weights)
+        mode, precision = evaluation.train_mode, evaluation.precision
+        context = Context(weights, (indices,), jax.random.key(SEED), mode, platform=platform, precision=precision)
+        found, _ = execute(graph, arrays | state, state, device_halves(graph, inputs, compact), context)
+        losses, elements, sums = jax.vmap(one)({ref: found[ref].cast(precision.held) for ref in needed}, weights)
         return losses, elements, jax.tree.map(lambda column: jnp.sum(column, axis=0), sums)
 
     return jax.jit(function)

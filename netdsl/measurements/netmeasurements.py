@@ -8,7 +8,8 @@ from typing import Any
 from netdsl.attachment import TrainingNet, training_net, typed
 from netdsl.columns import Table
 from netdsl.containers import NetPort
-from netdsl.errors import DeclarationError, UnsupportedError, excerpt, nearest, public
+from netdsl.errors import DeclarationError, excerpt, nearest, public
+from netdsl.lowering import precision_named
 from netdsl.measurements.comparison import comparison
 from netdsl.measurements.evaluation import Evaluation
 from netdsl.measurements.nets import WHAT, checked_net, held_out_table, target_device
@@ -50,7 +51,7 @@ def NetMeasurements(net: Any, data: Any, measurement: Any, /, **options: Any) ->
     TargetDevice
         "CPU", "GPU", "TPU", ("GPU", n); Automatic: JAX's default device.
     WorkingPrecision
-        Automatic or "Real32".
+        As in NetTrain.
 
     Classes are those of the decoder on the port that is compared, also inside a graph. Cross entropies come from the logits where
     a SoftmaxLayer feeds the loss, so that they stay finite. Where the elements of sequences are classified, each element counts
@@ -77,9 +78,8 @@ def NetMeasurements(net: Any, data: Any, measurement: Any, /, **options: Any) ->
     asked = Reader(training, compared).read(measurement)
     outcome = None
     if _evaluates(asked):
-        evaluation = Evaluation(
-            training, compared, _wires(asked), settings["BatchSize"], settings["NetEvaluationMode"], settings["TargetDevice"]
-        )
+        mode, device, precision = (settings[name] for name in ("NetEvaluationMode", "TargetDevice", "WorkingPrecision"))
+        evaluation = Evaluation(training, compared, _wires(asked), settings["BatchSize"], mode, device, precision)
         outcome = Outcome(evaluation, evaluation.run(test, WHAT), test, WHAT)
     return values(asked, outcome)
 
@@ -94,14 +94,12 @@ def _settings(options: dict[str, Any]) -> dict[str, Any]:
     mode = options.get("NetEvaluationMode", "Test")
     if mode not in ("Test", "Train"):
         raise DeclarationError(f'NetEvaluationMode is "Test" or "Train". Got {excerpt(mode)}.')
-    precision = options.get("WorkingPrecision", Automatic)
-    if precision is not Automatic and precision != "Real32":
-        raise UnsupportedError(f'WorkingPrecision {excerpt(precision)} is not supported yet; "Real32" is.')
     return {
         "BatchSize": _index(size),
         "LossFunction": options.get("LossFunction", Automatic),
         "NetEvaluationMode": mode == "Train",
         "TargetDevice": target_device(options.get("TargetDevice", Automatic)),
+        "WorkingPrecision": precision_named(options.get("WorkingPrecision", Automatic)),
     }
 
 

@@ -84,7 +84,7 @@ def ClassifierMeasurements(classifier: Any, data: Any, property: Any = Automatic
             raise DeclarationError("Classes belongs to given predictions: the classes of a net are those of its decoder.")
         port, form = _classifying_port(classifier)
         net = checked_net("ClassifierMeasurements", classifier)
-        evaluation, test = _attached(net, data, port, CrossEntropyLossLayer(form), device)
+        evaluation, test = _attached("ClassifierMeasurements", net, data, Rule(port, CrossEntropyLossLayer(form)), device)
         measured = ClassifierMeasurementsObject(predictions(evaluation, evaluation.run(test, WHAT), test, WHAT, threshold))
     else:
         inputs, truth = _truth(data)
@@ -124,7 +124,7 @@ def PredictorMeasurements(predictor: Any, data: Any, property: Any = Automatic, 
     if isinstance(predictor, Net):
         port = _predicting_port(predictor)
         net = checked_net("PredictorMeasurements", predictor)
-        evaluation, test = _attached(net, data, port, MeanSquaredLossLayer(), device)
+        evaluation, test = _attached("PredictorMeasurements", net, data, Rule(port, MeanSquaredLossLayer()), device)
         measured = PredictorMeasurementsObject(number_predictions(evaluation, evaluation.run(test, WHAT), test, WHAT))
     else:
         inputs, truth = _truth(data)
@@ -183,11 +183,11 @@ def checked_net(function: str, net: Any) -> Net:
     return net
 
 
-def _attached(net: Net, data: Any, port: str, loss: Net, device: Any) -> tuple[Evaluation, Table]:
-    """The evaluation of the net with a loss attached to a port, and the data."""
+def _attached(function: str, net: Net, data: Any, loss: Rule, device: Any) -> tuple[Evaluation, Table]:
+    """The evaluation of the net with a loss attached to a port, for the function that asks, and the data."""
     test = held_out_table(data)
-    training = typed(training_net(net, test, Rule(port, loss)), test)
-    return Evaluation(training, comparison(training), device=device), test
+    training = typed(training_net(net, test, loss), test)
+    return Evaluation(training, comparison(training), device=device, asker=function), test
 
 
 def _classifying_port(net: Net) -> tuple[str, str]:

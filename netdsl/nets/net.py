@@ -242,7 +242,7 @@ class Net(Declared):
         }
         changed = self._with_arrays(given)
         if any(getattr(value, "shape", None) != getattr(known[path], "shape", None) for path, value in given.items()):
-            changed.__dict__.pop("_program_key", None)
+            changed.__dict__.pop("_program_keys", None)
             _ = changed.solved
         return changed
 
@@ -263,7 +263,7 @@ class Net(Declared):
         if any(shared[name] is not self.shared.get(name) for name in shared):
             entries["shared"] = FrozenDict(shared)
         rebuilt = self.rebuilt(**entries)
-        for name in ("_program_key", "_state_paths"):
+        for name in ("_program_keys", "_state_paths"):
             if name in self.__dict__:
                 rebuilt.__dict__[name] = self.__dict__[name]
         return rebuilt
@@ -292,7 +292,10 @@ class Net(Declared):
 
     @public
     def __call__(self, *arguments: Any, **options: Any) -> Any:
-        """The net's value on one example or a batch of them."""
+        """The net's value on one example or a batch of them.
+
+        Options: BatchSize, NetEvaluationMode, RandomSeeding, TargetDevice, and WorkingPrecision ("Real32", "Real64", "Mixed").
+        """
         from netdsl.lowering import evaluate
 
         return evaluate(self, *arguments, **options)

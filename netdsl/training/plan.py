@@ -9,16 +9,17 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.flatten_util import ravel_pytree
 
 from netdsl.attachment import LossTerm
-from netdsl.layers import ConvolutionLayer, CrossEntropyLossLayer
-from netdsl.lowering import compiled, note_trace, program_key, skeleton
+from netdsl.layers import CrossEntropyLossLayer
+from netdsl.lowering import CORES, compiled, note_trace, program_key, skeleton, split_over
 from netdsl.lowering.execution import Context, Wire, device_halves, execute
-from netdsl.lowering.kernels import uses_native_convolution
+from netdsl.lowering.precision import REAL32, Precision, cast
 from netdsl.nets import ArrayPath, Net, Ref, Sequence
 from netdsl.training.optimizers import Optimizer
 
-__all__ = ["Plan", "chunk_function", "permutation", "validation_function"]
+__all__ = ["Plan", "chunk_function", "copy_function", "permutation", "start_function", "validation_function"]
 
 
 @dataclass(frozen=True)
@@ -32,11 +33,15 @@ class Plan:
     compact: frozenset[str]
     batch_size: int
     platform: str
+    cores: int = 1
+    """How many of the machine's cores share each batch, as devices of one mesh."""
+    precision: Precision = REAL32
 
     def key(self, kind: str) -> tuple[Any, ...]:
         """The key under which a compiled function of this plan is kept."""
         method = self.optimizer.transformation if not self.optimizer.own else (self.optimizer.name, self.optimizer.options)
-        return (kind, program_key(self.graph), self.terms, method, self.frozen, self.compact, self.batch_size, self.platform)
+        further = self.frozen, self.compact, self.batch_size, self.platform, self.cores, self.precision.name
+        return (kind, program_key(self.graph), self.terms, method, *further)
 
     @property
     def classified(self) -> tuple[Ref, Ref, str] | None:
@@ -48,31 +53,24 @@ class Plan:
         return ports["Input"], ports["Target"], found[0].layer.TargetForm  # type: ignore[attr-defined]
 
     @property
-    def loops(self) -> bool:
-        """Whether many batches may run in one compiled loop: not on a CPU with native convolutions, slow inside loops."""
-        if self.platform != "cpu":
-            return True
-        solved = self.graph.solved
-        for index, step in enumerate(self.graph.program.steps):
-            if isinstance(step.layer, ConvolutionLayer):
-                sizes = solved.step_types(step, index)["Input"].sizes
-                if sizes is None or not all(isinstance(size, int) for size in sizes):
-                    return False
-                last = sizes if step.layer.Interleaving else (*sizes[1:], sizes[0])
-                if uses_native_convolution(step.layer, last):  # type: ignore[arg-type]
-                    return False
-        return True
+    def axes(self) -> tuple[str, ...]:
+        """The names of the axes of the mesh around a core's part of the batch."""
+        return (CORES,) if self.cores > 1 else ()
 
 
-def _example(plan: Plan, template: Net, arrays: Any, state: Any, values: Mapping[str, Any], context: Context) -> Any:
-    """Loss, error and state of one example."""
-    encoded = device_halves(template, values, plan.compact)
-    wires, after = execute(template, arrays, state, encoded, context)
-    outputs = template.program.outputs
-    loss = sum((term.weight * jnp.sum(wires[outputs[term.port]].value) for term in plan.terms), start=jnp.zeros(()))
-    classified = plan.classified
-    error = jnp.zeros(()) if classified is None else _error(wires[classified[0]], wires[classified[1]].value, classified[2])
-    return loss, error, after
+def _examples(plan: Plan, template: Net, arrays: Any, state: Any, inputs: Mapping[str, Any], context: Context) -> Any:
+    """Losses and errors of the examples of a batch, and the state after it."""
+    wires, after = execute(template, arrays, state, device_halves(template, inputs, plan.compact), context)
+    outputs, classified = template.program.outputs, plan.classified
+    count = context.weights.shape[0]
+    losses = jnp.zeros(count)
+    for term in plan.terms:
+        values = cast(wires[outputs[term.port]].value, plan.precision.held)
+        losses += term.weight * jnp.sum(values.reshape(count, -1), axis=1)
+    if classified is None:
+        return losses, jnp.zeros(count), after
+    value, target, form = classified
+    return losses, jax.vmap(lambda v, t: _error(v, t, form))(wires[value], wires[target].value), after
 
 
 def _error(wire: Wire, target: Any, form: str) -> Any:
@@ -87,7 +85,7 @@ def _error(wire: Wire, target: Any, form: str) -> Any:
     else:
         expected = target - 1 if form == "Index" else jnp.argmax(target, axis=-1)
         wrong = jnp.argmax(value, axis=-1) != expected
-    wrong = wrong.astype(jnp.float32)
+    wrong = wrong.astype(jnp.result_type(float))
     if sequence is None:
         return jnp.mean(wrong)
     mask = sequence.mask.reshape((-1,) + (1,) * (wrong.ndim - 1))
@@ -99,24 +97,27 @@ def _gathered(data: Mapping[str, Any], indices: Any) -> dict[str, Any]:
 
 
 def _step(plan: Plan, template: Net) -> Callable[..., Any]:
-    """One update: (carry, data, indices, key, rate, multipliers) -> carry, loss, error."""
+    """One update: (carry, inputs, indices, key, rate, multipliers) -> carry, loss, error.
+
+    `inputs` and `indices` are a core's part of the batch; the update is the same on each core.
+    """
     import optax
 
     transformation = optax.with_extra_args_support(plan.optimizer.make())
 
-    def objective(arrays: Any, fixed: Any, state: Any, batch: Any, indices: Any, key: Any) -> Any:
-        def one(values: Any, index: Any) -> Any:
-            context = Context(key, (index,), True, ("batch",), 1.0, plan.platform)
-            return _example(plan, template, {**arrays, **fixed}, state, values, context)
-
-        losses, errors, after = jax.vmap(one, axis_name="batch", out_axes=(0, 0, None))(batch, indices)
+    def objective(arrays: Any, fixed: Any, state: Any, inputs: Any, indices: Any, key: Any) -> Any:
+        context = Context(jnp.ones(indices.shape), (indices,), key, True, plan.axes, plan.platform, precision=plan.precision)
+        losses, errors, after = _examples(plan, template, {**arrays, **fixed}, state, inputs, context)
         return jnp.mean(losses), (jnp.mean(errors), after)
 
-    def step(carry: Any, data: Any, indices: Any, key: Any, rate: Any, multipliers: Any) -> Any:
+    def step(carry: Any, inputs: Any, indices: Any, key: Any, rate: Any, multipliers: Any) -> Any:
         arrays, fixed, state, optimizer_state = carry
         kept = {path: value for path, value in state.items() if path in plan.frozen}
         gradient = jax.value_and_grad(objective, has_aux=True)
-        (loss, (error, after)), slopes = gradient(arrays, fixed, state, _gathered(data, indices), indices, key)
+        (loss, (error, after)), slopes = gradient(arrays, fixed, state, inputs, indices, key)
+        if plan.axes:
+            together, apart = ravel_pytree((loss, error, slopes))
+            loss, error, slopes = apart(lax.pmean(together, plan.axes))
         updates, optimizer_state = transformation.update(slopes, optimizer_state, arrays, value=loss, grad=slopes)
         sign = -1.0 if plan.optimizer.own else 1.0
         arrays = {
@@ -125,6 +126,15 @@ def _step(plan: Plan, template: Net) -> Callable[..., Any]:
         return (arrays, fixed, {**after, **kept}, optimizer_state), loss, error
 
     return step
+
+
+def _places(plan: Plan, batch: Any) -> Any:
+    """The places in a round, or in the data, of this core's part of a batch."""
+    part = plan.batch_size // plan.cores
+    start = batch * plan.batch_size
+    if plan.axes:
+        start += lax.axis_index(CORES) * part
+    return start + jnp.arange(part)
 
 
 def chunk_function(plan: Plan) -> Callable[..., Any]:
@@ -137,37 +147,21 @@ def chunk_function(plan: Plan) -> Callable[..., Any]:
 
 
 def _chunk_function(plan: Plan) -> Callable[..., Any]:
-    template = skeleton(plan.graph)
-    step = _step(plan, template)
+    step = _step(plan, skeleton(plan.graph))
 
     def at(batch: Any, state: Any, data: Any, order: Any, offset: Any, seed: Any, rate: Any, multipliers: Any) -> Any:
         carry, (losses, errors) = state
         # a batch that reaches over the end is filled up from the round's own permutation
-        indices = order[(batch * plan.batch_size + jnp.arange(plan.batch_size)) % order.shape[0]]
+        indices = order[_places(plan, batch) % order.shape[0]]
         key = jax.random.fold_in(jax.random.key(seed), offset + batch)
-        carry, loss, error = step(carry, data, indices, key, rate, multipliers)
+        carry, loss, error = step(carry, _gathered(data, indices), indices, key, rate, multipliers)
         return carry, (losses.at[batch].set(loss), errors.at[batch].set(error))
 
-    if plan.loops:
-
-        def chunk(carry: Any, buffers: Any, data: Any, order: Any, start: Any, count: Any, *rest: Any) -> Any:
-            note_trace()
-            return lax.fori_loop(start, start + count, lambda b, state: at(b, state, data, order, *rest), (carry, buffers))
-
-        return jax.jit(chunk, donate_argnums=(0, 1))
-
-    def single(carry: Any, buffers: Any, data: Any, order: Any, batch: Any, *rest: Any) -> Any:
+    def chunk(carry: Any, buffers: Any, data: Any, order: Any, start: Any, count: Any, *rest: Any) -> Any:
         note_trace()
-        return at(batch, (carry, buffers), data, order, *rest)
+        return lax.fori_loop(start, start + count, lambda b, state: at(b, state, data, order, *rest), (carry, buffers))
 
-    one = jax.jit(single, donate_argnums=(0, 1))
-
-    def several(carry: Any, buffers: Any, data: Any, order: Any, start: int, count: int, *rest: Any) -> Any:
-        for batch in range(int(start), int(start) + int(count)):
-            carry, buffers = one(carry, buffers, data, order, jnp.int32(batch), *rest)
-        return carry, buffers
-
-    return several
+    return jax.jit(split_over(chunk, plan.cores), donate_argnums=(0, 1))
 
 
 def validation_function(plan: Plan) -> Callable[..., Any]:
@@ -177,46 +171,41 @@ def validation_function(plan: Plan) -> Callable[..., Any]:
 
 def _validation_function(plan: Plan) -> Callable[..., Any]:
     template = skeleton(plan.graph)
-    size = plan.batch_size
 
     def batch_sums(arrays: Any, fixed: Any, state: Any, data: Any, batch: Any) -> Any:
         count = jax.tree.leaves(data)[0].shape[0]
-        places = batch * size + jnp.arange(size)
-        weights = (places < count).astype(jnp.float32)
-        indices = jnp.minimum(places, count - 1)
-
-        def one(values: Any, index: Any, weight: Any) -> Any:
-            context = Context(jax.random.key(0), (index,), False, ("batch",), weight, plan.platform)
-            return _example(plan, template, {**arrays, **fixed}, state, values, context)[:2]
-
-        losses, errors = jax.vmap(one, axis_name="batch")(_gathered(data, indices), indices, weights)
+        places = _places(plan, batch)
+        weights, indices = (places < count).astype(jnp.float32), jnp.minimum(places, count - 1)
+        context = Context(weights, (indices,), jax.random.key(0), False, plan.axes, plan.platform, precision=plan.precision)
+        inputs = _gathered(data, indices)
+        losses, errors, _ = _examples(plan, template, {**arrays, **fixed}, state, inputs, context)
         return jnp.sum(losses * weights), jnp.sum(errors * weights)
 
-    if plan.loops:
-
-        def validate(arrays: Any, fixed: Any, state: Any, data: Any, batches: Any) -> Any:
-            note_trace()
-
-            def add(batch: Any, sums: Any) -> Any:
-                return jax.tree.map(jnp.add, sums, batch_sums(arrays, fixed, state, data, batch))
-
-            return lax.fori_loop(0, batches, add, (jnp.zeros(()), jnp.zeros(())))
-
-        return jax.jit(validate)
-
-    def single(*arguments: Any) -> Any:
+    def validate(arrays: Any, fixed: Any, state: Any, data: Any, batches: Any) -> Any:
         note_trace()
-        return batch_sums(*arguments)
 
-    one_batch = jax.jit(single)
+        def add(batch: Any, sums: Any) -> Any:
+            return jax.tree.map(jnp.add, sums, batch_sums(arrays, fixed, state, data, batch))
 
-    def several(arrays: Any, fixed: Any, state: Any, data: Any, batches: int) -> Any:
-        sums = (jnp.zeros(()), jnp.zeros(()))
-        for batch in range(int(batches)):
-            sums = jax.tree.map(jnp.add, sums, one_batch(arrays, fixed, state, data, jnp.int32(batch)))
-        return sums
+        sums = lax.fori_loop(0, batches, add, (jnp.zeros(()), jnp.zeros(())))
+        return lax.psum(sums, plan.axes) if plan.axes else sums
 
-    return several
+    return jax.jit(split_over(validate, plan.cores))
+
+
+def start_function(plan: Plan) -> Callable[..., Any]:
+    """``f(arrays, fixed, state) -> carry``: copies, since the carry is donated and must not hold the arrays of the user's net."""
+
+    def start(arrays: Any, fixed: Any, state: Any) -> Any:
+        arrays, fixed, state = jax.tree.map(jnp.copy, cast((arrays, fixed, state), plan.precision.held))
+        return arrays, fixed, state, plan.optimizer.make().init(arrays)
+
+    return compiled(plan.key("start"), lambda: jax.jit(split_over(start, plan.cores)))
+
+
+def copy_function(plan: Plan) -> Callable[[Any], Any]:
+    """``f(tree)``: copies of the arrays in it, in one dispatch."""
+    return compiled(plan.key("copy"), lambda: jax.jit(split_over(lambda tree: jax.tree.map(jnp.copy, tree), plan.cores)))
 
 
 def permutation(count: int) -> Callable[[Any, Any], Any]:

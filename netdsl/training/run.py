@@ -19,11 +19,12 @@ from netdsl.attachment import encoded, training_net, typed
 from netdsl.columns import Table, table
 from netdsl.errors import DataError, DeclarationError, TrainingError, UnsupportedError, listing
 from netdsl.initialization import NetInitialize
+from netdsl.lowering import Attempt, bytes_of, cast, cores_for, explained, multiply_adds, replicated
 from netdsl.nets import SHARED, ArrayPath, Net, Sequence, multipliers_by_path, path_text
 from netdsl.resources import ResourceData
 from netdsl.shapes import OPEN, ArrayType
 from netdsl.symbols import Scaled
-from netdsl.training.plan import Plan, chunk_function, permutation, validation_function
+from netdsl.training.plan import Plan, chunk_function, copy_function, permutation, start_function, validation_function
 from netdsl.training.progress import Status, duration_text
 from netdsl.training.results import History, NetTrainResultsObject
 from netdsl.training.settings import Settings
@@ -40,8 +41,11 @@ AUTOMATIC_SECONDS = 20.0
 
 MOST_ROUNDS = 10_000
 
-CONSULTED_EVERY = 0.25
+CONSULTED_EVERY = 0.5
 """Seconds between two looks of the host at the device: chunks of batches are made this long."""
+
+PLACING = "while it placed the data"
+"""Where a training is before its first round, in the words of a message."""
 
 BEST_BY = "loss"
 """What the best validation round is chosen by: "loss", or "error" (for classifiers in newer versions of Mathematica [M])."""
@@ -83,7 +87,7 @@ class Training:
         varying = any(isinstance(column, Sequence) for column in self.columns.values())
         self.batch_size = min(settings.batch_size or (BATCH_SIZE_VARYING if varying else BATCH_SIZE), self.count)
         self.batches = -(-self.count // self.batch_size)
-        self.device = settings.device if settings.device is not None else next(iter(jnp.zeros(()).devices()))
+        self.device = settings.device if settings.device is not None else next(iter(jax.device_put(0).devices()))
         self.multipliers = multipliers_by_path(graph, self.training.path, settings.multipliers)
         frozen = frozenset(path for path, value in self.multipliers.items() if value == 0)
         if not set(graph.arrays) - frozen:
@@ -91,7 +95,13 @@ class Training:
                 "This net has no array to train: "
                 + ("all its LearningRateMultipliers are 0." if graph.arrays else "it has no arrays.")
             )
-        self.plan = Plan(graph, self.training.terms, settings.optimizer, frozen, compact, self.batch_size, self.device.platform)
+        platform = self.device.platform
+        learned = sum(value.size for path, value in graph.arrays.items() if path not in frozen)
+        work = self.batch_size * multiply_adds(graph) / learned
+        cores = cores_for(self.batch_size, work) if platform == "cpu" else 1
+        terms, optimizer, precision = self.training.terms, settings.optimizer, settings.precision
+        self.plan = Plan(graph, terms, optimizer, frozen, compact, self.batch_size, platform, cores, precision)
+        self.number = jnp.result_type(float).type
         self.validation: dict[str, Any] | None = None
         if validation is not None:
             # these may be encoded where the training data are not, or the other way round
@@ -103,6 +113,7 @@ class Training:
         self.status = Status(rounds=limit, batches=self.batches, goal=settings.seconds)
         self.interrupted = 0
         self.reason = ""
+        self.where = PLACING
 
     # Running
 
@@ -116,7 +127,7 @@ class Training:
                 f"{self.batch_size}, "
                 f"{self.device.platform.upper()}, seed {self.settings.seed}"
             )
-            with _interruptible(self):
+            with _interruptible(self), explained(self._attempt):
                 self._rounds()
         finally:
             self.status.elapsed = time.perf_counter() - self.started
@@ -129,24 +140,26 @@ class Training:
         return self.results()
 
     def _place(self, tree: Any) -> Any:
-        return jax.device_put(tree, self.device)
+        return jax.device_put(tree, self.device if self.plan.cores == 1 else replicated(self.plan.cores))
+
+    def _start(self) -> tuple[dict[ArrayPath, Any], dict[ArrayPath, Any], dict[ArrayPath, Any]]:
+        """The arrays that are trained, those that are not, and the state, as they are before the training."""
+        graph, frozen = self.training.graph, self.plan.frozen
+        trainable = {path: value for path, value in graph.arrays.items() if path not in frozen}
+        return trainable, {path: value for path, value in graph.arrays.items() if path in frozen}, graph.state
 
     def _rounds(self) -> None:
-        settings, plan = self.settings, self.plan
-        graph = self.training.graph
-        # the carry is donated: it must not hold the arrays of the user's net
-        trainable = {path: jnp.array(value) for path, value in graph.arrays.items() if path not in plan.frozen}
-        fixed = {path: jnp.array(value) for path, value in graph.arrays.items() if path in plan.frozen}
-        state = {path: jnp.array(value) for path, value in graph.state.items()}
-        self.carry = self._place((trainable, fixed, state, plan.optimizer.make().init(trainable)))
+        settings = self.settings
+        trainable, _, _ = start = self._start()
+        self.carry = start_function(self.plan)(*self._place(start))
         self.data = self._place(self.columns)
         self.validation_data = None if self.validation is None else self._place(self.validation)
         self.best: Any = None
         self.constants = self._place(
             (
                 np.uint32(settings.seed % 2**32),
-                np.float32(settings.optimizer.learning_rate),
-                {path: np.float32(self.multipliers[path]) for path in trainable},
+                self.number(settings.optimizer.learning_rate),
+                {path: self.number(self.multipliers[path]) for path in trainable},
             )
         )
         self.chunk = max(1, min(8, self.batches))
@@ -163,8 +176,9 @@ class Training:
         """One pass over the data, in chunks about as long as CONSULTED_EVERY."""
         seed, rate, multipliers = self.constants
         order = permutation(self.count)(seed, np.int32(round_))
-        buffers = self._place((jnp.zeros(self.batches), jnp.zeros(self.batches)))
+        buffers = self._place((np.zeros(self.batches, self.number), np.zeros(self.batches, self.number)))
         run = chunk_function(self.plan)
+        self.where = f"in round {round_}"
         self.status.round, done = round_, 0
         self.history.losses.append(np.zeros(0, np.float32))
         self.history.errors.append(np.zeros(0, np.float32))
@@ -225,14 +239,44 @@ class Training:
     def _break_off(self, what: str) -> None:
         """Raise the error of a training that left the numbers; the best net so far goes with it."""
         self.reason = "stopped at numbers that are not finite,"
-        optimizer, best = self.settings.optimizer, self.history.best_round
+        optimizer = self.settings.optimizer
         rate = f"LearningRate than {optimizer.learning_rate:g}" if optimizer.own else "learning rate in Method"
-        kept = f" error.results holds the results with the net of round {best}, the best by validation." if best else ""
+        results, kept = self._best_so_far()
         error = TrainingError(
             f"{what} A smaller {rate}, inputs scaled to about 1, or a normalization layer are the usual cures.{kept}"
         )
-        error.results = self.results() if best else None
+        error.results = results
         raise error
+
+    def _attempt(self) -> Attempt:
+        """What is said when memory runs out. The carry may be gone by then: it was donated."""
+        self.reason = "ran out of memory"
+        graph, plan = self.training.graph, self.plan
+        carry = jax.eval_shape(start_function(plan), *self._start())
+        results, kept = self._best_so_far()
+        sequences = [column for column in self.columns.values() if isinstance(column, Sequence)]
+        return Attempt(
+            what="NetTrain",
+            where=self.where,
+            net=graph,
+            batch_size=self.batch_size,
+            device=self.device,
+            data=bytes_of((self.columns, self.validation)),
+            arrays=bytes_of((carry, carry[0])),
+            training=True,
+            precision=plan.precision,
+            length=max((sequence.data.shape[1] for sequence in sequences), default=1),
+            smaller="Fewer examples can help." if self.where == PLACING else "Try BatchSize={}.",
+            results=results,
+            kept=kept,
+        )
+
+    def _best_so_far(self) -> tuple[NetTrainResultsObject | None, str]:
+        """The results with the best net by validation, where there is one, and the sentence that says so in an error."""
+        best = self.history.best_round
+        if not best:
+            return None, ""
+        return self.results(), f" error.results holds the results with the net of round {best}, the best by validation."
 
     def _check_arrays(self) -> None:
         """The step after the last loss may have gone astray too."""
@@ -271,6 +315,7 @@ class Training:
         if self.validation_data is None:
             return
         arrays, fixed, state, _ = self.carry
+        self.where = f"in the validation after round {round_}"
         batches = -(-self.validation_count // self.batch_size)
         loss, error = self.validate(arrays, fixed, state, self.validation_data, np.int32(batches))
         history, status = self.history, self.status
@@ -278,7 +323,7 @@ class Training:
         history.validation_errors.append(float(error) / self.validation_count)
         scores = history.validation_errors if BEST_BY == "error" and self.plan.classified else history.validation_losses
         if math.isfinite(scores[-1]) and scores[-1] < min(filter(math.isfinite, scores[:-1]), default=math.inf):
-            self.best = jax.tree.map(jnp.copy, (arrays, state))
+            self.best = copy_function(self.plan)((arrays, state))
             history.best_round = round_
         status.validation_loss = history.validation_losses[-1]
         status.validation_error = history.validation_errors[-1] if self.plan.classified else None
@@ -291,10 +336,16 @@ class Training:
 
     # Results
 
+    def _returned(self, trained: dict[ArrayPath, Any]) -> dict[ArrayPath, Any]:
+        """All arrays on the training's device and in the types that the net had them; those not trained are its own."""
+        own = self.training.graph.array_table()
+        arrays = {path: cast(trained[path], value.dtype) if path in trained else value for path, value in own.items()}
+        return jax.device_put(arrays, self.device)
+
     def results(self) -> NetTrainResultsObject:
         """The object of all results, with the best or last arrays."""
         arrays, state = self.best if self.best is not None else (self.carry[0], self.carry[2])
-        trained = self.training.graph.with_arrays({**arrays, **self.carry[1], **state})
+        trained = self.training.graph.with_arrays(self._returned({**arrays, **state}))
         optimizer = self.settings.optimizer
         shown = {self._own(path): value for path, value in self.multipliers.items() if path not in trained.state_paths()}
         return NetTrainResultsObject(

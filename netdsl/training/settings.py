@@ -8,7 +8,7 @@ from typing import Any
 
 from netdsl.errors import DeclarationError, UnsupportedError, excerpt, nearest
 from netdsl.initialization import seed_of
-from netdsl.lowering import device_named
+from netdsl.lowering import Precision, device_named, precision_named
 from netdsl.symbols import Automatic, Infinity, Quantity
 from netdsl.training.optimizers import Optimizer, optimizer
 from netdsl.training.progress import Progress, progress
@@ -23,7 +23,6 @@ LATER = (
     "TrainingProgressFunction",
     "TrainingProgressCheckpointing",
     "TrainingUpdateSchedule",
-    "WorkingPrecision",
     "PerformanceGoal",
 )
 """The options of Mathematica that are refused by name, unless they ask for nothing."""
@@ -40,6 +39,7 @@ OPTIONS = (
     "TimeGoal",
     "TrainingProgressReporting",
     "ValidationSet",
+    "WorkingPrecision",
 )
 
 
@@ -62,6 +62,7 @@ class Settings:
     multipliers: Any
     validation: Any
     progress: Progress
+    precision: Precision
 
 
 def settings_of(options: dict[str, Any]) -> Settings:
@@ -71,7 +72,7 @@ def settings_of(options: dict[str, Any]) -> Settings:
     """
     for name, value in options.items():
         if name in LATER:
-            if value is None or value is Automatic or (name, value) == ("WorkingPrecision", "Real32"):
+            if value is None or value is Automatic:
                 continue
             raise UnsupportedError(f"NetTrain does not support the option {name} yet. Leave it out.")
         if name not in OPTIONS:
@@ -91,6 +92,7 @@ def settings_of(options: dict[str, Any]) -> Settings:
         multipliers=get("LearningRateMultipliers", Automatic),
         validation=get("ValidationSet", None),
         progress=progress(get("TrainingProgressReporting", Automatic)),
+        precision=precision_named(get("WorkingPrecision", Automatic)),
     )
 
 

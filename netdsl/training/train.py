@@ -48,22 +48,28 @@ def NetTrain(net: Net, data: Any, property: Any = Automatic, /, **options: Any) 
     ValidationSet
         Data, ``Scaled(fraction)`` held out, a name, or None. With one, the net of the round with the lowest validation loss is
         returned.
+    WorkingPrecision
+        "Real32" (default); "Real64": all in float64; "Mixed", for GPUs and TPUs: layers compute in bfloat16, while losses,
+        SoftmaxLayer, BatchNormalizationLayer and EmbeddingLayer, and all that is kept from batch to batch, stay in float32.
 
     Ctrl-C stops after the running chunk and returns the net so far; twice stops at once.
 
-    Raises DataError for data that cannot be used, TrainingError when the loss is no longer finite, UnsupportedError for
-    options of Mathematica that are not there yet.
+    Raises DataError for data that cannot be used, TrainingError when the loss is no longer finite, DeviceError when memory runs
+    out, UnsupportedError for options of Mathematica that are not there yet.
 
     >>> net = NetTrain(NetChain([1], Input=1), Rule([[0.0], [1.0], [2.0]], [1.0, 3.0, 5.0]), Method="SGD", LearningRate=0.1,
     ...                MaxTrainingRounds=300, TrainingProgressReporting=None)
     >>> round(net([3.0]), 2)
     7.0
 
-    Differences from Wolfram: reproducible by default; the defaults of the methods are remembered [M].
+    Differences from Wolfram: reproducible by default; the defaults of the methods are remembered [M]; with "Real64" the trained
+    net has float32 arrays like any net, unless the net had float64 ones; "Mixed" is bfloat16, not half precision.
     Source: Wolfram's public reference page.
     """
     settings = settings_of(options)
     check_property(property)
     if not isinstance(net, Net):
         raise DeclarationError(f"NetTrain takes a net first. Got {excerpt(net)}. NetModel(name) gives nets by name.")
-    return Training(net, data, settings).run()(property)
+    with settings.precision.active():
+        results = Training(net, data, settings).run()
+    return results(property)

@@ -20,12 +20,14 @@ from netdsl import (
     NetGraph,
     NetInitialize,
     NetPort,
+    Ramp,
     Restricted,
     SequenceLastLayer,
     SoftmaxLayer,
     Times,
 )
-from netdsl.lowering import compilation, kernels
+from netdsl.lowering import compilation
+from netdsl.lowering.kernels import convolution
 
 RANDOM = np.random.default_rng(9)
 INPUTS = RANDOM.normal(size=(12, 3)).astype(np.float32)
@@ -124,19 +126,23 @@ def test_nets_without_arrays_or_inputs(train):
         train(net, {"A": INPUTS, "Output": INPUTS})
 
 
-def test_native_convolutions_run_batch_by_batch_to_the_same_numbers(train, monkeypatch):
-    net = NetInitialize(NetChain([ConvolutionLayer(2, 3), FlattenLayer(), LinearLayer([])], Input=[1, 5, 5]))
-    images, targets = RANDOM.normal(size=(2, 6, 1, 5, 5))[0], np.arange(6.0)
-    options = {"BatchSize": 4, "MaxTrainingRounds": 2, "ValidationSet": (images[:3], targets[:3])}
-    looped = train(net, (images, targets), **options)
-    monkeypatch.setattr(kernels, "LARGEST_PATCHES", 1)
-    monkeypatch.setattr(compilation, "_functions", type(compilation._functions)())
-    other = train(net, (images, targets), **options)
+def test_native_convolutions_and_patches_train_to_the_same_numbers(train, monkeypatch):
+    net = NetChain(
+        [ConvolutionLayer(2, 3), Ramp, ConvolutionLayer(3, 2, Stride=2, PaddingSize=1), FlattenLayer(), LinearLayer([])]
+    )
+    net = NetInitialize(net.changed(Input=[1, 9, 9]))
+    images, targets = RANDOM.normal(size=(6, 1, 9, 9)), np.arange(6.0)
+    runs = []
+    for form in ("native", "patches"):
+        monkeypatch.setattr(convolution, "form", lambda *_, form=form: form)
+        monkeypatch.setattr(compilation, "_functions", type(compilation._functions)())
+        runs.append(train(net, (images, targets), BatchSize=4, ValidationSet=(images[:3], targets[:3])))
+    native, patches = runs
     for name in ("BatchLossList", "ValidationLossList"):
-        np.testing.assert_allclose(other(name), looped(name), rtol=1e-4)
-    for path, value in looped("TrainedNet").arrays.items():
-        np.testing.assert_allclose(other("TrainedNet").arrays[path], value, rtol=1e-3, atol=1e-5)
-    assert len(other("BatchLossList")) == 4
+        assert len(native(name)) == {"BatchLossList": 4, "ValidationLossList": 2}[name]
+        np.testing.assert_allclose(native(name), patches(name), rtol=1e-4)
+    for path, value in patches("TrainedNet").arrays.items():
+        np.testing.assert_allclose(native("TrainedNet").arrays[path], value, rtol=1e-3, atol=1e-5)
 
 
 def test_channel_groups_train(train):

@@ -1,0 +1,44 @@
+"""Kernels for one platform: other ways to compute what a layer's `apply` says, for a whole batch, chosen by sizes.
+
+A kernel is ``kernel(layer, arrays, *inputs, …)``; it gets the inputs with the examples first and the channel last, and what the
+layer's `apply` asks for, where `weight` has one number for each example and `axes` are those around the batch. It gives what
+`apply` gives, for the batch, or None where it leaves the work to `apply`. The laws test that each kernel and its gradient equal
+`apply`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from netdsl.layers import (
+    BatchNormalizationLayer,
+    ConvolutionLayer,
+    ElementwiseLayer,
+    LongShortTermMemoryLayer,
+    PoolingLayer,
+    ThreadingLayer,
+    TotalLayer,
+)
+from netdsl.lowering.kernels import convolution, normalization, pooling, recurrent
+from netdsl.nets import Layer
+from netdsl.symbols import Automatic
+
+__all__ = ["KERNELS", "keeps_layout"]
+
+KEEP_LAYOUT = (ElementwiseLayer, ThreadingLayer, TotalLayer)
+
+KERNELS: dict[str, dict[type[Layer], Callable[..., Any]]] = {
+    "cpu": {
+        BatchNormalizationLayer: normalization.batch_normalization,
+        ConvolutionLayer: convolution.convolution,
+        LongShortTermMemoryLayer: recurrent.long_short_term_memory,
+        PoolingLayer: pooling.pooling,
+    }
+}
+"""The kernels of each platform."""
+
+
+def keeps_layout(layer: Layer, ranks: set[int]) -> bool:
+    """Whether the layer does the same whichever way the axes of its inputs, all of one rank, are ordered."""
+    return isinstance(layer, KEEP_LAYOUT) and len(ranks) == 1 and getattr(layer, "Broadcasting", Automatic) in (Automatic, None)

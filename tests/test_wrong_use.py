@@ -126,9 +126,9 @@ CASES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
         "element 1 of NetChain is the class SoftmaxLayer, not a layer. Write SoftmaxLayer(...).",
     ),
     "mul": (
-        lambda: NetTrain(ready, [Rule([1.0, 2.0], "a")], WorkingPrecision="Mixed"),
+        lambda: NetTrain(ready, [Rule([1.0, 2.0], "a")], PerformanceGoal="TrainingSpeed"),
         UnsupportedError,
-        "NetTrain does not support the option WorkingPrecision yet. Leave it out.",
+        "NetTrain does not support the option PerformanceGoal yet. Leave it out.",
     ),
 }
 

@@ -225,8 +225,7 @@ class _Run:
         self._keep(layer, new)
         wires = tuple(Wire(result) for result in results)
         if kinds[0] is not None:
-            value = wires[0].value
-            wires[0].logits = (kinds[0], value.with_data(logits) if isinstance(value, Sequence) else logits)
+            wires[0].logits = (kinds[0], _in_place_of(wires[0].value, logits))
         return wires
 
     def _keep(self, layer: Layer, new: Mapping[Any, Any]) -> None:
@@ -274,7 +273,12 @@ class _Run:
         if "state" in layer.needs:
             result, new = result
             self._keep(layer, new)
-        return Wire(last=result) if put_last else Wire(first=result)
+        if put_last:
+            return Wire(last=result)
+        net = extra.get("inner", {}).get("Net")
+        if net is None or net.logits is None:
+            return Wire(result)
+        return Wire(result, logits=(net.logits[0], _in_place_of(result, net.logits[1])))
 
     def _channels_last(self, given: list[Wire]) -> Wire | None:
         """The output computed with the channel last, where all inputs are so and the layer can do that."""
@@ -290,6 +294,11 @@ class _Run:
             result = self._mapped(layer.rebuilt(Interleaving=True), given[0].last)[0].value
             return Wire(last=result) if result.ndim > 2 else Wire(first=result)
         return None
+
+
+def _in_place_of(value: Any, data: Any) -> Any:
+    """The data, as a sequence of the same lengths where the value is one."""
+    return value.with_data(data) if isinstance(value, Sequence) else data
 
 
 def _like(value: Any, other: Any) -> Any:
@@ -327,6 +336,23 @@ class _Inner:
         indices = (*(jnp.broadcast_to(i, (count,)) for i in context.indices), jnp.arange(count))
         weights = jnp.broadcast_to(jnp.asarray(weights, jnp.float32), (count,))
         return self._batch(inputs, state, replace(context, indices=indices, weights=weights))
+
+    def merged(
+        self, inputs: Mapping[str, Any], state: Mapping[ArrayPath, Any], weights: Any
+    ) -> tuple[dict[str, Any], dict[ArrayPath, Any]]:
+        """The same for a whole batch: over levels 1 and 2 of the inputs, as one; `weights` are (batch, elements) or less."""
+        context = self.context
+        batch, count = jax.tree.leaves(dict(inputs))[0].shape[:2]
+        indices = (*(jnp.repeat(i, count) for i in context.indices), jnp.tile(jnp.arange(count), batch))
+        weights = jnp.broadcast_to(weights, (batch, count)).reshape(-1)
+
+        def apart(tree: Any) -> Any:
+            return jax.tree.map(lambda x: x.reshape(batch, count, *x.shape[1:]), tree)
+
+        together = jax.tree.map(lambda x: x.reshape(batch * count, *x.shape[2:]), dict(inputs))
+        outputs, after = self._batch(together, state, replace(context, indices=indices, weights=weights))
+        self.logits = None if self.logits is None else (self.logits[0], apart(self.logits[1]))
+        return apart(outputs), after
 
     def _batch(
         self, inputs: Mapping[str, Any], state: Mapping[ArrayPath, Any], context: Context

@@ -198,7 +198,8 @@ class Evaluation:
 def _function(evaluation: Evaluation, graph: Net, compact: frozenset[str], platform: str) -> Callable[..., Any]:
     """``f(arrays, state, inputs, indices, weights)``: losses and comparisons of each example, weighted sums of wires."""
     outputs = [graph.program.outputs[term.port] for term in evaluation.training.terms]
-    compared, wires = evaluation.comparison, evaluation.wires
+    # the function is kept: it must not hold on to the evaluation, whose net has arrays
+    compared, wires, mode, precision = evaluation.comparison, evaluation.wires, evaluation.train_mode, evaluation.precision
     needed = {*outputs, *wires, *((compared.predicted, compared.target) if compared else ())}
 
     def one(found: Any, weight: Any) -> Any:
@@ -207,7 +208,6 @@ def _function(evaluation: Evaluation, graph: Net, compact: frozenset[str], platf
 
     def function(arrays: Any, state: Any, inputs: Any, indices: Any, weights: Any) -> Any:
         note_trace()
-        mode, precision = evaluation.train_mode, evaluation.precision
         context = Context(weights, (indices,), jax.random.key(SEED), mode, platform=platform, precision=precision)
         found, _ = execute(graph, arrays | state, state, device_halves(graph, inputs, compact), context)
         losses, elements, sums = jax.vmap(one)({ref: found[ref].cast(precision.held) for ref in needed}, weights)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -42,6 +42,10 @@ class Plan:
         method = self.optimizer.transformation if not self.optimizer.own else (self.optimizer.name, self.optimizer.options)
         further = self.frozen, self.compact, self.batch_size, self.platform, self.cores, self.precision.name
         return (kind, program_key(self.graph), self.terms, method, *further)
+
+    def bare(self) -> Plan:
+        """The plan without the values of arrays: what compiled functions hold on to."""
+        return replace(self, graph=skeleton(self.graph))
 
     @property
     def classified(self) -> tuple[Ref, Ref, str] | None:
@@ -143,11 +147,11 @@ def chunk_function(plan: Plan) -> Callable[..., Any]:
     `order` is the round's permutation; the batches from `start` on, `count` of them, are trained on, and their losses and errors
     written into the buffers. `offset` is the number of batches before this round.
     """
-    return compiled(plan.key("train"), lambda: _chunk_function(plan))
+    return compiled(plan.key("train"), lambda: _chunk_function(plan.bare()))
 
 
 def _chunk_function(plan: Plan) -> Callable[..., Any]:
-    step = _step(plan, skeleton(plan.graph))
+    step = _step(plan, plan.graph)
 
     def at(batch: Any, state: Any, data: Any, order: Any, offset: Any, seed: Any, rate: Any, multipliers: Any) -> Any:
         carry, (losses, errors) = state
@@ -166,11 +170,11 @@ def _chunk_function(plan: Plan) -> Callable[..., Any]:
 
 def validation_function(plan: Plan) -> Callable[..., Any]:
     """``f(arrays, fixed, state, data, batches) -> (sum of losses, sum of errors)`` over all examples of `data`, in test mode."""
-    return compiled(plan.key("validate"), lambda: _validation_function(plan))
+    return compiled(plan.key("validate"), lambda: _validation_function(plan.bare()))
 
 
 def _validation_function(plan: Plan) -> Callable[..., Any]:
-    template = skeleton(plan.graph)
+    template = plan.graph
 
     def batch_sums(arrays: Any, fixed: Any, state: Any, data: Any, batch: Any) -> Any:
         count = jax.tree.leaves(data)[0].shape[0]
@@ -196,9 +200,11 @@ def _validation_function(plan: Plan) -> Callable[..., Any]:
 def start_function(plan: Plan) -> Callable[..., Any]:
     """``f(arrays, fixed, state) -> carry``: copies, since the carry is donated and must not hold the arrays of the user's net."""
 
+    optimizer, held = plan.optimizer, plan.precision.held
+
     def start(arrays: Any, fixed: Any, state: Any) -> Any:
-        arrays, fixed, state = jax.tree.map(jnp.copy, cast((arrays, fixed, state), plan.precision.held))
-        return arrays, fixed, state, plan.optimizer.make().init(arrays)
+        arrays, fixed, state = jax.tree.map(jnp.copy, cast((arrays, fixed, state), held))
+        return arrays, fixed, state, optimizer.make().init(arrays)
 
     return compiled(plan.key("start"), lambda: jax.jit(split_over(start, plan.cores)))
 

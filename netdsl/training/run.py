@@ -41,8 +41,11 @@ AUTOMATIC_SECONDS = 20.0
 
 MOST_ROUNDS = 10_000
 
-CONSULTED_EVERY = 0.5
-"""Seconds between two looks of the host at the device: chunks of batches are made this long."""
+CONSULTED_EVERY = 1.0
+"""Seconds between two looks of the host at the device: chunks of batches are made this long.
+
+Each chunk takes its temporary memory anew, which for a large net costs a good part of a batch: hence not more often.
+"""
 
 PLACING = "while it placed the data"
 """Where a training is before its first round, in the words of a message."""

@@ -30,13 +30,17 @@ def in_double_precision(specimen, net):
     with jax.enable_x64(True):
         made, _ = net.function()(*doubled((net.arrays, net.state, inputs(specimen, net, COUNT))))
         ports = [made[port] for port in net.output_names] if isinstance(made, dict) else [made]
-        return [part for port in ports for part in (real(port) if net.input_names or isinstance(port, Sequence) else real(port[0]))]
+        return [
+            part for port in ports for part in (real(port) if net.input_names or isinstance(port, Sequence) else real(port[0]))
+        ]
 
 
 @pytest.mark.parametrize("specimen", SPECIMENS, ids=str)
 def test_real64(specimen):
     net = initialized(specimen)
-    for made, expected in zip(evaluated(specimen, net, WorkingPrecision="Real64"), in_double_precision(specimen, net), strict=True):
+    for made, expected in zip(
+        evaluated(specimen, net, WorkingPrecision="Real64"), in_double_precision(specimen, net), strict=True
+    ):
         assert made.dtype == (np.int32 if np.issubdtype(expected.dtype, np.integer) else np.float64)
         np.testing.assert_allclose(made, expected, rtol=1e-12, atol=1e-13)
 

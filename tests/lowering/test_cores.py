@@ -13,7 +13,6 @@ from functools import lru_cache
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from jaxlib import xla_client
@@ -121,7 +120,7 @@ CASES: dict[str, tuple[Callable[[], Any], dict[str, Any]]] = {
 def trained(case: str, **options: Any) -> Any:
     make, more = CASES[case]
     net, data, validation = make()
-    options = {"BatchSize": 8, "MaxTrainingRounds": 3, "ValidationSet": validation, **more, **options}
+    options = {"BatchSize": 8, "MaxTrainingRounds": 3, "ValidationSet": validation, "TargetDevice": "CPU", **more, **options}
     return NetTrain(net, data, All, TrainingProgressReporting=None, **options)
 
 
@@ -156,8 +155,8 @@ def test_a_trained_net_is_where_every_array_is(share: Callable[[int], None]) -> 
     net = trained("pictures", MaxTrainingRounds=1)("TrainedNet")
     assert [str(jax.devices()), jax.device_count(), jax.config.jax_num_cpu_devices] == before
     for value in {**net.arrays, **net.state}.values():
-        assert set(value.devices()) <= set(jax.devices())
-    x = jax.device_put(jnp.asarray(normal(2, 1, 6, 6)), jax.devices()[0])
+        assert set(value.devices()) <= set(jax.devices("cpu"))
+    x = jax.device_put(normal(2, 1, 6, 6), jax.devices("cpu")[0])
     outputs, _ = net.function()(net.arrays, net.state, x)
     np.testing.assert_allclose(net(x), outputs, rtol=1e-5)
 
@@ -197,7 +196,7 @@ MANY = [ConvolutionLayer(2, 3), BatchNormalizationLayer(), Ramp, DropoutLayer(0.
 def bits(layers=MANY):
     inputs = np.cos(np.arange(36 * 25)).reshape(36, 1, 5, 5)
     net = NetTrain(NetChain(layers), (inputs, inputs.sum((1, 2, 3))[:, None]), BatchSize=16, MaxTrainingRounds=2,
-                   TrainingProgressReporting=None)
+                   TrainingProgressReporting=None, TargetDevice="CPU")
     return hashlib.sha256(b"".join(np.asarray(value).tobytes() for value in {**net.arrays, **net.state}.values())).hexdigest()
 """
 
@@ -222,7 +221,7 @@ print(json.dumps({"before": before, "after": seen(), "bits": made, "default": ja
 
 
 def process(source: str, **environment: str) -> Any:
-    kept = {name: value for name, value in os.environ.items() if name not in ("JAX_PLATFORMS", "XLA_FLAGS", "NETDSL_CPU_CORES")}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("JAX_") and name != "NETDSL_CPU_CORES"}
     done = subprocess.run(
         [sys.executable, "-c", source], env={**kept, "NETDSL_CACHE_DIR": "off", **environment}, capture_output=True, text=True
     )
@@ -233,6 +232,7 @@ def process(source: str, **environment: str) -> Any:
 def test_a_training_before_anything_else_changes_no_devices_and_repeats_its_bits(share: Callable[[int], None]) -> None:
     found = process(TRAINING + PROCESS, JAX_PLATFORMS="cpu")
     assert found["after"][1:] == [1, -1, "cpu", "cpu"]
+    assert found["default"]
     share(2)
     here: dict[str, Any] = {}
     exec(TRAINING, here)

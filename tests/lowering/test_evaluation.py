@@ -40,7 +40,6 @@ from netdsl.errors import (
     PartError,
     ShapeError,
     UninitializedError,
-    UnsupportedError,
 )
 
 IDENTITY = NetChain({"double": LinearLayer(2, Weights=2 * np.eye(2), Biases=None), "ramp": Ramp, "p": SoftmaxLayer()}, Input=2)
@@ -282,11 +281,6 @@ REFUSED = {
         lambda: IDENTITY(X, NetEvaluationMode="Tset"),
         DeclarationError,
         'NetEvaluationMode is "Test" or "Train". Got \'Tset\'.',
-    ),
-    "precision": (
-        lambda: IDENTITY(X, WorkingPrecision="Mixed"),
-        UnsupportedError,
-        "WorkingPrecision 'Mixed' is not supported yet",
     ),
     "property": (
         lambda: IDENTITY(X, "Probabilities"),

@@ -246,7 +246,9 @@ def test_losses_are_finite_for_large_logits(form):
         Input=1,
     )
     target = 2 if form == "Index" else [0.0, 1.0]
-    assert net({"Input": [1.0], "Target": target}, WorkingPrecision="Mixed") == pytest.approx(2e4 if form == "Index" else 1e4, rel=0.01)
+    assert net({"Input": [1.0], "Target": target}, WorkingPrecision="Mixed") == pytest.approx(
+        2e4 if form == "Index" else 1e4, rel=0.01
+    )
 
 
 # Refusals

@@ -286,7 +286,6 @@ def test_errors_of_nets_and_options():
     with pytest.raises(UnsupportedError, match="'Accuracy' of a Multilabel decoder is not supported yet"):
         NetMeasurements(multilabel, data, "Accuracy")
     for options, error, text in [
-        ({"WorkingPrecision": "Real64"}, UnsupportedError, "WorkingPrecision 'Real64' is not supported yet; \"Real32\" is."),
         ({"BatchSize": 0}, DeclarationError, "BatchSize is a positive integer or Automatic. Got 0."),
         ({"NetEvaluationMode": "Tests"}, DeclarationError, 'NetEvaluationMode is "Test" or "Train". Got \'Tests\'.'),
         ({"Batchsize": 3}, DeclarationError, "NetMeasurements has no option 'Batchsize'. Did you mean 'BatchSize'?"),

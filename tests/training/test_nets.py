@@ -136,7 +136,8 @@ def test_native_convolutions_and_patches_train_to_the_same_numbers(train, monkey
     for form in ("native", "patches"):
         monkeypatch.setattr(convolution, "form", lambda *_, form=form: form)
         monkeypatch.setattr(compilation, "_functions", type(compilation._functions)())
-        runs.append(train(net, (images, targets), BatchSize=4, ValidationSet=(images[:3], targets[:3])))
+        options = {"BatchSize": 4, "ValidationSet": (images[:3], targets[:3]), "Method": "SGD", "LearningRate": 0.01}
+        runs.append(train(net, (images, targets), **options))
     native, patches = runs
     for name in ("BatchLossList", "ValidationLossList"):
         assert len(native(name)) == {"BatchLossList": 4, "ValidationLossList": 2}[name]

@@ -50,7 +50,9 @@ def net():
 
 def by_numpy(start, rounds, rate, momentum):
     """The losses and arrays of gradient descent on all examples at once, in float64."""
-    w, b, v, c = (np.asarray(start[path], np.float64) for path in (("1", "Weights"), ("1", "Biases"), ("3", "Weights"), ("3", "Biases")))
+    w, b, v, c = (
+        np.asarray(start[path], np.float64) for path in (("1", "Weights"), ("1", "Biases"), ("3", "Weights"), ("3", "Biases"))
+    )
     losses, moved = [], [np.zeros_like(a) for a in (w, b, v, c)]
     for _ in range(rounds):
         hidden = np.tanh(INPUTS @ w.T + b)
@@ -160,7 +162,12 @@ def test_mixed_trains_about_as_well(train, request, name, shared):
 def test_small_steps_are_not_lost():
     """In bfloat16 1 + 0.001 is 1: the arrays and what the method keeps are in float32."""
     start = LinearLayer([], Weights=[[1.0]], Biases=None, Input=1)
-    options = {"Method": ["SGD", {"Momentum": 0}], "LearningRate": 5e-4, "MaxTrainingRounds": 20, "TrainingProgressReporting": None}
+    options = {
+        "Method": ["SGD", {"Momentum": 0}],
+        "LearningRate": 5e-4,
+        "MaxTrainingRounds": 20,
+        "TrainingProgressReporting": None,
+    }
     trained = NetTrain(start, (np.ones([4, 1]), np.zeros(4)), **options, WorkingPrecision="Mixed")
     np.testing.assert_allclose(trained.arrays["Weights",], [[0.999**20]], rtol=2e-4)
 
@@ -210,7 +217,7 @@ def test_measurements_have_the_precision_too():
 def test_refusals(ask):
     with pytest.raises(DeclarationError) as caught:
         ask(net(), DATA, WorkingPrecision="Real23")
-    assert str(caught.value) == "WorkingPrecision is \"Real32\", \"Real64\", \"Mixed\" or Automatic. Got 'Real23'."
+    assert str(caught.value) == 'WorkingPrecision is "Real32", "Real64", "Mixed" or Automatic. Got \'Real23\'.'
     with pytest.raises(UnsupportedError, match='WorkingPrecision="Real16" is not supported'):
         ask(net(), DATA, WorkingPrecision="Real16")
 

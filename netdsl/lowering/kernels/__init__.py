@@ -1,9 +1,9 @@
 """Kernels for one platform: other ways to compute what a layer's `apply` says, for a whole batch, chosen by sizes.
 
-A kernel is ``kernel(layer, arrays, *inputs, …)``; it gets the inputs with the examples first and the channel last, and what the
-layer's `apply` asks for, where `weight` has one number for each example and `axes` are those around the batch. It gives what
-`apply` gives, for the batch, or None where it leaves the work to `apply`. The laws test that each kernel and its gradient equal
-`apply`.
+A kernel is ``kernel(layer, arrays, *inputs, …)``; it gets the inputs with the examples first, and the channel last where the layer
+has channels, and what the layer's `apply` asks for, where `weight` has one number for each example and `axes` are those around the
+batch. It gives what `apply` gives, for the batch, or None where it leaves the work to `apply`. The laws test that each kernel and
+its gradient equal `apply`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from netdsl.containers import NetMapOperator
 from netdsl.layers import (
     BatchNormalizationLayer,
     ConvolutionLayer,
@@ -20,7 +21,7 @@ from netdsl.layers import (
     ThreadingLayer,
     TotalLayer,
 )
-from netdsl.lowering.kernels import convolution, normalization, pooling, recurrent
+from netdsl.lowering.kernels import convolution, mapping, normalization, pooling, recurrent
 from netdsl.nets import Layer
 from netdsl.symbols import Automatic
 
@@ -33,6 +34,7 @@ KERNELS: dict[str, dict[type[Layer], Callable[..., Any]]] = {
         BatchNormalizationLayer: normalization.batch_normalization,
         ConvolutionLayer: convolution.convolution,
         LongShortTermMemoryLayer: recurrent.long_short_term_memory,
+        NetMapOperator: mapping.mapped,
         PoolingLayer: pooling.pooling,
     }
 }

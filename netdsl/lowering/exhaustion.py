@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -96,13 +97,12 @@ def explained(attempt: Callable[[], Attempt]) -> Iterator[None]:
     """
     try:
         yield
-    except MemoryError as error:
-        problem = _problem(attempt(), str(error), True)
-    except jax.errors.JaxRuntimeError as error:
-        text = str(error)
-        if EXHAUSTED not in text:
+    except (MemoryError, jax.errors.JaxRuntimeError) as error:
+        text, on_host = str(error), isinstance(error, MemoryError)
+        if not on_host and EXHAUSTED not in text:
             raise
-        problem = _problem(attempt(), text.split(EXHAUSTED, 1)[1].lstrip(": "), False)
+        traceback.clear_frames(error.__traceback__)  # those that ended hold arrays, and may refer to each other
+        problem = _problem(attempt(), text if on_host else text.split(EXHAUSTED, 1)[1].lstrip(": "), on_host)
     else:
         return
     raise problem

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import zlib
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import Phase, given, seed, settings
-from hypothesis import strategies as st
 
 from netdsl import (
     BatchNormalizationLayer,
@@ -21,13 +21,6 @@ from netdsl import (
 )
 from netdsl.lowering.kernels import KERNELS, convolution, normalization, pooling, recurrent
 from netdsl.nets import Arrays, Sequence
-
-
-def some(count):
-    """The settings of a law that is tried on `count` drawn cases, the same ones every time."""
-    made = settings(max_examples=count, deadline=None, database=None, phases=[Phase.generate])
-    return lambda test: seed(1)(made(test))
-
 
 # Values and gradients side by side
 
@@ -50,7 +43,7 @@ def slope(y):
 
 def same(functions, *arguments):
     """All functions give the value of the first and its gradients, within rounding; they are compiled together."""
-    together = jax.jit(lambda *each: [function(*each) for function in functions]).lower(*arguments)
+    together = jax.jit(lambda *each: [with_slopes(function)(*each) for function in functions]).lower(*arguments)
     expected, *others = together.compile({"xla_backend_optimization_level": 0})(*arguments)
     for other in others:
         jax.tree.map(close, *jax.device_get((other, expected)))
@@ -62,26 +55,17 @@ def close(a, b):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5 * max(1.0, np.abs(b[np.isfinite(b)]).max(initial=0)))
 
 
-def mapped(layer):
+def by_apply(layer):
     """The layer's own function over a batch of examples."""
     return lambda arrays, x: jax.vmap(lambda one: layer.apply(Arrays(arrays), one))(x)
 
 
-def kernel(layer):
-    function = KERNELS["cpu"][type(layer)]
-    return lambda arrays, x: function(layer, Arrays(arrays), x)
+def by_kernel(layer):
+    kernel = KERNELS["cpu"][type(layer)]
+    return lambda arrays, x: kernel(layer, Arrays(arrays), x)
 
 
-def within(constants, function):
-    """The function with other constants of the module of convolutions; they are read while it is traced."""
-
-    def changed(*arguments):
-        with pytest.MonkeyPatch.context() as patch:
-            for name, value in constants.items():
-                patch.setattr(convolution, name, value)
-            return function(*arguments)
-
-    return changed
+# Layers and numbers
 
 
 def different(*sizes, source=3):
@@ -90,49 +74,25 @@ def different(*sizes, source=3):
     return jnp.asarray((rng.permutation(int(np.prod(sizes))).reshape(sizes) + 0.5) / np.prod(sizes) * 4 - 2, jnp.float32)
 
 
-# Sizes
+def drawn(*case):
+    """A function that draws so many integers from `low` to `high`: other ones for each case, always the same for one."""
+    rng = np.random.default_rng(zlib.crc32(repr(case).encode()))
+    return lambda count, low, high: rng.integers(low, high + 1, count).tolist()
 
 
-def per_dimension(draw, dimensions, each):
-    return [draw(each) for _ in range(dimensions)]
-
-
-@st.composite
-def slid(draw, dimensions, kernels, strides, dilations, beyond):
-    """Settings of a layer that slides, and sizes that it fits on; paddings reach `beyond` the kernel at most."""
-    kernel = per_dimension(draw, dimensions, kernels)
-    stride = per_dimension(draw, dimensions, strides)
-    dilation = per_dimension(draw, dimensions, dilations)
+def fitting(integers, kernel, dilation, padding, beyond=0):
+    """The PaddingSize, and sizes that the kernel fits on; pairs of padding reach `beyond` the kernel at most."""
     reach = [d * (k - 1) + 1 for k, d in zip(kernel, dilation)]
-    pairs = [(draw(st.integers(0, r - 1 + beyond)), draw(st.integers(0, r - 1 + beyond))) for r in reach]
-    padding = draw(st.sampled_from(["Same", 0, [list(pair) for pair in pairs]]))
-    given = pairs if isinstance(padding, list) else [(0, 0)] * dimensions
-    sizes = [max(1, r - low - high) + draw(st.integers(0, 4)) for r, (low, high) in zip(reach, given)]
-    sizes[-1] += draw(st.sampled_from([0, 5, 10])) if dimensions < 3 else 0
-    options = {"Stride": stride, "PaddingSize": padding, "Dilation": dilation, "Interleaving": True}
-    return kernel, options, sizes
-
-
-@st.composite
-def convolutions(draw):
-    """A layer and the shape of a batch for it, channel last."""
-    dimensions = draw(st.integers(1, 3))
-    kernels = st.integers(1, 1) if draw(st.integers(0, 4)) == 0 else st.integers(1, 5 if dimensions < 3 else 3)
-    kernel, options, sizes = draw(slid(dimensions, kernels, st.integers(1, 3), st.integers(1, 2), 1))
-    if draw(st.booleans()):
-        options["PaddingSize"] = 0
-        sizes = [size + d * (k - 1) for size, k, d in zip(sizes, kernel, options["Dilation"])]
-    groups = draw(st.sampled_from([1, 1, 2, 3]))
-    channels, outputs = groups * draw(st.integers(1, 3)), groups * draw(st.integers(1, 3))
-    options["Biases"] = draw(st.sampled_from([None, np.linspace(-1, 1, outputs)]))
-    return ConvolutionLayer(outputs, kernel, ChannelGroups=groups, **options), (draw(st.integers(1, 3)), *sizes, channels)
+    pairs = [integers(2, 0, r - 1 + beyond) if padding == "pairs" else [0, 0] for r in reach]
+    sizes = [max(1, r - sum(pair)) + more for r, pair, more in zip(reach, pairs, integers(len(kernel), 0, 4))]
+    return pairs if padding == "pairs" else padding, sizes
 
 
 def convolved(layer, x):
-    """The arrays of the layer for this input."""
+    """The arrays of a convolution for this input."""
     per_group = x.shape[-1] // layer.ChannelGroups
-    arrays = {"Weights": different(layer.OutputChannels, per_group, *layer.KernelSize, source=4), "Biases": None}
-    return arrays if layer.Biases is None else arrays | {"Biases": jnp.asarray(layer.Biases, jnp.float32)}
+    biases = None if layer.Biases is None else jnp.asarray(layer.Biases, jnp.float32)
+    return {"Weights": different(layer.OutputChannels, per_group, *layer.KernelSize, source=4), "Biases": biases}
 
 
 def in_form(layer, name):
@@ -157,93 +117,106 @@ def able(layer, sizes):
 # The laws
 
 
-@some(20)
-@given(convolutions(), st.sampled_from([0, convolution.MOST_VIEWS]))
-def test_convolution_in_every_form(drawn, views):
-    layer, shape = drawn
-    x = different(*shape)
-    forms = [within({"MOST_VIEWS": views}, with_slopes(in_form(layer, name))) for name in able(layer, shape[1:-1])]
-    same([with_slopes(mapped(layer)), with_slopes(kernel(layer)), *forms], convolved(layer, x), x)
+@pytest.mark.parametrize("dimensions", [1, 2, 3])
+@pytest.mark.parametrize("groups", [1, 2, 3])
+@pytest.mark.parametrize("padding", ["Same", 0, "pairs", "one position"])
+def test_convolution_in_every_form(padding, groups, dimensions):
+    integers = drawn("convolution", padding, groups, dimensions)
+    one = padding == "one position"
+    most = 5 if dimensions < 3 else 3
+    kernel = [1] * dimensions if one else [*integers(1, 2, most), *integers(dimensions - 1, 1, most)]
+    stride, dilation = integers(dimensions, 1, 3), integers(dimensions, 1, 2)
+    padding, sizes = fitting(integers, kernel, dilation, 0 if one else padding, beyond=1)
+    channels, outputs, batch, biased = integers(4, 1, 3)
+    layer = ConvolutionLayer(
+        outputs * groups,
+        kernel,
+        Stride=stride,
+        PaddingSize=padding,
+        Dilation=dilation,
+        ChannelGroups=groups,
+        Interleaving=True,
+        Biases=np.linspace(-1, 1, outputs * groups) if biased > 1 else None,
+    )
+    x = different(batch, *sizes, channels * groups)
+    forms = able(layer, sizes)
+    assert ("pointwise" in forms) is (one and groups == 1)
+    same([by_apply(layer), by_kernel(layer), *(in_form(layer, name) for name in forms)], convolved(layer, x), x)
 
 
-@pytest.mark.parametrize("name", sorted(convolution.FORMS))
-def test_each_form_meets_each_number_of_dimensions(name):
-    """What the draws above may leave out."""
-    for dimensions in (1, 2, 3):
-        kernel, padding = (1, 0) if name == "pointwise" else (2, 1)
-        options = {"PaddingSize": padding, "Stride": 2, "ChannelGroups": 2 if name == "shifted" else 1, "Interleaving": True}
-        layer = ConvolutionLayer(4, [kernel] * dimensions, **options, Biases=np.arange(4))
-        x = different(2, *(4, 3, 5)[:dimensions], 2)
-        same([with_slopes(mapped(layer)), with_slopes(in_form(layer, name))], convolved(layer, x), x)
+@pytest.mark.parametrize("views", [0, 1000], ids=["strided", "blocks"])
+@pytest.mark.parametrize("length", [5, 11, 13])
+def test_patches_for_some_neighbours_each(length, views, monkeypatch):
+    """Cut in either way, with positions left over and without."""
+    monkeypatch.setattr(convolution, "MOST_VIEWS", views)
+    for stride in (1, 2):
+        layer = ConvolutionLayer(4, [2, 3], Stride=[1, stride], Interleaving=True, Biases=None)
+        x = different(2, 4, stride * (length - 1) + 3, 2)
+        same([by_apply(layer), in_form(layer, "patches")], convolved(layer, x), x)
 
 
-@some(8)
-@given(st.integers(1, 3), st.sampled_from([3, 5]), st.integers(0, 2), st.integers(1, 3), st.integers(1, 3), st.data())
-def test_neighbours_taken_as_channels(dimensions, last, blocks, channels, outputs, data):
+@pytest.mark.parametrize("dimensions", [1, 2, 3])
+@pytest.mark.parametrize("last", [3, 5])
+def test_neighbours_taken_as_channels(last, dimensions, monkeypatch):
     """Native convolutions of few channels, with a last dimension that goes up evenly and with one that does not."""
-    kernel, options, sizes = data.draw(slid(dimensions, st.integers(1, 3), st.integers(1, 2), st.integers(1, 2), 1))
-    kernel[-1], options["Stride"][-1], options["Dilation"][-1] = last, 1, 1
-    pad = data.draw(st.sampled_from([0, 1, last]))
-    options["PaddingSize"] = [*([1, 0] for _ in sizes[:-1]), [pad, 0]]
+    integers = drawn("neighbours", last, dimensions)
+    kernel, stride, dilation = ([*integers(dimensions - 1, 1, most), one] for most, one in ((3, last), (2, 1), (2, 1)))
+    padding, sizes = fitting(integers, kernel, dilation, "pairs", beyond=1)
+    channels, outputs, blocks = integers(3, 1, 3)
+    layer = ConvolutionLayer(
+        outputs, kernel, Stride=stride, PaddingSize=padding, Dilation=dilation, Interleaving=True, Biases=None
+    )
     for left in (0, 1):
-        output = max((last - 1) * (blocks + 1) + left, pad - last + 2)
-        shape = (2, *(size + d * (k - 1) for size, k, d in zip(sizes[:-1], kernel, options["Dilation"])), output + last - 1 - pad)
-        layer = ConvolutionLayer(outputs, kernel, **options, Biases=None)
-        x = different(*shape, channels)
-        native = with_slopes(in_form(layer, "native"))
-        ways = [within({"FEW_CHANNELS": few}, native) for few in (0, 100)]
-        arrays = convolved(layer, x)
-        same([with_slopes(mapped(layer)), *ways], arrays, x)
-        apart, together = (str(jax.make_jaxpr(way)(arrays, x)) for way in ways)
-        assert (apart != together) or output % (last - 1) != 0
+        sizes[-1] = (last - 1) * (blocks + 2) + left + last - 1 - sum(padding[-1])
+        x = different(2, *sizes, channels)
+        arrays, native, programs = convolved(layer, x), in_form(layer, "native"), []
+        for few in (0, 100):
+            monkeypatch.setattr(convolution, "FEW_CHANNELS", few)
+            same([by_apply(layer), native], arrays, x)
+            programs.append(str(jax.make_jaxpr(with_slopes(native))(arrays, x)))
+        assert left or programs[0] != programs[1]
 
 
-@some(12)
-@given(st.integers(1, 3), st.booleans(), st.sampled_from([Max, Mean, Total]), st.integers(1, 3), st.data())
-def test_pooling(dimensions, apart, function, channels, data):
-    each = st.integers(1, 4 if dimensions < 3 else 3)
-    size, options, sizes = data.draw(slid(dimensions, each, st.integers(1, 3), st.just(1), 0))
-    del options["Dilation"]
-    if apart:
-        options |= {"Stride": size, "PaddingSize": 0}
-        sizes = [max(pair) for pair in zip(sizes, size)]
-    layer = PoolingLayer(size, options.pop("Stride"), **options, Function=function)
-    # all are less than what might be padded
-    same([with_slopes(mapped(layer)), with_slopes(kernel(layer))], {}, different(2, *sizes, channels) - 3)
+@pytest.mark.parametrize("dimensions", [1, 2, 3])
+@pytest.mark.parametrize("padding", ["Same", 0, "pairs", "apart"])
+def test_pooling(padding, dimensions):
+    integers = drawn("pooling", padding, dimensions)
+    size = [2, *integers(dimensions - 1, 1, 4 if dimensions < 3 else 3)]
+    stride = size if padding == "apart" else integers(dimensions, 1, 3)
+    padding, sizes = fitting(integers, size, [1] * dimensions, 0 if padding == "apart" else padding)
+    x = different(2, *sizes, 2) - 3  # all are less than the zeros of a padding
+    for function in (Max, (Mean, Total)[dimensions % 2]):
+        layer = PoolingLayer(size, stride, Function=function, PaddingSize=padding, Interleaving=True)
+        same([by_apply(layer), by_kernel(layer)], {}, x)
 
 
 @pytest.mark.parametrize("function", [Max, Mean, Total])
 def test_pooling_of_wide_windows_that_do_not_overlap(function):
-    layer = PoolingLayer([pooling.LARGEST_WINDOW + 1, 2], [pooling.LARGEST_WINDOW + 1, 2], Function=function, Interleaving=True)
-    same([with_slopes(mapped(layer)), with_slopes(kernel(layer))], {}, different(2, 2 * pooling.LARGEST_WINDOW + 5, 3, 2))
+    size = [pooling.LARGEST_WINDOW + 1, 2]
+    layer = PoolingLayer(size, size, Function=function, Interleaving=True)
+    same([by_apply(layer), by_kernel(layer)], {}, different(2, 2 * pooling.LARGEST_WINDOW + 5, 3, 2))
 
 
-@st.composite
-def normalizations(draw):
-    sizes = draw(st.lists(st.integers(1, 4), max_size=3))
-    layer = BatchNormalizationLayer(
-        Interleaving=True,
-        Epsilon=draw(st.sampled_from([0.001, 0.1])),
-        Momentum=draw(st.sampled_from([0.9, 0.0, 0.5])),
-        LearningRateMultipliers=draw(st.sampled_from([1, 1, 0, None, 2.5])),
-    )
-    batch, channels = draw(st.integers(2, 5)), draw(st.integers(1, 3))
-    weights = draw(st.lists(st.sampled_from([0.0, 1.0]), min_size=batch, max_size=batch).filter(any))
-    return layer, (batch, *sizes, channels), jnp.asarray(weights)
-
-
-@some(12)
-@given(normalizations(), st.booleans(), st.sampled_from([(), ("around",), ("further", "around")]))
-def test_batch_normalization(drawn, training, axes):
+@pytest.mark.parametrize(
+    ("options", "axes", "sizes"),
+    [
+        ({}, (), [3]),
+        ({"Epsilon": 0.1, "Momentum": 0.5}, (), [3, 2, 2]),
+        ({"Momentum": 0.0}, ("around",), [3, 2]),
+        ({"LearningRateMultipliers": 2.5}, ("further", "around"), [2]),
+        ({"LearningRateMultipliers": 0}, (), [2, 3]),
+        ({"LearningRateMultipliers": None}, ("around",), [3, 1, 2, 2]),
+    ],
+)
+@pytest.mark.parametrize("weights", [[1.0, 1.0, 1.0], [0.0, 1.0, 0.0, 1.0]], ids=["all", "padded"])
+def test_batch_normalization(weights, options, axes, sizes):
     """Also where examples are padded, and where the batch itself is one of several that are normalized together."""
-    layer, shape, weights = drawn
-    channels = shape[-1]
+    layer, channels = BatchNormalizationLayer(**options, Interleaving=True), sizes[0]
     arrays = {"Scaling": jnp.linspace(0.5, 2, channels), "Biases": jnp.linspace(-1, 1, channels)}
     state = Arrays({"MovingMean": jnp.linspace(-0.3, 0.4, channels), "MovingVariance": jnp.linspace(0.6, 1.5, channels)})
-    settings = {"training": training, "state": state}
-    x = different(*(2 + i for i in range(len(axes))), *shape)
-    # some batches have nothing that counts
-    weights = jnp.zeros(x.shape[: len(axes) + 1]).at[tuple(-1 for _ in axes)].set(weights)
+    x = different(*(2 + i for i in range(len(axes))), len(weights), *sizes[1:], channels)
+    # the first of several batches has nothing that counts
+    weights = jnp.zeros(x.shape[: len(axes) + 1]).at[tuple(slice(1, None) for _ in axes)].set(jnp.asarray(weights))
 
     def over(function):
         """The function over all batches of the axes around."""
@@ -251,25 +224,26 @@ def test_batch_normalization(drawn, training, axes):
             function = jax.vmap(function, (None, 0, 0), (0, None), axis_name=axis)
         return lambda arrays, x: function(arrays, x, weights)
 
-    def own(arrays, x, weights):
-        def one(x, weight):
-            return layer.apply(Arrays(arrays), x, axes=(*axes, "batch"), weight=weight, **settings)
+    for training in (True, False):
+        given = {"training": training, "state": state}
 
-        return jax.vmap(one, out_axes=(0, None), axis_name="batch")(x, weights)
+        def own(arrays, x, weights, given=given):
+            def one(x, weight):
+                return layer.apply(Arrays(arrays), x, axes=(*axes, "batch"), weight=weight, **given)
 
-    def together(arrays, x, weights):
-        return normalization.batch_normalization(layer, Arrays(arrays), x, axes=axes, weight=weights, **settings)
+            return jax.vmap(one, out_axes=(0, None), axis_name="batch")(x, weights)
 
-    _, new = jax.eval_shape(over(together), arrays, x)
-    assert set(new) == (
-        {"MovingMean", "MovingVariance"} if training and layer.LearningRateMultipliers not in (0, None) else set()
-    )
-    same([with_slopes(over(own)), with_slopes(over(together))], arrays, x)
+        def together(arrays, x, weights, given=given):
+            return normalization.batch_normalization(layer, Arrays(arrays), x, axes=axes, weight=weights, **given)
+
+        _, new = jax.eval_shape(over(together), arrays, x)
+        assert bool(new) is (training and options.get("LearningRateMultipliers", 1) not in (0, None))
+        same([over(own), over(together)], arrays, x)
 
 
-@some(4)
-@given(st.integers(1, 3), st.integers(1, 5), st.integers(1, 3), st.integers(1, 3), st.booleans())
-def test_long_short_term_memory(batch, steps, inputs, units, varying):
+@pytest.mark.parametrize("varying", [False, True], ids=["arrays", "sequences"])
+@pytest.mark.parametrize(("steps", "inputs", "units"), [(1, 2, 3), (5, 3, 2)])
+def test_long_short_term_memory(steps, inputs, units, varying):
     layer = LongShortTermMemoryLayer(units)
     sizes = {"InputWeights": (units, inputs), "StateWeights": (units, units), "Biases": (units,)}
     arrays = {
@@ -278,10 +252,8 @@ def test_long_short_term_memory(batch, steps, inputs, units, varying):
         for j, (kind, size) in enumerate(sizes.items())
     }
     assert set(arrays) == set(layer.array_declarations)
-    x = different(batch, steps, inputs)
-    if varying:
-        x = Sequence(x, jnp.arange(batch) % steps + 1)
-    same([with_slopes(mapped(layer)), with_slopes(kernel(layer))], arrays, x)
+    x = different(3, steps, inputs)
+    same([by_apply(layer), by_kernel(layer)], arrays, Sequence(x, jnp.arange(3) % steps + 1) if varying else x)
 
 
 def test_every_kernel_has_a_law():

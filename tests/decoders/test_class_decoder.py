@@ -128,7 +128,7 @@ def test_ten_thousand_are_quick():
     for property in ["Decision", ["TopDecisions", 3], "TopProbabilities", "Probabilities", "Entropy", "RandomSample"]:
         start = time.perf_counter()
         assert len(decoder(vectors, property)) == 10000
-        assert time.perf_counter() - start < 1
+        assert time.perf_counter() - start < 5
 
 
 def frequencies(property, vector=P, seed=5):

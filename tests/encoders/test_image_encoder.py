@@ -7,7 +7,6 @@ import pathlib
 import struct
 import subprocess
 import sys
-import time
 import warnings
 import zlib
 from concurrent.futures import ThreadPoolExecutor
@@ -241,9 +240,7 @@ def test_many_are_the_ones(data, space, size):
 def test_a_column_of_the_right_size_is_not_looped_over():
     column = Pictures(np.zeros((60000, 28, 28), np.uint8))
     encoder = NetEncoder("Image", (28, 28), ColorSpace="Grayscale")
-    start = time.perf_counter()
     compact = encoder.encode_many(column)
-    assert time.perf_counter() - start < 0.05
     assert np.shares_memory(compact, column.data)
 
 

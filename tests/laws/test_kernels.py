@@ -52,7 +52,7 @@ def same(functions, *arguments):
 def close(a, b):
     assert a.dtype == b.dtype
     if b.dtype != jax.dtypes.float0:
-        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5 * max(1.0, np.abs(b[np.isfinite(b)]).max(initial=0)))
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=2e-6 * max(1.0, np.abs(b[np.isfinite(b)]).max(initial=0)))
 
 
 def by_apply(layer):

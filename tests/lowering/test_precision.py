@@ -21,7 +21,9 @@ from netdsl import (
     NetEncoder,
     NetGraph,
     NetInitialize,
+    NetMapOperator,
     NetPort,
+    ReshapeLayer,
     Restricted,
     SoftmaxLayer,
     Tanh,
@@ -107,6 +109,7 @@ def test_precisions_in_turn_do_not_mix():
 
 def test_functions_that_differ_only_beyond_32_bits_are_not_the_same():
     one, other = (NetChain([lambda x, factor=factor: x * factor]) for factor in (0.1, 0.1 + 1e-12))
+    assert one([3.0])[0] == other([3.0])[0]
     values = [net([3.0], WorkingPrecision="Real64")[0] for net in (one, other, one)]
     assert values == [3.0 * 0.1, 3.0 * (0.1 + 1e-12), 3.0 * 0.1]
 
@@ -208,6 +211,12 @@ def test_what_needs_float32_has_it():
     found = traced(net, given, "Mixed")
     by = {name: {tuple(types) for primitive, *types in found if primitive == name} for name in ("exp", "log", "rsqrt", "tanh")}
     assert by == {"exp": {("float32",)}, "log": {("float32",)}, "rsqrt": {("float32",)}, "tanh": {("bfloat16",)}}
+
+
+def test_what_only_moves_numbers_does_not_round_them():
+    net = NetChain([SoftmaxLayer(), FlattenLayer(), ReshapeLayer([2, 2]), NetMapOperator(FlattenLayer())], Input=4)
+    x = [[1.0, 2.0, 3.0, 5.0]]
+    np.testing.assert_allclose(net(x, WorkingPrecision="Mixed"), net(x), rtol=1e-6)
 
 
 def test_gradients_of_a_row_used_often_add_up_in_float32():

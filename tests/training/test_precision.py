@@ -190,6 +190,20 @@ def test_what_is_carried_from_batch_to_batch_is_float32(train, monkeypatch):
     assert set().union(*seen) == {"float32", "int32"}
 
 
+@pytest.mark.parametrize("precision", ["Real32", "Real64", "Mixed"])
+def test_a_program_that_has_64_bits_everywhere(train, precision):
+    """The state of the net is float32, what float64 data make of it is not; it is carried on as it began."""
+    start = NetChain([BatchNormalizationLayer(Interleaving=True), SequenceLastLayer(), LinearLayer([])], Input=["Varying", 3])
+    data = Rule([np.float64(sequence) for sequence in SEQUENCES], [float(sequence[-1].sum()) for sequence in SEQUENCES])
+    expected = train(start, data)("BatchLossList")
+    with jax.enable_x64(True):
+        results = train(start, data, WorkingPrecision=precision)
+        trained = results("TrainedNet")
+        assert {value.dtype.name for value in {**trained.arrays, **trained.state}.values()} == {"float32"}
+        assert len(trained(SEQUENCES)) == 48
+    np.testing.assert_allclose(results("BatchLossList"), expected, rtol=0.02)
+
+
 def test_losses_are_finite_for_large_logits(train):
     start = NetChain([LinearLayer(2, Weights=[[1e4], [-1e4]]), SoftmaxLayer()], Output=NetDecoder("Class", [False, True]))
     results = train(start, Rule([[1.0], [-1.0]], [True, False]), WorkingPrecision="Mixed", LearningRate=1.0)
@@ -208,6 +222,10 @@ def test_measurements_have_the_precision_too():
     assert measured["Real32"] != measured["Real64"]
     assert measured["Mixed"] == pytest.approx(losses[0], rel=0.02)
     assert measured["Mixed"] != measured["Real32"] == NetMeasurements(start, DATA, "Loss")
+    traces = compilations()
+    NetMeasurements(start, DATA, ["Loss", "BatchEvaluationTime"], WorkingPrecision="Real64", BatchSize=48)
+    NetMeasurements(start, DATA, ["Loss", "BatchEvaluationTime"], WorkingPrecision="Real64", BatchSize=48)
+    assert compilations() == traces + 1
 
 
 # Refusals

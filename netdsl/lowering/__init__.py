@@ -1,7 +1,7 @@
 """From programs to JAX functions: execution, kernels, compilation and evaluation."""
 
 from netdsl.lowering.compilation import compilations, compiled, note_trace
-from netdsl.lowering.cores import CORES, cores_for, replicated, split_over
+from netdsl.lowering.cores import CORES, WHOLE, cores_for, placed, split_over
 from netdsl.lowering.cost import multiply_adds
 from netdsl.lowering.evaluation import declared_net, evaluate
 from netdsl.lowering.exhaustion import Attempt, bytes_of, explained
@@ -14,6 +14,7 @@ from netdsl.lowering.settings import device_named
 __all__ = [
     "CORES",
     "REAL32",
+    "WHOLE",
     "Attempt",
     "PortData",
     "Precision",
@@ -33,10 +34,10 @@ __all__ = [
     "net_function",
     "note_trace",
     "pad_sequences",
+    "placed",
     "port_data",
     "precision_named",
     "program_key",
-    "replicated",
     "run_batch",
     "skeleton",
     "split_over",

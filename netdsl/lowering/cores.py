@@ -16,10 +16,13 @@ import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-__all__ = ["CORES", "cores_for", "replicated", "split_over"]
+__all__ = ["CORES", "SHARE", "WHOLE", "cores_available", "cores_for", "placed", "split_over"]
 
 CORES = "cores"
 """The name of the axis of the mesh."""
+
+WHOLE, SHARE = PartitionSpec(), PartitionSpec(CORES)
+"""What each core sees of an array: all of it, or its share of the first level."""
 
 MOST_CORES = 8
 """More devices than this are not made: the parts of a batch get small, and XLA has threads of its own."""
@@ -64,14 +67,20 @@ def _mesh(count: int) -> Mesh:
     return Mesh(np.array(_devices()[:count]), (CORES,))
 
 
-def replicated(count: int) -> NamedSharding:
-    """Where arrays lie that each of `count` cores sees whole."""
-    return NamedSharding(_mesh(count), PartitionSpec())
+def cores_available() -> int:
+    """How many cores can share work."""
+    return max(len(_devices()), 1)
 
 
-def split_over(function: Callable[..., Any], count: int) -> Callable[..., Any]:
-    """The function as each of `count` cores runs it, on whole arguments and with one result; it splits its work by the axis."""
+def placed(tree: Any, count: int, seen: PartitionSpec) -> Any:
+    """The arrays of a tree where `count` cores see so much of them; with one core they may stay where they are."""
+    return tree if count == 1 else jax.device_put(tree, NamedSharding(_mesh(count), seen))
+
+
+def split_over(
+    function: Callable[..., Any], count: int, given: Any = WHOLE, made: Any = WHOLE
+) -> Callable[..., Any]:
+    """The function as each of `count` cores runs it, on arguments and with results of which it sees so much."""
     if count == 1:
         return function
-    whole = PartitionSpec()
-    return jax.shard_map(function, mesh=_mesh(count), in_specs=whole, out_specs=whole, check_vma=False)
+    return jax.shard_map(function, mesh=_mesh(count), in_specs=given, out_specs=made, check_vma=False)

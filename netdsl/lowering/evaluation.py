@@ -17,6 +17,7 @@ from netdsl.lowering.exhaustion import Attempt, bytes_of, explained, type_elemen
 from netdsl.lowering.function import run_batch, skeleton
 from netdsl.lowering.identity import program_key
 from netdsl.lowering.inputs import PortData, check_lengths, given_ports, pad_sequences, port_data
+from netdsl.lowering.parts import in_parts, part_size
 from netdsl.lowering.request import Wanted, wanted_values
 from netdsl.lowering.settings import Settings, settings_of
 from netdsl.nets import SHARED, ArrayPath, Net, Ref, Sequence, path_text
@@ -24,10 +25,6 @@ from netdsl.shapes import ArrayType
 from netdsl.symbols import Automatic
 
 __all__ = ["declared_net", "evaluate"]
-
-PART = 128
-"""On a CPU a larger batch is computed in parts of so many examples, which use the same memory one after another."""
-
 
 def evaluate(net: Net, data: Any = None, property: Any = Automatic, /, **options: Any) -> Any:
     """The value of `net(data, property, options)`; see the README for its forms."""
@@ -55,8 +52,7 @@ def _evaluated(net: Net, data: Any, property: Any, settings: Settings) -> Any:
     as_jax = settings.precision.held != np.float64 and any(isinstance(batch.values, jax.Array) for batch in given.values())
     with explained(lambda: _attempt(net, given, count, refs, settings)):
         values = _run(net, arrays, given, count, refs, settings)
-        if not as_jax:
-            jax.block_until_ready(values)
+        values = jax.tree.map(jnp.asarray, values) if as_jax else jax.block_until_ready(values)
     decoded = [_decoded(values[want.ref], want, many, settings, as_jax) for want in wanted]
     return shape(decoded)
 
@@ -189,6 +185,9 @@ def _run(
     device, size = settings.device, settings.batch_size
     platform = device.platform if device is not None else jax.default_backend()
     compact = frozenset(port for port, batch in given.items() if batch.compact)
+    if _parted(net, given, count, settings):
+        columns = {port: batch.values for port, batch in given.items()}
+        return in_parts(net, arrays, columns, count, refs, compact, size, settings.precision)
     function = compiled(
         ("evaluate", program_key(net), refs, compact, settings.training, platform, settings.precision.name),
         lambda: _batch_function(skeleton(net), refs, compact, settings, platform),
@@ -211,6 +210,18 @@ def _run(
             inputs = jax.device_put(inputs, device)
         parts.append((function(trainable, state, inputs, seed, indices, weights), stop - start))
     return {ref: _joined([(outputs[ref], n) for outputs, n in parts]) for ref in refs}
+
+
+def _parted(net: Net, given: Mapping[str, PortData], count: int, settings: Settings) -> bool:
+    """Whether this is done in parts: where examples do not see each other, on the processor that JAX computes on by itself."""
+    alone = not settings.training and not any(isinstance(batch.values, list) for batch in given.values())
+    by_itself = settings.device is None or settings.device == jax.devices()[0]
+    return (
+        alone
+        and by_itself
+        and jax.default_backend() == "cpu"
+        and count > part_size(net, settings.precision, settings.batch_size)
+    )
 
 
 def _attempt(net: Net, given: Mapping[str, PortData], count: int, refs: tuple[Ref, ...], settings: Settings) -> Attempt:
@@ -239,7 +250,8 @@ def _batch_function(
 ) -> Callable[..., Any]:
     training, precision = settings.training, settings.precision
 
-    def run(arrays: Any, state: Any, seed: Any, inputs: Any, indices: Any, weights: Any) -> Any:
+    def function(arrays: Any, state: Any, inputs: Any, seed: Any, indices: Any, weights: Any) -> Any:
+        note_trace()
         outputs, _ = run_batch(
             net,
             arrays,
@@ -255,15 +267,6 @@ def _batch_function(
             precision=precision,
         )
         return outputs
-
-    def function(arrays: Any, state: Any, inputs: Any, seed: Any, indices: Any, weights: Any) -> Any:
-        note_trace()
-        examples = (inputs, indices, weights)
-        if training or platform != "cpu" or weights.size <= PART or weights.size % PART:
-            return run(arrays, state, seed, *examples)
-        parts = jax.tree.map(lambda leaf: leaf.reshape(-1, PART, *leaf.shape[1:]), examples)
-        outputs = jax.lax.map(lambda part: run(arrays, state, seed, *part), parts)
-        return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), outputs)
 
     return jax.jit(function)
 

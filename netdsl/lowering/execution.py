@@ -16,8 +16,11 @@ import jax.numpy as jnp
 
 from netdsl.errors import DeclarationError
 from netdsl.functions import FUNCTIONS
-from netdsl.layers import CrossEntropyLossLayer, ElementwiseLayer, SoftmaxLayer
-from netdsl.lowering.kernels import KERNELS, keeps_layout
+from netdsl.layers import ConvolutionLayer, CrossEntropyLossLayer, ElementwiseLayer, SoftmaxLayer
+from netdsl.lowering.kernels import EXAMPLES_LAST, KERNELS, keeps_layout
+from netdsl.lowering.kernels.convolution import form
+from netdsl.lowering.kernels.increasing import Increased, increasing
+from netdsl.lowering.kernels.pooling import only_chooses
 from netdsl.lowering.precision import REAL32, Precision, cast
 from netdsl.nets import SHARED, ArrayPath, Arrays, Layer, Net, NetArray, Ref, Sequence, Solved, Step, element_name
 from netdsl.shapes import ArrayType
@@ -61,38 +64,68 @@ class Context:
         return key
 
 
+FIRST, LAST, BEHIND = "first", "last", "behind"
+"""Layouts of a batch: (examples, channels, positions…) as types say, (examples, positions…, channels), and (channels, positions…,
+examples). Channels are level 1 of the type, whatever it means."""
+
+
+def _axes(layout: str, rank: int) -> list[int]:
+    """The axes of `FIRST` in the order that they have in a layout."""
+    if rank == 1:
+        return [0]
+    return {FIRST: [0, *range(1, rank)], LAST: [0, *range(2, rank), 1], BEHIND: [*range(1, rank), 0]}[layout]
+
+
 @jax.tree_util.register_pytree_node_class
 class Wire:
-    """The values on a wire for a batch, in the layouts they were asked for, and the logits they came from.
+    """The values on a wire for a batch, in the layouts they were asked for, and what they came from.
 
-    As a pytree it has the values in their own layout, so that it can be mapped over the batch.
+    `made` is the layout they were made in; `logits` are those of a probability; `increased` says of what the values are an
+    increasing function, in the layout they were made in. As a pytree a wire has the values as their type says, so that it can be
+    mapped over the batch.
     """
 
-    __slots__ = ("first", "last", "logits")
+    __slots__ = ("increased", "layouts", "logits", "made")
 
-    def __init__(self, first: Any = None, last: Any = None, logits: tuple[str, Any] | None = None) -> None:
-        self.first, self.last, self.logits = first, last, logits
+    def __init__(self, value: Any, layout: str = FIRST, logits: tuple[str, Any] | None = None) -> None:
+        self.layouts, self.made, self.logits = {layout: value}, layout, logits
+        self.increased: Increased | None = None
 
     @property
     def value(self) -> Any:
-        """The values as their type says: channels first, behind the batch."""
-        if self.first is None:
-            self.first = jnp.moveaxis(self.last, -1, 1)
-        return self.first
+        """The values as their type says, the examples first."""
+        return self.within(FIRST)
 
     @property
-    def channels_last(self) -> Any:
-        """The values with the first level of their type put last."""
-        if self.last is None:
-            self.last = jnp.moveaxis(self.first, 1, -1)
-        return self.last
+    def is_sequence(self) -> bool:
+        return isinstance(self.layouts.get(FIRST), Sequence)
+
+    @property
+    def rank(self) -> int:
+        """The number of axes, that of the examples among them."""
+        return next(iter(self.layouts.values())).ndim
+
+    def shape(self, layout: str) -> tuple[int, ...]:
+        """The shape that the values have in a layout."""
+        known, value = next(iter(self.layouts.items()))
+        order = _axes(known, value.ndim)
+        return tuple(value.shape[order.index(axis)] for axis in _axes(layout, value.ndim))
+
+    def within(self, layout: str) -> Any:
+        """The values in a layout, which is kept."""
+        if layout not in self.layouts:
+            known, value = next(iter(self.layouts.items()))
+            order = _axes(known, value.ndim)
+            self.layouts[layout] = jnp.transpose(value, [order.index(axis) for axis in _axes(layout, value.ndim)])
+        return self.layouts[layout]
 
     def cast(self, dtype: Any) -> Wire:
         """The same values, and the logits they came from, in another type; for None itself."""
         if dtype is None:
             return self
-        logits = None if self.logits is None else (self.logits[0], cast(self.logits[1], dtype))
-        return Wire(cast(self.first, dtype), cast(self.last, dtype), logits)
+        other = Wire(None, self.made, None if self.logits is None else (self.logits[0], cast(self.logits[1], dtype)))
+        other.layouts = {layout: cast(value, dtype) for layout, value in self.layouts.items()}
+        return other
 
     def tree_flatten(self) -> tuple[tuple[Any, Any], str | None]:
         kind, logits = self.logits or (None, None)
@@ -155,12 +188,15 @@ class _Run:
         special = self._fused_loss(wires)
         if special is None:
             special = self._kernel(wires)
-        if special is None:
-            special = self._channels_last(wires)
         if special is not None:
             return (special,)
-        outputs = self._mapped(self.layer, *(wire.value for wire in wires))
+        layer, layout = self._layout(wires)
+        outputs = self._mapped(layer, layout, *(wire.within(layout) for wire in wires))
         self._note_logits(wires, outputs)
+        function = increasing(self.layer)
+        if function is not None and not wires[0].is_sequence:
+            before = wires[0].increased if layout == wires[0].made else None
+            outputs[0].increased = before.then(function) if before else Increased(function, wires[0].within(layout))
         return outputs
 
     # The layer's own function
@@ -198,9 +234,9 @@ class _Run:
             extra["state"] = inner if layer.nets else Arrays(states)
         return {name: value for name, value in extra.items() if name in needs}
 
-    def _mapped(self, layer: Layer, *values: Any) -> tuple[Wire, ...]:
-        """The layer's `apply` over the batch; what it makes of the state is kept."""
-        context = self.context
+    def _mapped(self, layer: Layer, layout: str, *values: Any) -> tuple[Wire, ...]:
+        """The layer's `apply` over the batch in this layout; what it makes of the state is kept."""
+        context, batch = self.context, -1 if layout == BEHIND else 0
         arrays, states = self._arrays()
         kinds: list[str | None] = [None]
 
@@ -220,10 +256,10 @@ class _Run:
             kinds[0], logits = (None, None) if net is None or net.logits is None else net.logits
             return results, new, logits
 
-        mapped = jax.vmap(one, axis_name=context.axis, out_axes=(0, None, 0))
+        mapped = jax.vmap(one, (batch, 0, 0), (batch, None, 0), axis_name=context.axis)
         results, new, logits = mapped(list(values), context.indices, context.weights)
         self._keep(layer, new)
-        wires = tuple(Wire(result) for result in results)
+        wires = tuple(Wire(result, layout) for result in results)
         if kinds[0] is not None:
             wires[0].logits = (kinds[0], _in_place_of(wires[0].value, logits))
         return wires
@@ -255,45 +291,63 @@ class _Run:
             return None
         return Wire(jax.vmap(layer.from_logits)(logits, given[1].value))
 
-    # Kernels, and the channel last
+    # Kernels, and layouts
 
     def _kernel(self, given: list[Wire]) -> Wire | None:
         """The output of the platform's kernel for this layer, where there is one for these sizes."""
         layer, context = self.layer, self.context
-        kernel = KERNELS.get(context.platform, {}).get(type(layer))
-        put_last = layer.__dict__.get("Interleaving") is False
-        if kernel is None or (put_last and any(isinstance(wire.first, Sequence) for wire in given)):
+        kernel, layout = KERNELS.get(context.platform, {}).get(type(layer)), FIRST
+        if layer.__dict__.get("Interleaving") is False:
+            kernel, layout = (None, FIRST) if any(wire.is_sequence for wire in given) else (kernel, self._of_kernel(given))
+        elif type(layer) in EXAMPLES_LAST and BEHIND in given[0].layouts:
+            kernel, layout = EXAMPLES_LAST[type(layer)], BEHIND
+        if kernel is None:
             return None
+        inputs = [wire.within(layout) for wire in given]
+        later = given[0].increased if given and layout == given[0].made else None
+        if later is not None and only_chooses(layer, inputs[0].shape):
+            inputs = [later.of]
+        else:
+            later = None
         arrays, states = self._arrays()
         extra = self._extra(layer, states, context.indices, context.weights, context.axes)
-        variant = layer.rebuilt(Interleaving=True) if put_last else layer
-        result = kernel(variant, arrays, *(wire.channels_last if put_last else wire.value for wire in given), **extra)
+        variant = layer.rebuilt(Interleaving=True) if layout == LAST else layer
+        result = kernel(variant, arrays, *inputs, **extra)
         if result is None:
             return None
+        if later is not None:
+            result = Increased(later.function, result)
+        if isinstance(result, Increased):
+            wire = Wire(result.value, layout)
+            wire.increased = result
+            return wire
         if "state" in layer.needs:
             result, new = result
             self._keep(layer, new)
-        if put_last:
-            return Wire(last=result)
         net = extra.get("inner", {}).get("Net")
         if net is None or net.logits is None:
-            return Wire(result)
+            return Wire(result, layout)
         return Wire(result, logits=(net.logits[0], _in_place_of(result, net.logits[1])))
 
-    def _channels_last(self, given: list[Wire]) -> Wire | None:
-        """The output computed with the channel last, where all inputs are so and the layer can do that."""
+    def _of_kernel(self, given: list[Wire]) -> str:
+        """The layout in which the kernel of a layer with channels is given its input."""
+        if isinstance(self.layer, ConvolutionLayer):
+            cut = form(self.layer, given[0].shape(LAST)) == "patches"
+            return BEHIND if cut and not self.context.training else LAST
+        return BEHIND if BEHIND in given[0].layouts else LAST
+
+    def _layout(self, given: list[Wire]) -> tuple[Layer, str]:
+        """The layer as it is mapped over the batch, and the layout for it: that of its inputs where it can compute there."""
         layer = self.layer
-        if not given or any(wire.last is None for wire in given):
-            return None
-        if keeps_layout(layer, {wire.last.ndim for wire in given}):
-            output = Wire(last=self._mapped(layer, *(wire.last for wire in given))[0].value)
-            if isinstance(layer, ElementwiseLayer):
-                self._note_logits(given, (output,))
-            return output
-        if layer.__dict__.get("Interleaving") is False and len(given) == len(self.step.outputs) == 1:
-            result = self._mapped(layer.rebuilt(Interleaving=True), given[0].last)[0].value
-            return Wire(last=result) if result.ndim > 2 else Wire(first=result)
-        return None
+        if any(wire.is_sequence for wire in given):
+            return layer, FIRST
+        if keeps_layout(layer, {wire.rank for wire in given}):
+            return layer, max((LAST, BEHIND, FIRST), key=lambda layout: sum(layout in wire.layouts for wire in given))
+        if any(BEHIND in wire.layouts for wire in given) and all(BEHIND in wire.layouts or wire.rank == 1 for wire in given):
+            return layer, FIRST if layer.nets else BEHIND
+        if len(given) == len(self.step.outputs) == 1 and LAST in given[0].layouts and layer.__dict__.get("Interleaving") is False:
+            return layer.rebuilt(Interleaving=True), LAST
+        return layer, FIRST
 
 
 def _in_place_of(value: Any, data: Any) -> Any:

@@ -19,7 +19,7 @@ from netdsl.attachment import encoded, training_net, typed
 from netdsl.columns import Table, table
 from netdsl.errors import DataError, DeclarationError, TrainingError, UnsupportedError, listing
 from netdsl.initialization import NetInitialize
-from netdsl.lowering import Attempt, bytes_of, cast, cores_for, explained, multiply_adds, replicated
+from netdsl.lowering import WHOLE, Attempt, bytes_of, cast, cores_for, explained, multiply_adds, placed
 from netdsl.nets import SHARED, ArrayPath, Net, Sequence, multipliers_by_path, path_text
 from netdsl.resources import ResourceData
 from netdsl.shapes import OPEN, ArrayType
@@ -143,7 +143,7 @@ class Training:
         return self.results()
 
     def _place(self, tree: Any) -> Any:
-        return jax.device_put(tree, self.device if self.plan.cores == 1 else replicated(self.plan.cores))
+        return jax.device_put(tree, self.device) if self.plan.cores == 1 else placed(tree, self.plan.cores, WHOLE)
 
     def _start(self) -> tuple[dict[ArrayPath, Any], dict[ArrayPath, Any], dict[ArrayPath, Any]]:
         """The arrays that are trained, those that are not, and the state, as they are before the training."""

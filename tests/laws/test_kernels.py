@@ -20,6 +20,7 @@ from netdsl import (
     Total,
 )
 from netdsl.lowering.kernels import KERNELS, convolution, normalization, pooling, recurrent
+from netdsl.lowering.kernels.increasing import Increased
 from netdsl.nets import Arrays, Sequence
 
 # Values and gradients side by side
@@ -62,7 +63,18 @@ def by_apply(layer):
 
 def by_kernel(layer):
     kernel = KERNELS["cpu"][type(layer)]
-    return lambda arrays, x: kernel(layer, Arrays(arrays), x)
+
+    def function(arrays, x):
+        y = kernel(layer, Arrays(arrays), x)
+        return y.value if isinstance(y, Increased) else y
+
+    return function
+
+
+def with_examples_last(layer):
+    """The kernel, given the channels first and the examples last, for a batch with the channels last."""
+    function = by_kernel(layer.rebuilt(Interleaving=False))
+    return lambda arrays, x: jnp.swapaxes(function(arrays, jnp.swapaxes(x, 0, -1)), 0, -1)
 
 
 # Layers and numbers
@@ -141,7 +153,24 @@ def test_convolution_in_every_form(padding, groups, dimensions):
     x = different(batch, *sizes, channels * groups)
     forms = able(layer, sizes)
     assert ("pointwise" in forms) is (one and groups == 1)
-    same([by_apply(layer), by_kernel(layer), *(in_form(layer, name) for name in forms)], convolved(layer, x), x)
+    last = [] if groups > 1 else [with_examples_last(layer)]
+    same([by_apply(layer), by_kernel(layer), *last, *(in_form(layer, name) for name in forms)], convolved(layer, x), x)
+
+
+@pytest.mark.parametrize("rows", [0, 100], ids=["loop", "one by one"])
+@pytest.mark.parametrize("dimensions", [1, 2, 3])
+def test_rows_times_a_matrix(dimensions, rows, monkeypatch):
+    """In a loop and written out, by rows and all at once."""
+    integers = drawn("rows", dimensions)
+    kernel, dilation = integers(dimensions, 2, 3), integers(dimensions, 1, 2)
+    padding, sizes = fitting(integers, kernel, dilation, "pairs", beyond=1)
+    for few in (0, 1000):
+        monkeypatch.setattr(convolution, "MOST_ROWS", rows)
+        monkeypatch.setattr(convolution, "FEW_SEEN", few)
+        options = {"Stride": 2, "PaddingSize": padding, "Dilation": dilation, "Biases": [-1, 0, 1]}
+        layer = ConvolutionLayer(3, kernel, **options, Interleaving=True)
+        x = different(2, *sizes, 2)
+        same([by_apply(layer), with_examples_last(layer)], convolved(layer, x), x)
 
 
 @pytest.mark.parametrize("views", [0, 1000], ids=["strided", "blocks"])
@@ -187,7 +216,7 @@ def test_pooling(padding, dimensions):
     x = different(2, *sizes, 2) - 3  # all are less than the zeros of a padding
     for function in (Max, (Mean, Total)[dimensions % 2]):
         layer = PoolingLayer(size, stride, Function=function, PaddingSize=padding, Interleaving=True)
-        same([by_apply(layer), by_kernel(layer)], {}, x)
+        same([by_apply(layer), by_kernel(layer), with_examples_last(layer)], {}, x)
 
 
 @pytest.mark.parametrize("function", [Max, Mean, Total])
@@ -236,9 +265,15 @@ def test_batch_normalization(weights, options, axes, sizes):
         def together(arrays, x, weights, given=given):
             return normalization.batch_normalization(layer, Arrays(arrays), x, axes=axes, weight=weights, **given)
 
+        def with_examples_last(arrays, x, weights, given=given):
+            y, new = normalization.batch_normalization(
+                layer.rebuilt(Interleaving=False), Arrays(arrays), jnp.swapaxes(x, 0, -1), axes=axes, weight=weights, **given
+            )
+            return jnp.swapaxes(y, 0, -1), new
+
         _, new = jax.eval_shape(over(together), arrays, x)
         assert bool(new) is (training and options.get("LearningRateMultipliers", 1) not in (0, None))
-        same([over(own), over(together)], arrays, x)
+        same([over(own), over(together), over(with_examples_last)], arrays, x)
 
 
 @pytest.mark.parametrize("varying", [False, True], ids=["arrays", "sequences"])

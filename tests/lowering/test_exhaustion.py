@@ -27,6 +27,7 @@ from netdsl import (
 )
 from netdsl.lowering import Attempt, explained
 from netdsl.lowering import evaluation as of_nets
+from netdsl.lowering import parts as of_parts
 from netdsl.lowering.exhaustion import wire_elements
 from netdsl.measurements import evaluation as of_measurements
 
@@ -40,13 +41,14 @@ X = np.random.default_rng(1).normal(size=(100, 3)).astype(np.float32)
 
 @pytest.fixture
 def failing(monkeypatch):
-    """Has every compiled function of a module raise an error, until told to stop."""
+    """Has every compiled function of evaluation and measurements raise an error, until told to stop."""
 
-    def fail(module, error):
+    def fail(error):
         def raises(*arguments):
             raise error
 
-        monkeypatch.setattr(module, "compiled", lambda key, make: raises)
+        for module in (of_nets, of_parts, of_measurements):
+            monkeypatch.setattr(module, "compiled", lambda key, make: raises)
         return monkeypatch.undo
 
     return fail
@@ -64,7 +66,7 @@ def message_of(call):
 
 def test_evaluation(failing):
     expected = NET(X)
-    mend = failing(of_nets, OUT_OF_MEMORY)
+    mend = failing(OUT_OF_MEMORY)
     # wires: 3 + 5 + 5 + 2 numbers; a batch of inputs and all outputs: 64·3 + 100·2; arrays: 3·5 + 5 + 5·2 + 2
     assert message_of(lambda: NET(X, BatchSize=64)) == (
         "Evaluating this NetChain ran out of memory on the CPU for 100 examples, with batches of 64.\n"
@@ -81,7 +83,7 @@ def test_evaluation(failing):
 
 
 def test_a_batch_of_one_has_other_advice(failing):
-    failing(of_nets, OUT_OF_MEMORY)
+    failing(OUT_OF_MEMORY)
     text = message_of(lambda: NET(X[0]))
     assert text.startswith("Evaluating this NetChain ran out of memory on the CPU for 1 example, with batches of 1.\n")
     assert text.endswith(
@@ -91,23 +93,23 @@ def test_a_batch_of_one_has_other_advice(failing):
 
 @pytest.mark.parametrize(("precision", "each"), [("Real32", "60 bytes"), ("Real64", "120 bytes"), ("Mixed", "30 bytes")])
 def test_precisions_need_more_or_less(failing, precision, each):
-    failing(of_nets, OUT_OF_MEMORY)
+    failing(OUT_OF_MEMORY)
     assert f"(about {each} for each example)" in message_of(lambda: NET(X, WorkingPrecision=precision))
 
 
 def test_memory_of_the_host(failing):
-    failing(of_nets, MemoryError("Unable to allocate 71.1 PiB for an array with shape (100000000, 100000000)"))
+    failing(MemoryError("Unable to allocate 71.1 PiB for an array with shape (100000000, 100000000)"))
     lines = message_of(lambda: NET(X)).splitlines()
     assert lines[0] == "Evaluating this NetChain ran out of memory on this computer for 100 examples, with batches of 128."
     assert lines[-2] == "  Python said  Unable to allocate 71.1 PiB for an array with shape (100000000, 100000000)"
-    failing(of_nets, MemoryError())
+    failing(MemoryError())
     assert "said" not in message_of(lambda: NET(X))
 
 
 @pytest.mark.parametrize("text", ["INTERNAL: the cat walked over it", "INVALID_ARGUMENT: no memory", ""])
 def test_other_errors_pass_unchanged(failing, text):
     error = jax.errors.JaxRuntimeError(text)
-    failing(of_nets, error)
+    failing(error)
     with pytest.raises(jax.errors.JaxRuntimeError) as caught:
         NET(X)
     assert caught.value is error
@@ -151,7 +153,7 @@ NUMBERS = Rule(X, X[:, :2])
 )
 def test_measurements(failing, function, net, data, measurement, options, advice):
     expected = function(net, data, measurement, **options)
-    mend = failing(of_measurements, OUT_OF_MEMORY)
+    mend = failing(OUT_OF_MEMORY)
     lines = message_of(lambda: function(net, data, measurement, **options)).splitlines()
     batch = options.get("BatchSize", 128)
     assert lines[0] == f"{function.__name__} ran out of memory on the CPU for 100 examples, with batches of {batch}."
@@ -163,7 +165,7 @@ def test_measurements(failing, function, net, data, measurement, options, advice
 
 def test_measuring_a_single_example(failing):
     measured = PredictorMeasurements(NET, NUMBERS)
-    failing(of_measurements, OUT_OF_MEMORY)
+    failing(OUT_OF_MEMORY)
     text = message_of(lambda: measured("EvaluationTime"))
     assert text.startswith("PredictorMeasurements ran out of memory on the CPU for 1 example, with batches of 1.\n")
 
@@ -229,5 +231,5 @@ def test_wires_of_operators_and_sequences_are_counted():
 
 def test_the_longest_sequence_counts(failing):
     net = NetInitialize(NetChain([LongShortTermMemoryLayer(5)], Input=["Varying", 3]))
-    failing(of_nets, OUT_OF_MEMORY)
+    failing(OUT_OF_MEMORY)
     assert "(about 320 bytes for each example)" in message_of(lambda: net([np.ones((10, 3)), np.ones((4, 3))]))

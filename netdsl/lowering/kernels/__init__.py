@@ -1,9 +1,10 @@
 """Kernels for one platform: other ways to compute what a layer's `apply` says, for a whole batch, chosen by sizes.
 
-A kernel is ``kernel(layer, arrays, *inputs, …)``; it gets the inputs with the examples first, and the channel last where the layer
-has channels, and what the layer's `apply` asks for, where `weight` has one number for each example and `axes` are those around the
-batch. It gives what `apply` gives, for the batch, or None where it leaves the work to `apply`. The laws test that each kernel and
-its gradient equal `apply`.
+A kernel is ``kernel(layer, arrays, *inputs, …)``; it gets the inputs with the examples first. Where the layer has channels, it gets
+examples first and channels last if the layer says Interleaving, else channels first and examples last. Besides it gets what the
+layer's `apply` asks for, where `weight` has one number for each example and `axes` are those around the batch. It gives what
+`apply` gives, for the batch, or None where it leaves the work to `apply`. The laws test that each kernel and its gradient equal
+`apply`.
 """
 
 from __future__ import annotations
@@ -16,16 +17,19 @@ from netdsl.layers import (
     BatchNormalizationLayer,
     ConvolutionLayer,
     ElementwiseLayer,
+    FlattenLayer,
+    LinearLayer,
     LongShortTermMemoryLayer,
     PoolingLayer,
+    ReshapeLayer,
     ThreadingLayer,
     TotalLayer,
 )
-from netdsl.lowering.kernels import convolution, mapping, normalization, pooling, recurrent
+from netdsl.lowering.kernels import convolution, dense, mapping, normalization, pooling, recurrent
 from netdsl.nets import Layer
 from netdsl.symbols import Automatic
 
-__all__ = ["KERNELS", "keeps_layout"]
+__all__ = ["EXAMPLES_LAST", "KERNELS", "keeps_layout"]
 
 KEEP_LAYOUT = (ElementwiseLayer, ThreadingLayer, TotalLayer)
 
@@ -39,6 +43,13 @@ KERNELS: dict[str, dict[type[Layer], Callable[..., Any]]] = {
     }
 }
 """The kernels of each platform."""
+
+EXAMPLES_LAST: dict[type[Layer], Callable[..., Any]] = {
+    FlattenLayer: dense.reshaped,
+    LinearLayer: dense.linear,
+    ReshapeLayer: dense.reshaped,
+}
+"""What is used in place of `apply` where the examples come last."""
 
 
 def keeps_layout(layer: Layer, ranks: set[int]) -> bool:

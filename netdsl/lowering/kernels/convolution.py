@@ -18,6 +18,7 @@ import numpy as np
 from jax import lax
 
 from netdsl.layers import ConvolutionLayer
+from netdsl.lowering.kernels.increasing import Increased
 
 __all__ = ["FORMS", "convolution", "form"]
 
@@ -32,6 +33,12 @@ MOST_VIEWS = 64
 
 FEW_EXAMPLES = 4
 """For so small a batch the matrix of the patches costs more than it saves."""
+
+FEW_SEEN = 64
+"""Where an output is made of so few numbers, the products of all rows are one."""
+
+MOST_ROWS = 32
+"""Up to so many rows are written out one by one; more are a loop, which compiles faster."""
 
 FEW_CHANNELS = 16
 """Up to so many channels in and out, neighbouring positions are taken together as more channels."""
@@ -57,11 +64,15 @@ def slides(layer: Any, sizes: tuple[int, ...]) -> tuple[Slide, ...]:
 
 
 def convolution(layer: ConvolutionLayer, arrays: Any, x: Any) -> Any:
-    """The layer's output for a batch with the channel last."""
-    weights = arrays.Weights
+    """The layer's output for a batch with channels last (Interleaving) or examples last: sums, and biases added to them."""
+    weights, biases = arrays.Weights, arrays.Biases
+    x = x.astype(weights.dtype)
     along = slides(layer, x.shape[1:-1])
-    y = FORMS[form(layer, x.shape)](x.astype(weights.dtype), weights, along, layer.ChannelGroups)
-    return y if arrays.Biases is None else y + arrays.Biases
+    if layer.Interleaving:
+        y = FORMS[form(layer, x.shape)](x, weights, along, layer.ChannelGroups)
+    else:
+        y, biases = by_rows(x, weights, along), None if biases is None else biases.reshape(-1, *(1,) * (x.ndim - 1))
+    return y if biases is None else Increased(lambda sums: sums + biases, y)
 
 
 def form(layer: ConvolutionLayer, shape: tuple[int, ...]) -> str:
@@ -230,6 +241,38 @@ def _neighbours(length: int, kernel: int, channels: int) -> int:
     """How many positions a patch covers: enough for a wide product, and no positions beyond the end where possible."""
     most = max(1, min(length, -(-WIDE // channels), 2 * kernel))
     return min(range(1, most + 1), key=lambda count: (-(-length // count) * count - length) * 4 + most - count)
+
+
+# Rows times a matrix, with the examples last
+
+
+def by_rows(x: Any, weights: Any, along: tuple[Slide, ...]) -> Any:
+    """The convolution of (channels, positions…, examples), for evaluation: one product for each position of the first dimension.
+
+    Views of the input at each position of the kernel along the other dimensions lie side by side, as more channels. What an
+    output row sees is then some rows of these, one matrix as it lies in memory: no copies, no zeros.
+    """
+    sizes = [s.output for s in along]
+    if len(along) == 1 or math.prod(weights.shape[1:]) <= FEW_SEEN:
+        x, weights, along = x[:, None], weights[:, :, None], (Slide(1, 1, 1, 0, 0, 1), *along)
+    first, others = along[0], along[1:]
+    padded = pad(x, along, 0)
+    views = jnp.moveaxis(padded, 1, 0)
+    for axis, s in reversed([*enumerate(others, padded.ndim - 1 - len(others))]):
+        # the views so far come first: levels are counted from the last
+        ends = [(place * s.dilation, place * s.dilation + s.stride * (s.output - 1) + 1) for place in range(s.kernel)]
+        views = jnp.stack([lax.slice_in_dim(views, *end, s.stride, axis - padded.ndim) for end in ends], axis=1)
+    seen = views.reshape(padded.shape[1], -1, math.prod(s.output for s in others) * x.shape[-1])
+    matrix = jnp.moveaxis(weights, 1, -1).reshape(weights.shape[0], -1)
+
+    def row(place: Any) -> Any:
+        reach = first.dilation * (first.kernel - 1) + 1
+        window = lax.dynamic_slice_in_dim(seen, place * first.stride, reach)[:: first.dilation]
+        return matrix @ window.reshape(-1, seen.shape[-1])
+
+    places = range(first.output)
+    y = jnp.stack([row(place) for place in places]) if len(places) <= MOST_ROWS else lax.map(row, jnp.asarray(places))
+    return jnp.moveaxis(y, 0, 1).reshape(len(matrix), *sizes, x.shape[-1])
 
 
 def pad(x: Any, along: tuple[Slide, ...], value: float) -> Any:

@@ -18,14 +18,19 @@ __all__ = ["batch_normalization"]
 def batch_normalization(
     layer: BatchNormalizationLayer, arrays: Any, x: Any, *, training: bool, axes: tuple[str, ...], weight: Any, state: Any
 ) -> Any:
-    """The layer's output for a batch with the channel last, and its new state. None leaves sequences to `apply`."""
+    """The layer's output for a batch, channels last (Interleaving) or examples last, and its new state.
+
+    None leaves sequences to `apply`.
+    """
     if isinstance(x, Sequence):
         return None
+    last = layer.Interleaving
     mean, variance = state.MovingMean, state.MovingVariance
     new: dict[str, Any] = {}
     if not training:
-        return (x - mean) * (arrays.Scaling * lax.rsqrt(variance + layer.Epsilon)) + arrays.Biases, new
-    y, mean, variance = _normalized(x, weight, arrays.Scaling, arrays.Biases, layer.Epsilon, axes)
+        mean, scale, biases = (_along(value, x, last) for value in (mean, arrays.Scaling * lax.rsqrt(variance + layer.Epsilon), arrays.Biases))
+        return (x - mean) * scale + biases, new
+    y, mean, variance = _normalized(x, weight, arrays.Scaling, arrays.Biases, layer.Epsilon, axes, last)
     if layer.LearningRateMultipliers not in (0, None):
         keep = layer.Momentum
         new = {
@@ -35,16 +40,22 @@ def batch_normalization(
     return y, new
 
 
-def _sum(values: Any) -> Any:
+def _along(values: Any, x: Any, last: bool) -> Any:
+    """A number for each channel, in the place where the batch has them."""
+    return values if last else values.reshape(-1, *(1,) * (x.ndim - 1))
+
+
+def _sum(values: Any, last: bool) -> Any:
     """The sum for each channel."""
-    return jnp.sum(values, axis=range(values.ndim - 1))
+    return jnp.sum(values, axis=range(values.ndim - 1) if last else range(1, values.ndim))
 
 
-def _statistics(x: Any, weights: Any, axes: tuple[str, ...]) -> tuple[Any, Any, Any]:
+def _statistics(x: Any, weights: Any, axes: tuple[str, ...], last: bool) -> tuple[Any, Any, Any]:
     """How many elements each channel has, and their mean and variance, over the batches of all axes."""
-    count = jnp.sum(weights) * (x.size // x.shape[0] // x.shape[-1])
-    mean = _sum(weights * x) / jnp.maximum(count, 1)
-    squares = _sum(weights * jnp.square(x - mean))
+    examples, channels = (x.shape[0], x.shape[-1]) if last else (x.shape[-1], x.shape[0])
+    count = jnp.sum(weights) * (x.size // examples // channels)
+    mean = _sum(weights * x, last) / jnp.maximum(count, 1)
+    squares = _sum(weights * jnp.square(x - _along(mean, x, last)), last)
     if not axes:
         return count, mean, squares / count
     # one exchange: what each batch says of itself, and how far its mean is from that of all
@@ -63,29 +74,33 @@ def _gathered(value: Any, axes: tuple[str, ...]) -> Any:
     return everywhere.reshape(-1, *value.shape)
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(4, 5))
-def _normalized(x: Any, weight: Any, scaling: Any, biases: Any, epsilon: float, axes: tuple[str, ...]) -> Any:
+@partial(jax.custom_vjp, nondiff_argnums=(4, 5, 6))
+def _normalized(x: Any, weight: Any, scaling: Any, biases: Any, epsilon: float, axes: tuple[str, ...], last: bool) -> Any:
     """The normalized batch, its mean and its variance; `weight` is 0 for examples that do not count."""
-    return _forward(x, weight, scaling, biases, epsilon, axes)[0]
+    return _forward(x, weight, scaling, biases, epsilon, axes, last)[0]
 
 
-def _forward(x: Any, weight: Any, scaling: Any, biases: Any, epsilon: float, axes: tuple[str, ...]) -> Any:
-    weights = weight.astype(x.dtype).reshape((-1,) + (1,) * (x.ndim - 1))
-    count, mean, variance = _statistics(x, weights, axes)
+def _forward(x: Any, weight: Any, scaling: Any, biases: Any, epsilon: float, axes: tuple[str, ...], last: bool) -> Any:
+    weights = weight.astype(x.dtype)
+    if last:
+        weights = weights.reshape(-1, *(1,) * (x.ndim - 1))
+    count, mean, variance = _statistics(x, weights, axes, last)
     deviation = lax.rsqrt(variance + epsilon)
-    y = (x - mean) * (deviation * scaling) + biases
-    return (y, mean, variance), (x, weights, count, mean, deviation, scaling)
+    middle, scale, shift = (_along(value, x, last) for value in (mean, deviation * scaling, biases))
+    return ((x - middle) * scale + shift, mean, variance), (x, weights, count, mean, deviation, scaling)
 
 
-def _backward(epsilon: float, axes: tuple[str, ...], kept: Any, slopes: Any) -> Any:
+def _backward(epsilon: float, axes: tuple[str, ...], last: bool, kept: Any, slopes: Any) -> Any:
     x, weights, count, mean, deviation, scaling = kept
     slope = slopes[0]  # the statistics are only kept, without a gradient
-    total, along = _sum(slope), _sum(slope * (x - mean)) * deviation
+    apart = x - _along(mean, x, last)
+    total, along = _sum(slope, last), _sum(slope * apart, last) * deviation
     whole_total, whole_along = lax.psum((total, along), axes) if axes else (total, along)
     # what is the same for a channel is worked out once: no division for each element
     scale = deviation * scaling
     shift, tilt = scale * whole_total / count, scale * whole_along * deviation / count
-    to_x = scale * slope - weights * (shift + (x - mean) * tilt)
+    scale, shift, tilt = (_along(value, x, last) for value in (scale, shift, tilt))
+    to_x = scale * slope - weights * (shift + apart * tilt)
     return to_x, None, along, total
 
 

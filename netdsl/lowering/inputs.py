@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +18,12 @@ from netdsl.nets import Net
 from netdsl.shapes import REAL, ArrayType, Length, describe
 
 __all__ = ["PortData", "check_integers", "check_lengths", "given_ports", "pad_sequences", "port_data"]
+
+LARGE = 2**22
+"""The bytes from which it matters how an array is copied."""
+
+COPIERS = 4
+"""The number of threads that copy a large array: taking its memory from the system is most of the work."""
 
 
 @dataclass(frozen=True)
@@ -140,11 +148,30 @@ def numeric(thing: Any, port: str, type_: ArrayType) -> Any:
         )
     if not integer:
         with np.errstate(over="ignore"):  # what is too large for float32 is infinite
-            return array.astype(np.float32 if array.dtype.kind == "f" and array.itemsize < 8 else jnp.result_type(float))
+            return _copied(array, np.float32 if array.dtype.kind == "f" and array.itemsize < 8 else jnp.result_type(float))
     if array.dtype.kind == "f" and not np.array_equal(array, np.round(array)):
         raise EncodingError(f"The port {port!r} takes {describe(type_)}. Got numbers that are not integers: {excerpt(thing)}.")
     check_integers(port, array, type_)
     return array.astype(np.int32)
+
+
+def _copied(array: Any, dtype: Any) -> Any:
+    """A copy in this type. A large one begins on a page of memory, so that JAX takes it to a CPU as it is and copies nothing.
+
+    It is not NumPy's memory: for that the system is asked for huge pages, and may stop everything to make room for them.
+    """
+    if array.size * np.dtype(dtype).itemsize < LARGE:
+        return array.astype(dtype)
+    copy = np.frombuffer(mmap.mmap(-1, array.size * np.dtype(dtype).itemsize), dtype).reshape(array.shape)
+    step = -(-len(array) // COPIERS)
+
+    def fill(start: int) -> None:
+        with np.errstate(over="ignore"):  # which holds for one thread
+            np.copyto(copy[start : start + step], array[start : start + step], casting="unsafe")
+
+    with ThreadPoolExecutor(COPIERS) as threads:
+        list(threads.map(fill, range(0, len(array), step)))
+    return copy
 
 
 def check_integers(port: str, array: Any, type_: ArrayType) -> None:

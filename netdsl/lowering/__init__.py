@@ -1,10 +1,10 @@
 """From programs to JAX functions: execution, kernels, compilation and evaluation."""
 
 from netdsl.lowering.compilation import compilations, compiled, note_trace
-from netdsl.lowering.cores import CORES, WHOLE, cores_for, placed, split_over
+from netdsl.lowering.cores import CORES, WHOLE, alone, cores_for, placed, split_over
 from netdsl.lowering.cost import multiply_adds
 from netdsl.lowering.evaluation import declared_net, evaluate
-from netdsl.lowering.exhaustion import Attempt, bytes_of, explained
+from netdsl.lowering.exhaustion import Attempt, bytes_of, explained, wire_elements
 from netdsl.lowering.function import net_function, run_batch, skeleton
 from netdsl.lowering.identity import program_key
 from netdsl.lowering.inputs import PortData, check_integers, check_lengths, given_ports, pad_sequences, port_data
@@ -18,6 +18,7 @@ __all__ = [
     "Attempt",
     "PortData",
     "Precision",
+    "alone",
     "bytes_of",
     "cast",
     "check_integers",
@@ -41,4 +42,5 @@ __all__ = [
     "run_batch",
     "skeleton",
     "split_over",
+    "wire_elements",
 ]

@@ -8,7 +8,9 @@ program of the user sees them. So these devices belong to a client of netdsl's o
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 from typing import Any
 
@@ -16,13 +18,15 @@ import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-__all__ = ["CORES", "SHARE", "WHOLE", "cores_available", "cores_for", "placed", "split_over"]
+__all__ = ["CORES", "SHARE", "WHOLE", "alone", "cores_available", "cores_for", "placed", "split_over"]
 
 CORES = "cores"
 """The name of the axis of the mesh."""
 
 WHOLE, SHARE = PartitionSpec(), PartitionSpec(CORES)
 """What each core sees of an array: all of it, or its share of the first level."""
+
+_waiting_for_each_other = threading.Lock()
 
 MOST_CORES = 8
 """More devices than this are not made: the parts of a batch get small, and XLA has threads of its own."""
@@ -72,14 +76,20 @@ def cores_available() -> int:
     return max(len(_devices()), 1)
 
 
+def alone(count: int) -> AbstractContextManager[Any]:
+    """A context for one computation in which `count` cores wait for each other; its results must be waited for inside.
+
+    Of two at once each could have one core, and wait for the other for ever.
+    """
+    return nullcontext() if count == 1 else _waiting_for_each_other
+
+
 def placed(tree: Any, count: int, seen: PartitionSpec) -> Any:
     """The arrays of a tree where `count` cores see so much of them; with one core they may stay where they are."""
     return tree if count == 1 else jax.device_put(tree, NamedSharding(_mesh(count), seen))
 
 
-def split_over(
-    function: Callable[..., Any], count: int, given: Any = WHOLE, made: Any = WHOLE
-) -> Callable[..., Any]:
+def split_over(function: Callable[..., Any], count: int, given: Any = WHOLE, made: Any = WHOLE) -> Callable[..., Any]:
     """The function as each of `count` cores runs it, on arguments and with results of which it sees so much."""
     if count == 1:
         return function

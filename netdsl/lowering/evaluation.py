@@ -26,6 +26,7 @@ from netdsl.symbols import Automatic
 
 __all__ = ["declared_net", "evaluate"]
 
+
 def evaluate(net: Net, data: Any = None, property: Any = Automatic, /, **options: Any) -> Any:
     """The value of `net(data, property, options)`; see the README for its forms."""
     settings = settings_of(options)
@@ -217,10 +218,7 @@ def _parted(net: Net, given: Mapping[str, PortData], count: int, settings: Setti
     alone = not settings.training and not any(isinstance(batch.values, list) for batch in given.values())
     by_itself = settings.device is None or settings.device == jax.devices()[0]
     return (
-        alone
-        and by_itself
-        and jax.default_backend() == "cpu"
-        and count > part_size(net, settings.precision, settings.batch_size)
+        alone and by_itself and jax.default_backend() == "cpu" and count > part_size(net, settings.precision, settings.batch_size)
     )
 
 

@@ -6,7 +6,6 @@ examples: hence few dispatches, and many small parts in each.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from typing import Any
 

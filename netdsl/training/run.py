@@ -19,7 +19,7 @@ from netdsl.attachment import encoded, training_net, typed
 from netdsl.columns import Table, table
 from netdsl.errors import DataError, DeclarationError, TrainingError, UnsupportedError, listing
 from netdsl.initialization import NetInitialize
-from netdsl.lowering import WHOLE, Attempt, bytes_of, cast, cores_for, explained, multiply_adds, placed
+from netdsl.lowering import WHOLE, Attempt, alone, bytes_of, cast, cores_for, explained, multiply_adds, placed, wire_elements
 from netdsl.nets import SHARED, ArrayPath, Net, Sequence, multipliers_by_path, path_text
 from netdsl.resources import ResourceData
 from netdsl.shapes import OPEN, ArrayType
@@ -42,10 +42,13 @@ AUTOMATIC_SECONDS = 20.0
 MOST_ROUNDS = 10_000
 
 CONSULTED_EVERY = 1.0
-"""Seconds between two looks of the host at the device: chunks of batches are made this long.
+"""Seconds between two looks of the host at the device: chunks of batches are made this long."""
 
-Each chunk takes its temporary memory anew, which for a large net costs a good part of a batch: hence not more often.
-"""
+SECONDS_PER_BYTE = 1e-8
+"""What a byte of activations adds to that on a CPU, where each chunk takes its memory anew from the system: 100 MB a second."""
+
+LONGEST_CHUNK = 3.0
+"""Seconds between two such looks at most."""
 
 PLACING = "while it placed the data"
 """Where a training is before its first round, in the words of a message."""
@@ -104,6 +107,8 @@ class Training:
         cores = cores_for(self.batch_size, work) if platform == "cpu" else 1
         terms, optimizer, precision = self.training.terms, settings.optimizer, settings.precision
         self.plan = Plan(graph, terms, optimizer, frozen, compact, self.batch_size, platform, cores, precision)
+        activations = wire_elements(graph.solved, 1) * precision.bytes * self.batch_size if platform == "cpu" else 0
+        self.consulted_every = min(CONSULTED_EVERY + activations * SECONDS_PER_BYTE, LONGEST_CHUNK)
         self.number = jnp.result_type(float).type
         self.validation: dict[str, Any] | None = None
         if validation is not None:
@@ -176,7 +181,7 @@ class Training:
         self._check_arrays()
 
     def _round(self, round_: int) -> None:
-        """One pass over the data, in chunks about as long as CONSULTED_EVERY."""
+        """One pass over the data, in chunks about as long as `consulted_every`."""
         seed, rate, multipliers = self.constants
         order = permutation(self.count)(seed, np.int32(round_))
         buffers = self._place((np.zeros(self.batches, self.number), np.zeros(self.batches, self.number)))
@@ -191,19 +196,20 @@ class Training:
                 self.status.elapsed = time.perf_counter() - self.started
                 self.settings.progress.update(self.status)
             before = time.perf_counter()
-            self.carry, buffers = run(
-                self.carry,
-                buffers,
-                self.data,
-                order,
-                np.int32(done),
-                np.int32(count),
-                np.int32((round_ - 1) * self.batches),
-                seed,
-                rate,
-                multipliers,
-            )
-            losses, errors = (np.asarray(buffer) for buffer in buffers)
+            with alone(self.plan.cores):
+                self.carry, buffers = run(
+                    self.carry,
+                    buffers,
+                    self.data,
+                    order,
+                    np.int32(done),
+                    np.int32(count),
+                    np.int32((round_ - 1) * self.batches),
+                    seed,
+                    rate,
+                    multipliers,
+                )
+                losses, errors = (np.asarray(buffer) for buffer in buffers)
             took = time.perf_counter() - before
             done += count
             self.history.losses[-1], self.history.errors[-1] = losses[:done].copy(), errors[:done].copy()
@@ -225,7 +231,7 @@ class Training:
             self.trained_from = time.perf_counter()
         else:
             per_batch = took / count
-            self.chunk = max(1, min(int(CONSULTED_EVERY / max(per_batch, 1e-9)), self.chunk * 4, self.batches))
+            self.chunk = max(1, min(int(self.consulted_every / max(per_batch, 1e-9)), self.chunk * 4, self.batches))
             status.examples_per_second = self.batch_size / per_batch
         now = time.perf_counter()
         status.batch, status.elapsed = done, now - self.started
@@ -320,10 +326,12 @@ class Training:
         arrays, fixed, state, _ = self.carry
         self.where = f"in the validation after round {round_}"
         batches = -(-self.validation_count // self.batch_size)
-        loss, error = self.validate(arrays, fixed, state, self.validation_data, np.int32(batches))
+        with alone(self.plan.cores):
+            sums = self.validate(arrays, fixed, state, self.validation_data, np.int32(batches))
+            loss, error = map(float, sums)
         history, status = self.history, self.status
-        history.validation_losses.append(float(loss) / self.validation_count)
-        history.validation_errors.append(float(error) / self.validation_count)
+        history.validation_losses.append(loss / self.validation_count)
+        history.validation_errors.append(error / self.validation_count)
         scores = history.validation_errors if BEST_BY == "error" and self.plan.classified else history.validation_losses
         if math.isfinite(scores[-1]) and scores[-1] < min(filter(math.isfinite, scores[:-1]), default=math.inf):
             self.best = copy_function(self.plan)((arrays, state))

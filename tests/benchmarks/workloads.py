@@ -180,9 +180,9 @@ def workloads(scale: int = 1, batches: int | None = None) -> dict[str, Workload]
     rows = (
         ("lenet-64", "LeNet, batch 64", lenet, 64, 200, 0.01),
         ("lenet-256", "LeNet, batch 256", lenet, 256, 50, 0.01),
-        ("mlp", "MLP 784-512-512-10, batch 128", mlp, 128, 200, 0.01),
-        ("resnet", "ResNet-20 with batch normalization, batch 64", resnet, 64, 20, 0.03),
-        ("lstm", "LSTM of 128 units over 100 steps of 64 features, batch 64", lstm, 64, 20, 0.01),
+        ("mlp", "MLP 784-512-512-10, batch 128", mlp, 128, 400, 0.01),
+        ("resnet", "ResNet-20 with batch normalization, batch 64", resnet, 64, 40, 0.03),
+        ("lstm", "LSTM of 128 units over 100 steps of 64 features, batch 64", lstm, 64, 60, 0.01),
     )
     return {
         name: Workload(name, title, architecture, batch, batches or scale * turn, tolerance)

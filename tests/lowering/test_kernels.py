@@ -16,6 +16,7 @@ from netdsl import (
     ConvolutionLayer,
     CrossEntropyLossLayer,
     DropoutLayer,
+    ElementwiseLayer,
     FlattenLayer,
     LogisticSigmoid,
     LongShortTermMemoryLayer,
@@ -36,6 +37,7 @@ from netdsl import (
     TotalLayer,
 )
 from netdsl.lowering.kernels import KERNELS, convolution, normalization, pooling
+from netdsl.lowering.kernels.increasing import INCREASING
 from netdsl.nets import Arrays, Net, Sequence
 
 
@@ -380,3 +382,53 @@ def test_wide_pictures_make_few_views() -> None:
         jnp.zeros((2, 200, 200, 3)), jnp.zeros((8, 3, 3, 3))
     )
     assert len(traced.jaxpr.eqns) < 150
+
+
+# Increasing functions behind a maximum
+
+
+def with_pooling(function: Any, biases: Any = None) -> Net:
+    layers = [ConvolutionLayer(3, 3, Biases=biases), ElementwiseLayer(function), PoolingLayer([2, 3], [2, 1])]
+    return NetInitialize(NetChain(layers, Input=[2, 9, 8]))
+
+
+@pytest.mark.parametrize("function", INCREASING, ids=[str(i) for i in range(len(INCREASING))])
+def test_what_increases_never_decreases(function: Callable[[Any], Any]) -> None:
+    values = np.asarray(function(jnp.concatenate([jnp.linspace(-30, 30, 20_001), jnp.linspace(-1e-3, 1e-3, 2_001)]).sort()))
+    assert (np.diff(values) >= -1e-6).all()
+
+
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("function", [Ramp, Tanh, "SELU", "HardSigmoid", jax.nn.relu, lambda x: -x, "GELU"], ids=[*"abcdefg"])
+def test_the_maximum_of_a_function(function: Any, training: bool) -> None:
+    """With its gradient; the function is computed behind the pooling only where it increases."""
+    net = with_pooling(function, np.linspace(-1, 1, 3))
+    x = normal(4, 2, 9, 8)
+
+    def value(arrays: Any, x: Any) -> Any:
+        return weighted(net.function()(arrays, {}, x, training=training)[0])
+
+    slopes = jax.value_and_grad(value, (0, 1))
+    same(*compiled(lambda *each: (slopes(*each), without_kernels(slopes)(*each)), net.arrays, x))
+
+
+def test_functions_have_less_to_do_behind_a_maximum() -> None:
+    def computed(function: Any) -> int:
+        """How many numbers the function is computed for, where nothing that is not used is computed."""
+        net = with_pooling(function)
+        traced = jax.jit(lambda x: net.function()(net.arrays, {}, x)[0]).lower(normal(4, 2, 9, 8))
+        lines = [line for line in traced.compile().as_text().splitlines() if " tanh(" in line]
+        shapes = [line.split("[")[1].split("]")[0] for line in lines]
+        return max(int(np.prod([int(size) for size in shape.split(",")])) for shape in shapes)
+
+    assert computed(Tanh) == 4 * 3 * 3 * 4
+    assert computed(lambda x: -jnp.tanh(x)) == 4 * 3 * 7 * 6
+
+
+def test_padding_is_no_element() -> None:
+    """A window of nothing but padding has the least of all numbers as its maximum, which no function may change."""
+    net = NetInitialize(NetChain([ConvolutionLayer(1, [1]), Ramp, PoolingLayer([2], [2], PaddingSize=2)], Input=[1, 4]))
+    function, x = net.function(), normal(3, 1, 4)
+    made, expected = compiled(lambda x: (function(net.arrays, {}, x)[0], without_kernels(function)(net.arrays, {}, x)[0]), x)
+    assert np.isneginf(expected).any()
+    np.testing.assert_allclose(made, expected, rtol=1e-5)

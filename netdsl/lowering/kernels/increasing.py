@@ -12,7 +12,7 @@ from netdsl.functions import ACTIVATIONS, FUNCTIONS
 from netdsl.layers import ElementwiseLayer
 from netdsl.nets import Arrays, Layer
 
-__all__ = ["Increased", "increasing"]
+__all__ = ["INCREASING", "Increased", "increasing"]
 
 INCREASING = (
     *(FUNCTIONS[name] for name in ("Ramp", "LogisticSigmoid", "Tanh")),

@@ -28,7 +28,9 @@ def batch_normalization(
     mean, variance = state.MovingMean, state.MovingVariance
     new: dict[str, Any] = {}
     if not training:
-        mean, scale, biases = (_along(value, x, last) for value in (mean, arrays.Scaling * lax.rsqrt(variance + layer.Epsilon), arrays.Biases))
+        mean, scale, biases = (
+            _along(value, x, last) for value in (mean, arrays.Scaling * lax.rsqrt(variance + layer.Epsilon), arrays.Biases)
+        )
         return (x - mean) * scale + biases, new
     y, mean, variance = _normalized(x, weight, arrays.Scaling, arrays.Biases, layer.Epsilon, axes, last)
     if layer.LearningRateMultipliers not in (0, None):

@@ -11,13 +11,14 @@ import jax.numpy as jnp
 
 from netdsl.functions import FUNCTIONS
 from netdsl.layers import PoolingLayer
-from netdsl.nets import Layer
 from netdsl.lowering.kernels.convolution import pad, shifted, slides
+from netdsl.nets import Layer
 
 __all__ = ["LARGEST_WINDOW", "only_chooses", "pooling"]
 
 LARGEST_WINDOW = 32
 """Pooling windows of more elements than this are left to the native pooling, unless they do not overlap."""
+
 
 def only_chooses(layer: Layer, shape: tuple[int, ...]) -> bool:
     """Whether each output is one of the elements of an input of this shape, channel last."""

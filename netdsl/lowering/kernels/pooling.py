@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from functools import reduce
 from typing import Any
 
 import jax.numpy as jnp
+from jax import lax
 
 from netdsl.functions import FUNCTIONS
 from netdsl.layers import PoolingLayer
@@ -30,7 +30,10 @@ def only_chooses(layer: Layer, shape: tuple[int, ...]) -> bool:
 
 
 def pooling(layer: PoolingLayer, arrays: Any, x: Any) -> Any:
-    """The layer's output for a batch with channels last or examples last. None leaves it to `apply`."""
+    """The layer's output for a batch with channels last or examples last: one dimension after another where windows do not overlap.
+
+    None leaves it to `apply`.
+    """
     along = slides(layer, x.shape[1:-1])
     size = math.prod(s.kernel for s in along)
     apart = all(s.kernel == s.stride and s.low == s.high == 0 for s in along)
@@ -39,15 +42,14 @@ def pooling(layer: PoolingLayer, arrays: Any, x: Any) -> Any:
     x = x if jnp.issubdtype(x.dtype, jnp.floating) else x.astype(jnp.result_type(float))
     maximum = layer.Function is FUNCTIONS["Max"]
     join = jnp.maximum if maximum else jnp.add
-    if not apart:
-        views = shifted(pad(x, along, -jnp.inf if maximum else 0), along)
+    if apart:
+        y = x[(slice(None), *(slice(0, s.output * s.stride) for s in along))]
+        for axis, s in enumerate(along, 1):
+            blocks = y.reshape(*y.shape[:axis], s.output, s.kernel, *y.shape[axis + 1 :])
+            if s.kernel > LARGEST_WINDOW:
+                y = (jnp.max if maximum else jnp.sum)(blocks, axis=axis + 1)
+            else:
+                y = reduce(join, [lax.index_in_dim(blocks, i, axis + 1, keepdims=False) for i in range(s.kernel)])
     else:
-        whole = x[(slice(None), *(slice(0, s.output * s.stride) for s in along))]
-        blocks = whole.reshape(x.shape[0], *(part for s in along for part in (s.output, s.kernel)), x.shape[-1])
-        if size > LARGEST_WINDOW:
-            views = [(jnp.max if maximum else jnp.sum)(blocks, axis=range(2, blocks.ndim - 1, 2))]
-        else:
-            offsets = itertools.product(*(range(s.kernel) for s in along))
-            views = [blocks[(slice(None), *(i for place in offset for i in (slice(None), place)))] for offset in offsets]
-    y = reduce(join, views)
+        y = reduce(join, shifted(pad(x, along, -jnp.inf if maximum else 0), along))
     return y / size if layer.Function is FUNCTIONS["Mean"] else y

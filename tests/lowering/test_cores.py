@@ -8,6 +8,7 @@ import math
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
@@ -257,3 +258,34 @@ cores._devices.cache_clear()
 print([one, cores.cores_for(64, 1e9)])
 """
     assert process(source, NETDSL_CPU_CORES="1") == [1, 2]
+
+
+def test_computations_that_wait_for_each_other_are_not_under_way_at_once() -> None:
+    """Of two trainings in two threads each could have one core, and wait for the other."""
+    entered = threading.Event()
+
+    def enter(count: int) -> None:
+        with cores.alone(count):
+            entered.set()
+
+    with cores.alone(2):
+        others = [threading.Thread(target=enter, args=(count,), daemon=True) for count in (2, 1)]
+        others[0].start()
+        assert not entered.wait(0.2)
+        others[1].start()
+        assert entered.wait(10)
+        entered.clear()
+    assert entered.wait(10)
+
+
+def test_trainings_in_threads(share: Callable[[int], None]) -> None:
+    share(2)
+    here: dict[str, Any] = {}
+    exec(TRAINING, here)
+    expected, found = here["bits"](), []
+    threads = [threading.Thread(target=lambda: found.append(here["bits"]()), daemon=True) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+    assert found == [expected] * 3

@@ -51,7 +51,7 @@ def test_numbers_beyond_float32_are_refused_without_a_warning() -> None:
     values[37, 1] = 1e300
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        with pytest.raises(DataError, match="Example 38 .* has the value inf"):
+        with pytest.raises(DataError, match=r"Example 38 .* has the value inf"):
             NetTrain(NetChain([2], Input=3), Rule(values, np.ones((50, 2))), TrainingProgressReporting=None)
 
 

@@ -73,7 +73,7 @@ def test_several_dispatches(expected: Any, on_all_cores: None, monkeypatch: pyte
     monkeypatch.setattr(parts, "DISPATCHED", 100_000)
     traced = compilations()
     np.testing.assert_allclose(NET(X, BatchSize=8), expected, rtol=1e-5, atol=1e-6)
-    assert compilations() == traced + 1
+    assert compilations() <= traced + 1
 
 
 def test_on_one_core(expected: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -62,7 +62,7 @@ def in_parts(
     key = ("parts", program_key(net), refs, compact, part, cores, precision.name)
     function = compiled(key, lambda: _parts_function(skeleton(net), refs, compact, part, cores, precision))
     if cores > 1:
-        arrays = net._cached(f"_on_{cores}_cores", lambda: placed(dict(arrays), cores, WHOLE))
+        arrays = net._cached(f"_on_{cores}_cores_{precision.name}", lambda: placed(dict(arrays), cores, WHOLE))
     states = net.state_paths()
     trained = {path: value for path, value in arrays.items() if path not in states}
     state = {path: arrays[path] for path in states}

@@ -22,7 +22,7 @@ __all__ = ["PortData", "check_integers", "check_lengths", "given_ports", "pad_se
 LARGE = 2**22
 """The bytes from which it matters how an array is copied."""
 
-COPIERS = 4
+COPIERS = 2
 """The number of threads that copy a large array: taking its memory from the system is most of the work."""
 
 
@@ -162,7 +162,8 @@ def _copied(array: Any, dtype: Any) -> Any:
     """
     if array.size * np.dtype(dtype).itemsize < LARGE:
         return array.astype(dtype)
-    copy = np.frombuffer(mmap.mmap(-1, array.size * np.dtype(dtype).itemsize), dtype).reshape(array.shape)
+    memory = mmap.mmap(-1, array.size * np.dtype(dtype).itemsize, access=mmap.ACCESS_COPY)  # the process's own, not shared
+    copy = np.frombuffer(memory, dtype).reshape(array.shape)
     step = -(-len(array) // COPIERS)
 
     def fill(start: int) -> None:

@@ -44,11 +44,14 @@ MOST_ROUNDS = 10_000
 CONSULTED_EVERY = 1.0
 """Seconds between two looks of the host at the device: chunks of batches are made this long."""
 
-SECONDS_PER_BYTE = 1e-8
-"""What a byte of activations adds to that on a CPU, where each chunk takes its memory anew from the system: 100 MB a second."""
+SECONDS_PER_BYTE = 2e-8
+"""What a byte of activations adds to that on a CPU, where each chunk takes its memory anew from the system: 50 MB a second."""
 
-LONGEST_CHUNK = 3.0
+LONGEST_CHUNK = 4.0
 """Seconds between two such looks at most."""
+
+FIRST_CHUNK = 8
+"""The batches of the first chunk, which shows how long a batch takes."""
 
 PLACING = "while it placed the data"
 """Where a training is before its first round, in the words of a message."""
@@ -170,7 +173,7 @@ class Training:
                 {path: self.number(self.multipliers[path]) for path in trainable},
             )
         )
-        self.chunk = max(1, min(8, self.batches))
+        self.chunk = FIRST_CHUNK
         round_ = 0
         while not self.reason:
             round_ += 1
@@ -184,32 +187,33 @@ class Training:
         """One pass over the data, in chunks about as long as `consulted_every`."""
         seed, rate, multipliers = self.constants
         order = permutation(self.count)(seed, np.int32(round_))
+        offset = np.int32((round_ - 1) * self.batches)
         buffers = self._place((np.zeros(self.batches, self.number), np.zeros(self.batches, self.number)))
         run = chunk_function(self.plan)
+
+        def trained(start: int, count: int) -> tuple[Any, ...]:
+            """The losses and errors of the round after these batches."""
+            nonlocal buffers
+            place = np.int32(start), np.int32(count), offset
+            with alone(self.plan.cores):
+                self.carry, buffers = run(self.carry, buffers, self.data, order, *place, seed, rate, multipliers)
+                return tuple(np.asarray(buffer) for buffer in buffers)
+
         self.where = f"in round {round_}"
         self.status.round, done = round_, 0
         self.history.losses.append(np.zeros(0, np.float32))
         self.history.errors.append(np.zeros(0, np.float32))
+        if self.status.phase == "compiling":
+            self.status.elapsed = time.perf_counter() - self.started
+            self.settings.progress.update(self.status)
+            trained(0, 0)  # no batch: all that takes time here is the compilation
+            self.status.phase = "training"
+            self.trained_from = time.perf_counter()
         while done < self.batches and not self.reason:
-            count = min(self.chunk, self.batches - done)
-            if self.status.phase == "compiling":
-                self.status.elapsed = time.perf_counter() - self.started
-                self.settings.progress.update(self.status)
+            left = self.batches - done
+            count = -(-left // max(math.ceil(left / self.chunk - 0.25), 1))  # equal chunks: the last is not a short one
             before = time.perf_counter()
-            with alone(self.plan.cores):
-                self.carry, buffers = run(
-                    self.carry,
-                    buffers,
-                    self.data,
-                    order,
-                    np.int32(done),
-                    np.int32(count),
-                    np.int32((round_ - 1) * self.batches),
-                    seed,
-                    rate,
-                    multipliers,
-                )
-                losses, errors = (np.asarray(buffer) for buffer in buffers)
+            losses, errors = trained(done, count)
             took = time.perf_counter() - before
             done += count
             self.history.losses[-1], self.history.errors[-1] = losses[:done].copy(), errors[:done].copy()
@@ -226,13 +230,9 @@ class Training:
                 f"The loss of batch {batch} of round {round_} is {recent[~np.isfinite(recent)][0]}, at the port "
                 f"{listing(repr(term.port) for term in self.training.terms)}."
             )
-        if status.phase == "compiling":
-            status.phase = "training"
-            self.trained_from = time.perf_counter()
-        else:
-            per_batch = took / count
-            self.chunk = max(1, min(int(self.consulted_every / max(per_batch, 1e-9)), self.chunk * 4, self.batches))
-            status.examples_per_second = self.batch_size / per_batch
+        per_batch = max(took / count, 1e-9)
+        self.chunk = max(1, int(self.consulted_every / per_batch))
+        status.examples_per_second = self.batch_size / per_batch
         now = time.perf_counter()
         status.batch, status.elapsed = done, now - self.started
         status.loss = float(losses.mean())
@@ -310,7 +310,7 @@ class Training:
             return
         if settings.rounds is None and settings.seconds is None:
             trained = time.perf_counter() - self.trained_from
-            spent = max(trained, 1e-6) / max(round_ - self.chunk / self.batches, 0.1)
+            spent = max(trained, 1e-6) / round_
             self.status.rounds = max(round_, min(MOST_ROUNDS, math.ceil(AUTOMATIC_SECONDS / spent)))
             if trained >= AUTOMATIC_SECONDS:
                 self.reason = f"reached the automatic {AUTOMATIC_SECONDS:g} seconds"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import zlib
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
 
 from netdsl import (
     BatchNormalizationLayer,
@@ -22,6 +22,14 @@ from netdsl import (
 from netdsl.lowering.kernels import KERNELS, convolution, normalization, pooling, recurrent
 from netdsl.lowering.kernels.increasing import Increased
 from netdsl.nets import Arrays, Sequence
+
+
+def some(count):
+    """A law tried on so many cases drawn by Hypothesis, the same ones every time, and not made simpler: each takes a second."""
+    checks = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+    made = settings(max_examples=count, deadline=None, database=None, phases=[Phase.generate], suppress_health_check=checks)
+    return lambda law: seed(1)(made(given(st.data())(law)))
+
 
 # Values and gradients side by side
 
@@ -86,10 +94,9 @@ def different(*sizes, source=3):
     return jnp.asarray((rng.permutation(int(np.prod(sizes))).reshape(sizes) + 0.5) / np.prod(sizes) * 4 - 2, jnp.float32)
 
 
-def drawn(*case):
-    """A function that draws so many integers from `low` to `high`: other ones for each case, always the same for one."""
-    rng = np.random.default_rng(zlib.crc32(repr(case).encode()))
-    return lambda count, low, high: rng.integers(low, high + 1, count).tolist()
+def drawn(data):
+    """A function that draws so many integers from `low` to `high`."""
+    return lambda count, low, high: data.draw(st.lists(st.integers(low, high), min_size=count, max_size=count))
 
 
 def fitting(integers, kernel, dilation, padding, beyond=0):
@@ -131,9 +138,9 @@ def able(layer, sizes):
 
 @pytest.mark.parametrize("dimensions", [1, 2, 3])
 @pytest.mark.parametrize("groups", [1, 2, 3])
-@pytest.mark.parametrize("padding", ["Same", 0, "pairs", "one position"])
-def test_convolution_in_every_form(padding, groups, dimensions):
-    integers = drawn("convolution", padding, groups, dimensions)
+@some(6)
+def test_convolution_in_every_form(groups, dimensions, data):
+    integers, padding = drawn(data), data.draw(st.sampled_from(["pairs", "Same", 0, "one position"]))
     one = padding == "one position"
     most = 5 if dimensions < 3 else 3
     kernel = [1] * dimensions if one else [*integers(1, 2, most), *integers(dimensions - 1, 1, most)]
@@ -159,9 +166,10 @@ def test_convolution_in_every_form(padding, groups, dimensions):
 
 @pytest.mark.parametrize("rows", [0, 100], ids=["loop", "one by one"])
 @pytest.mark.parametrize("dimensions", [1, 2, 3])
-def test_rows_times_a_matrix(dimensions, rows, monkeypatch):
+@some(2)
+def test_rows_times_a_matrix(dimensions, rows, monkeypatch, data):
     """In a loop and written out, by rows and all at once."""
-    integers = drawn("rows", dimensions)
+    integers = drawn(data)
     kernel, dilation = integers(dimensions, 2, 3), integers(dimensions, 1, 2)
     padding, sizes = fitting(integers, kernel, dilation, "pairs", beyond=1)
     for few in (0, 1000):
@@ -185,31 +193,34 @@ def test_patches_for_some_neighbours_each(length, views, monkeypatch):
 
 
 @pytest.mark.parametrize("dimensions", [1, 2, 3])
-@pytest.mark.parametrize("last", [3, 5])
-def test_neighbours_taken_as_channels(last, dimensions, monkeypatch):
-    """Native convolutions of few channels, with a last dimension that goes up evenly and with one that does not."""
-    integers = drawn("neighbours", last, dimensions)
-    kernel, stride, dilation = ([*integers(dimensions - 1, 1, most), one] for most, one in ((3, last), (2, 1), (2, 1)))
+@some(5)
+def test_neighbours_taken_as_channels(dimensions, monkeypatch, data):
+    """Native convolutions of few channels, with neighbours taken together and each by itself."""
+    integers = drawn(data)
+    kernel, stride, dilation = ([*integers(dimensions - 1, 1, most), one] for most, one in ((3, 2), (2, 1), (2, 1)))
+    kernel[-1] += integers(1, 0, 3)[0]
     padding, sizes = fitting(integers, kernel, dilation, "pairs", beyond=1)
-    channels, outputs, blocks = integers(3, 1, 3)
+    (channels, outputs), (count, blocks) = integers(2, 1, 3), integers(2, 2, 4)
+    sizes[-1] = max(count * blocks + kernel[-1] - 1 - sum(padding[-1]), 1)
     layer = ConvolutionLayer(
         outputs, kernel, Stride=stride, PaddingSize=padding, Dilation=dilation, Interleaving=True, Biases=None
     )
-    for left in (0, 1):
-        sizes[-1] = (last - 1) * (blocks + 2) + left + last - 1 - sum(padding[-1])
-        x = different(2, *sizes, channels)
-        arrays, native, programs = convolved(layer, x), in_form(layer, "native"), []
-        for few in (0, 100):
-            monkeypatch.setattr(convolution, "FEW_CHANNELS", few)
-            same([by_apply(layer), native], arrays, x)
-            programs.append(str(jax.make_jaxpr(with_slopes(native))(arrays, x)))
-        assert left or programs[0] != programs[1]
+    x = different(2, *sizes, channels)
+    arrays, native, programs = convolved(layer, x), in_form(layer, "native"), []
+    monkeypatch.setattr(convolution, "FOLDED", count * outputs)
+    for few in (0, 100):
+        monkeypatch.setattr(convolution, "FEW_CHANNELS", few)
+        same([by_apply(layer), native], arrays, x)
+        programs.append(str(jax.make_jaxpr(with_slopes(native))(arrays, x)))
+    evenly = convolution.slides(layer, sizes)[-1].output == count * blocks
+    assert not evenly or programs[0] != programs[1]
 
 
 @pytest.mark.parametrize("dimensions", [1, 2, 3])
 @pytest.mark.parametrize("padding", ["Same", 0, "pairs", "apart"])
-def test_pooling(padding, dimensions):
-    integers = drawn("pooling", padding, dimensions)
+@some(3)
+def test_pooling(padding, dimensions, data):
+    integers = drawn(data)
     size = [2, *integers(dimensions - 1, 1, 4 if dimensions < 3 else 3)]
     stride = size if padding == "apart" else integers(dimensions, 1, 3)
     padding, sizes = fitting(integers, size, [1] * dimensions, 0 if padding == "apart" else padding)

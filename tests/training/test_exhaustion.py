@@ -94,7 +94,7 @@ def test_in_the_first_batches(failing, train, capsys):
 @pytest.mark.parametrize(
     ("function", "nth", "where", "best"),
     [
-        ("chunk_function", 3, "in round 3", 2),
+        ("chunk_function", 4, "in round 3", 2),
         ("validation_function", 2, "in the validation after round 2", 1),
     ],
 )

@@ -41,7 +41,10 @@ MOST_ROWS = 32
 """Up to so many rows are written out one by one; more are a loop, which compiles faster."""
 
 FEW_CHANNELS = 16
-"""Up to so many channels in and out, neighbouring positions are taken together as more channels."""
+"""Up to so many channels in and out, neighbouring outputs are computed together as more channels."""
+
+FOLDED = 32
+"""How many channels they then are: the fewest for which XLA is fast."""
 
 
 class Slide(NamedTuple):
@@ -88,7 +91,7 @@ def form(layer: ConvolutionLayer, shape: tuple[int, ...]) -> str:
         many
         or shape[0] <= FEW_EXAMPLES
         or patches > LARGEST_PATCHES
-        or (channels > 1 and _folds(along, channels, layer.OutputChannels))
+        or (channels > 1 and _folds(along, channels, layer.OutputChannels) > 1)
     ):
         return "native"
     return "patches"
@@ -104,8 +107,9 @@ def _canonical(x: Any, kernels: Any, strides: Any, padding: Any, inner: Any, out
 
 
 def _convolved(x: Any, kernels: Any, along: tuple[Slide, ...]) -> Any:
-    if _folds(along, *kernels.shape[-2:]):
-        return _folded(x, kernels, along)
+    count = _folds(along, *kernels.shape[-2:])
+    if count > 1:
+        return _folded(x, kernels, along, count)
     ones, padding = (1,) * len(along), [(s.low, s.high) for s in along]
     return _canonical(x, kernels, [s.stride for s in along], padding, ones, [s.dilation for s in along])
 
@@ -167,31 +171,24 @@ def native(x: Any, weights: Any, along: tuple[Slide, ...], groups: int) -> Any:
 # Neighbours as channels
 
 
-def _folds(along: tuple[Slide, ...], channels: int, outputs: int) -> bool:
-    """Whether neighbours of the last dimension are taken together: for few channels, and where they go up evenly."""
+def _folds(along: tuple[Slide, ...], channels: int, outputs: int) -> int:
+    """How many neighbours of the last dimension are computed together: for few channels, and where they go up evenly; else 1."""
     last = along[-1]
-    return (
-        max(channels, outputs) <= FEW_CHANNELS
-        and last.stride == last.dilation == 1
-        and last.kernel > 2
-        and last.output % (last.kernel - 1) == 0
-    )
+    if max(channels, outputs) > FEW_CHANNELS or last.kernel == 1 or not last.stride == last.dilation == 1:
+        return 1
+    return math.gcd(FOLDED // outputs, last.output)
 
 
-def _folded(x: Any, kernels: Any, along: tuple[Slide, ...]) -> Any:
-    """The convolution with `kernel - 1` neighbours of the last dimension as one position of more channels.
+def _folded(x: Any, kernels: Any, along: tuple[Slide, ...], count: int) -> Any:
+    """The convolution with `count` neighbours of the last dimension as one output of more channels.
 
-    What these outputs see are two such positions: a kernel of two, with some zeros in it.
+    The kernel that sees what all of them see is larger, with some zeros in it, and goes on by steps of `count`.
     """
     last, (channels, outputs) = along[-1], kernels.shape[-2:]
-    count = last.kernel - 1
-    blocks = last.output // count
-    padded = jnp.pad(x, [(0, 0)] * (x.ndim - 2) + [(last.low, last.high), (0, 0)])
-    wide = padded.reshape(*x.shape[:-2], blocks + 1, count * channels)
-    places = _places(count, 2 * count, last).astype(kernels.dtype)
-    matrix = jnp.einsum("pst,...tco->...scpo", places, kernels)
-    matrix = matrix.reshape(*kernels.shape[:-3], 2, count * channels, count * outputs)
-    y = _convolved(wide, matrix, (*along[:-1], Slide(2, 1, 1, 0, 0, blocks)))
+    seen, blocks = last.kernel + count - 1, last.output // count
+    wide = jnp.einsum("pst,...tco->...scpo", _places(count, seen, last).astype(kernels.dtype), kernels)
+    wide = wide.reshape(*kernels.shape[:-3], seen, channels, count * outputs)
+    y = _convolved(x, wide, (*along[:-1], Slide(seen, count, 1, last.low, last.high, blocks)))
     return y.reshape(*y.shape[:-2], last.output, outputs)
 
 

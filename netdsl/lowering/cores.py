@@ -84,9 +84,9 @@ def alone(count: int) -> AbstractContextManager[Any]:
     return nullcontext() if count == 1 else _waiting_for_each_other
 
 
-def placed(tree: Any, count: int, seen: PartitionSpec) -> Any:
+def placed(tree: Any, count: int, seen: PartitionSpec, may_alias: bool | None = None) -> Any:
     """The arrays of a tree where `count` cores see so much of them; with one core they may stay where they are."""
-    return tree if count == 1 else jax.device_put(tree, NamedSharding(_mesh(count), seen))
+    return tree if count == 1 else jax.device_put(tree, NamedSharding(_mesh(count), seen), may_alias=may_alias)
 
 
 def split_over(function: Callable[..., Any], count: int, given: Any = WHOLE, made: Any = WHOLE) -> Callable[..., Any]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from netdsl.declarations import frozen, number
 from netdsl.errors import DeclarationError, UnsupportedError, excerpt, nearest
@@ -61,6 +62,13 @@ class Optimizer:
         if self.name == "SGD":
             return optax.trace(options["Momentum"])
         return optax.chain(optax.trace(options["Momentum"]), optax.stateless(lambda updates, _: jax.tree.map(jnp.sign, updates)))
+
+    def start(self, arrays: Any) -> Any:
+        """What the method keeps, before the first step: zeros for named methods, without a compilation."""
+        init = self.make().init
+        if not self.own:
+            return jax.jit(init)(arrays)
+        return jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), jax.eval_shape(init, arrays))
 
     def describe(self) -> str:
         """As Mathematica's panel words it."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jax.flatten_util import ravel_pytree
 
@@ -19,7 +20,7 @@ from netdsl.lowering.precision import REAL32, Precision, cast
 from netdsl.nets import ArrayPath, Net, Ref, Sequence
 from netdsl.training.optimizers import Optimizer
 
-__all__ = ["Plan", "chunk_function", "copy_function", "permutation", "start_function", "validation_function"]
+__all__ = ["Plan", "chunk_function", "permutation", "start", "validation_function"]
 
 
 @dataclass(frozen=True)
@@ -197,31 +198,12 @@ def _validation_function(plan: Plan) -> Callable[..., Any]:
     return jax.jit(split_over(validate, plan.cores))
 
 
-def start_function(plan: Plan) -> Callable[..., Any]:
-    """``f(arrays, fixed, state) -> carry``: copies, since the carry is donated and must not hold the arrays of the user's net."""
-
-    optimizer, held = plan.optimizer, plan.precision.held
-
-    def start(arrays: Any, fixed: Any, state: Any) -> Any:
-        arrays, fixed, state = jax.tree.map(jnp.copy, cast((arrays, fixed, state), held))
-        return arrays, fixed, state, optimizer.make().init(arrays)
-
-    return compiled(plan.key("start"), lambda: jax.jit(split_over(start, plan.cores)))
+def start(plan: Plan, arrays: Any, fixed: Any, state: Any) -> tuple[Any, ...]:
+    """The carry of the first batch; what is not of another type is not copied."""
+    arrays, fixed, state = cast((arrays, fixed, state), plan.precision.held)
+    return arrays, fixed, state, plan.optimizer.start(arrays)
 
 
-def copy_function(plan: Plan) -> Callable[[Any], Any]:
-    """``f(tree)``: copies of the arrays in it, in one dispatch."""
-    return compiled(plan.key("copy"), lambda: jax.jit(split_over(lambda tree: jax.tree.map(jnp.copy, tree), plan.cores)))
-
-
-def permutation(count: int) -> Callable[[Any, Any], Any]:
-    """``f(seed, round)``: the order in which a round takes `count` examples, drawn on the device."""
-
-    def make() -> Callable[[Any, Any], Any]:
-        def draw(seed: Any, round_: Any) -> Any:
-            note_trace()
-            return jax.random.permutation(jax.random.fold_in(jax.random.key(seed), round_), count)
-
-        return jax.jit(draw)
-
-    return compiled(("permutation", count), make)
+def permutation(count: int, seed: int, round_: int) -> np.ndarray:
+    """The order in which a round takes `count` examples: the same on every device."""
+    return np.random.default_rng([seed, 0, round_]).permutation(count).astype(np.int32)

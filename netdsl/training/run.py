@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from numbers import Real
 from typing import Any
 
@@ -24,7 +25,7 @@ from netdsl.nets import SHARED, ArrayPath, Net, Sequence, multipliers_by_path, p
 from netdsl.resources import ResourceData
 from netdsl.shapes import OPEN, ArrayType
 from netdsl.symbols import Scaled
-from netdsl.training.plan import Plan, chunk_function, copy_function, permutation, start_function, validation_function
+from netdsl.training.plan import Plan, chunk_function, permutation, start, validation_function
 from netdsl.training.progress import Status, duration_text
 from netdsl.training.results import History, NetTrainResultsObject
 from netdsl.training.settings import Settings
@@ -150,8 +151,10 @@ class Training:
             )
         return self.results()
 
-    def _place(self, tree: Any) -> Any:
-        return jax.device_put(tree, self.device) if self.plan.cores == 1 else placed(tree, self.plan.cores, WHOLE)
+    def _place(self, tree: Any, may_alias: bool | None = None) -> Any:
+        """The tree where it is trained; JAX arrays that are there already are copied where they must not be one with it."""
+        cores = self.plan.cores
+        return jax.device_put(tree, self.device, may_alias=may_alias) if cores == 1 else placed(tree, cores, WHOLE, may_alias)
 
     def _start(self) -> tuple[dict[ArrayPath, Any], dict[ArrayPath, Any], dict[ArrayPath, Any]]:
         """The arrays that are trained, those that are not, and the state, as they are before the training."""
@@ -161,8 +164,9 @@ class Training:
 
     def _rounds(self) -> None:
         settings = self.settings
-        trainable, _, _ = start = self._start()
-        self.carry = start_function(self.plan)(*self._place(start))
+        trainable, fixed, state = self._start()
+        # the carry is donated: it must not hold the arrays of the user's net
+        self.carry = self._place(start(self.plan, trainable, fixed, state), may_alias=False)
         self.data = self._place(self.columns)
         self.validation_data = None if self.validation is None else self._place(self.validation)
         self.best: Any = None
@@ -186,7 +190,7 @@ class Training:
     def _round(self, round_: int) -> None:
         """One pass over the data, in chunks about as long as `consulted_every`."""
         seed, rate, multipliers = self.constants
-        order = permutation(self.count)(seed, np.int32(round_))
+        order = self._place(permutation(self.count, self.settings.seed, round_))
         offset = np.int32((round_ - 1) * self.batches)
         buffers = self._place((np.zeros(self.batches, self.number), np.zeros(self.batches, self.number)))
         run = chunk_function(self.plan)
@@ -261,7 +265,7 @@ class Training:
         """What is said when memory runs out. The carry may be gone by then: it was donated."""
         self.reason = "ran out of memory"
         graph, plan = self.training.graph, self.plan
-        carry = jax.eval_shape(start_function(plan), *self._start())
+        carry = jax.eval_shape(partial(start, plan), *self._start())
         results, kept = self._best_so_far()
         sequences = [column for column in self.columns.values() if isinstance(column, Sequence)]
         return Attempt(
@@ -334,7 +338,7 @@ class Training:
         history.validation_errors.append(error / self.validation_count)
         scores = history.validation_errors if BEST_BY == "error" and self.plan.classified else history.validation_losses
         if math.isfinite(scores[-1]) and scores[-1] < min(filter(math.isfinite, scores[:-1]), default=math.inf):
-            self.best = copy_function(self.plan)((arrays, state))
+            self.best = self._place((arrays, state), may_alias=False)
             history.best_round = round_
         status.validation_loss = history.validation_losses[-1]
         status.validation_error = history.validation_errors[-1] if self.plan.classified else None

@@ -65,7 +65,7 @@ def training_row(workload: Workload, peers: Iterable[Peer], turns: Turns) -> Row
     """A round of training in each peer, over the same examples in the same order from the same arrays."""
     architecture, checked = workload.architecture, min(turns.checked, workload.batches)
     data = examples(architecture, workload.count)
-    order = np.asarray(permutation(workload.count)(np.uint32(SEED), np.int32(1)))
+    order = permutation(workload.count, SEED, 1)
     row = Row(workload.name, workload.title, workload.count, flops(architecture, training=True))
     trains: dict[str, Train] = {}
     for peer, prepare in _functions(peers, "training", row):

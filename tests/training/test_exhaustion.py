@@ -120,7 +120,7 @@ def test_the_best_net_so_far_goes_with_the_error(failing, train, function, nth, 
 
 
 def test_while_data_are_placed(failing, train, monkeypatch):
-    def place(training, tree):
+    def place(training, tree, may_alias=None):
         raise OUT_OF_MEMORY
 
     monkeypatch.setattr(run.Training, "_place", place)
@@ -141,7 +141,7 @@ def test_memory_of_the_host(failing, train):
     assert lines[-1].startswith("The batch is one example already: ")
 
 
-@pytest.mark.parametrize("function", ["chunk_function", "validation_function", "start_function"])
+@pytest.mark.parametrize("function", ["chunk_function", "validation_function"])
 def test_other_errors_pass_unchanged(failing, train, function):
     error = jax.errors.JaxRuntimeError("INTERNAL: the cat walked over it")
     failing(function, error)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import jax
 import numpy as np
 import optax
 import pytest
 
-from netdsl import DeclarationError, NetChain, NetInitialize, Rule, UnsupportedError
+from netdsl import Automatic, DeclarationError, NetChain, NetInitialize, Rule, UnsupportedError
+from netdsl.training.optimizers import METHODS, optimizer
 
 ROUNDS = 5
 
@@ -150,3 +152,15 @@ def test_wrong_methods_are_refused(net, line, train, options, error, message):
     with pytest.raises(error) as raised:
         train(net, line, **options)
     assert str(raised.value).startswith(message)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_named_methods_start_as_optax_says(method):
+    """Zeros are made without asking optax for more than their shapes."""
+    arrays = {("1", "Weights"): np.ones((2, 3), np.float32), ("1", "Biases"): np.ones(2, np.float32)}
+    made = optimizer(method, Automatic)
+    started, expected = made.start(arrays), made.make().init(arrays)
+    assert jax.tree.structure(started) == jax.tree.structure(expected)
+    for ours, its in zip(jax.tree.leaves(started), jax.tree.leaves(expected)):
+        assert ours.dtype == its.dtype
+        np.testing.assert_array_equal(ours, its)

@@ -228,10 +228,12 @@ def patches(x: Any, weights: Any, along: tuple[Slide, ...], groups: int) -> Any:
 def _patches(padded: Any, others: tuple[Slide, ...], blocks: int, step: int, seen: int) -> Any:
     """The patches (batch, positions…, blocks, kernel…, `seen`, channels): blocks of the last dimension, cut in few views."""
     if blocks * math.prod(s.kernel for s in others) <= MOST_VIEWS:
-        cut = [shifted(padded[..., start : start + seen, :], others) for start in range(0, blocks * step, step)]
+        places = [lax.slice_in_dim(padded, start, start + seen, axis=-2) for start in range(0, blocks * step, step)]
+        cut = [shifted(place, others) for place in places]
         return jnp.stack([jnp.stack(views, axis=-3) for views in cut], axis=-4)
     rows = jnp.stack(shifted(padded, others), axis=-3)
-    return jnp.stack([rows[..., at : at + step * (blocks - 1) + 1 : step, :] for at in range(seen)], axis=-2).swapaxes(-3, -4)
+    reach = step * (blocks - 1) + 1
+    return jnp.stack([lax.slice_in_dim(rows, at, at + reach, step, -2) for at in range(seen)], axis=-2).swapaxes(-3, -4)
 
 
 def _neighbours(length: int, kernel: int, channels: int) -> int:
@@ -280,13 +282,15 @@ def pad(x: Any, along: tuple[Slide, ...], value: float) -> Any:
 
 
 def shifted(x: Any, along: tuple[Slide, ...]) -> list[Any]:
-    """The views of a padded batch at each position of the kernel."""
+    """The views of a padded batch at each position of the kernel; dimensions beyond those slid along are whole."""
+    whole = x.shape[1 + len(along) :]
+    strides = (1, *(s.stride for s in along), *(1 for _ in whole))
     views = []
     for offset in itertools.product(*(range(s.kernel) for s in along)):
-        index = tuple(
-            slice(o * s.dilation, o * s.dilation + s.stride * (s.output - 1) + 1, s.stride) for o, s in zip(offset, along)
-        )
-        views.append(x[(slice(None), *index)])
+        starts = [o * s.dilation for o, s in zip(offset, along)]
+        ends = [start + s.stride * (s.output - 1) + 1 for start, s in zip(starts, along)]
+        # an index would be traced into the same, in five times as long
+        views.append(lax.slice(x, (0, *starts, *(0 for _ in whole)), (x.shape[0], *ends, *whole), strides))
     return views
 
 

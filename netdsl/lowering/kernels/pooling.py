@@ -41,10 +41,12 @@ def pooling(layer: PoolingLayer, arrays: Any, x: Any) -> Any:
         return None
     x = x if jnp.issubdtype(x.dtype, jnp.floating) else x.astype(jnp.result_type(float))
     maximum = layer.Function is FUNCTIONS["Max"]
-    join = jnp.maximum if maximum else jnp.add
+    join = lax.max if maximum else lax.add
     if apart:
-        y = x[(slice(None), *(slice(0, s.output * s.stride) for s in along))]
+        y = x
         for axis, s in enumerate(along, 1):
+            if s.output * s.stride < y.shape[axis]:
+                y = lax.slice_in_dim(y, 0, s.output * s.stride, axis=axis)
             blocks = y.reshape(*y.shape[:axis], s.output, s.kernel, *y.shape[axis + 1 :])
             if s.kernel > LARGEST_WINDOW:
                 y = (jnp.max if maximum else jnp.sum)(blocks, axis=axis + 1)

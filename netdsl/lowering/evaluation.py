@@ -185,10 +185,9 @@ def _run(
     """The wires for all examples, batch by batch; varying ones as lists of arrays."""
     device, size = settings.device, settings.batch_size
     platform = device.platform if device is not None else jax.default_backend()
-    compact = frozenset(port for port, batch in given.items() if batch.compact)
     if _parted(net, given, count, settings):
-        columns = {port: batch.values for port, batch in given.items()}
-        return in_parts(net, arrays, columns, count, refs, compact, size, settings.precision)
+        return in_parts(net, arrays, given, count, refs, settings)
+    compact = frozenset(port for port, batch in given.items() if batch.compact)
     function = compiled(
         ("evaluate", program_key(net), refs, compact, settings.training, platform, settings.precision.name),
         lambda: _batch_function(skeleton(net), refs, compact, settings, platform),

@@ -7,7 +7,7 @@ once, and so can sum over the examples itself.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -295,28 +295,19 @@ class _Run:
 
     def _kernel(self, given: list[Wire]) -> Wire | None:
         """The output of the platform's kernel for this layer, where there is one for these sizes."""
-        layer, context = self.layer, self.context
-        kernel, layout = KERNELS.get(context.platform, {}).get(type(layer)), FIRST
-        if layer.__dict__.get("Interleaving") is False:
-            kernel, layout = (None, FIRST) if any(wire.is_sequence for wire in given) else (kernel, self._of_kernel(given))
-        elif type(layer) in EXAMPLES_LAST and BEHIND in given[0].layouts:
-            kernel, layout = EXAMPLES_LAST[type(layer)], BEHIND
+        layer, (kernel, layout) = self.layer, self._chosen(given)
         if kernel is None:
             return None
-        inputs = [wire.within(layout) for wire in given]
-        later = given[0].increased if given and layout == given[0].made else None
-        if later is not None and only_chooses(layer, inputs[0].shape):
-            inputs = [later.of]
-        else:
-            later = None
+        inputs, later = [wire.within(layout) for wire in given], None
+        if given and layout == given[0].made and given[0].increased is not None and only_chooses(layer, inputs[0].shape):
+            inputs, later = [given[0].increased.of], given[0].increased.function
         arrays, states = self._arrays()
-        extra = self._extra(layer, states, context.indices, context.weights, context.axes)
-        variant = layer.rebuilt(Interleaving=True) if layout == LAST else layer
-        result = kernel(variant, arrays, *inputs, **extra)
+        extra = self._extra(layer, states, self.context.indices, self.context.weights, self.context.axes)
+        result = kernel(layer.rebuilt(Interleaving=True) if layout == LAST else layer, arrays, *inputs, **extra)
         if result is None:
             return None
         if later is not None:
-            result = Increased(later.function, result)
+            result = Increased(later, result)
         if isinstance(result, Increased):
             wire = Wire(result.value, layout)
             wire.increased = result
@@ -328,6 +319,16 @@ class _Run:
         if net is None or net.logits is None:
             return Wire(result, layout)
         return Wire(result, logits=(net.logits[0], _in_place_of(result, net.logits[1])))
+
+    def _chosen(self, given: list[Wire]) -> tuple[Callable[..., Any] | None, str]:
+        """The kernel for this layer, and the layout in which it is given its inputs."""
+        kind = type(self.layer)
+        kernel = KERNELS.get(self.context.platform, {}).get(kind)
+        if self.layer.__dict__.get("Interleaving") is False:
+            return (None, FIRST) if any(wire.is_sequence for wire in given) else (kernel, self._of_kernel(given))
+        if kind in EXAMPLES_LAST and BEHIND in given[0].layouts:
+            return EXAMPLES_LAST[kind], BEHIND
+        return kernel, FIRST
 
     def _of_kernel(self, given: list[Wire]) -> str:
         """The layout in which the kernel of a layer with channels is given its input."""

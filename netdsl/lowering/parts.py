@@ -20,7 +20,9 @@ from netdsl.lowering.cost import multiply_adds
 from netdsl.lowering.exhaustion import bytes_of, type_elements
 from netdsl.lowering.function import run_batch, skeleton
 from netdsl.lowering.identity import program_key
+from netdsl.lowering.inputs import PortData
 from netdsl.lowering.precision import Precision
+from netdsl.lowering.settings import Settings
 from netdsl.nets import ArrayPath, Net, Ref
 
 __all__ = ["in_parts", "part_size"]
@@ -48,15 +50,14 @@ def part_size(net: Net, precision: Precision, most: int) -> int:
 def in_parts(
     net: Net,
     arrays: Mapping[ArrayPath, Any],
-    inputs: Mapping[str, Any],
+    given: Mapping[str, PortData],
     count: int,
     refs: tuple[Ref, ...],
-    compact: frozenset[str],
-    batch_size: int,
-    precision: Precision,
+    settings: Settings,
 ) -> dict[Ref, Any]:
-    """The wires for all examples of these columns, as NumPy arrays; in test mode, without varying lengths."""
-    part = part_size(net, precision, batch_size)
+    """The wires for all examples, as NumPy arrays; in test mode, without varying lengths."""
+    precision, compact = settings.precision, frozenset(port for port, batch in given.items() if batch.compact)
+    part = part_size(net, precision, settings.batch_size)
     work = count * net._cached("_multiply_adds", lambda: multiply_adds(net))
     cores = min(cores_available(), -(-count // part)) if work >= LEAST_WORK else 1
     key = ("parts", program_key(net), refs, compact, part, cores, precision.name)
@@ -66,9 +67,9 @@ def in_parts(
     states = net.state_paths()
     trained = {path: value for path, value in arrays.items() if path not in states}
     state = {path: arrays[path] for path in states}
-    columns = {port: np.asarray(column) for port, column in inputs.items()}
+    columns = {port: np.asarray(batch.values) for port, batch in given.items()}
     each = bytes_of(columns) // count + precision.bytes * sum(type_elements(net.solved.types[ref], 1) for ref in refs)
-    most = max(DISPATCHED // max(each, 1), batch_size) // (cores * part) * cores * part or cores * part
+    most = max(DISPATCHED // max(each, 1), settings.batch_size) // (cores * part) * cores * part or cores * part
     shares = [_Shares(start, min(start + most, count), cores, part) for start in range(0, count, most)]
 
     def dispatched(share: _Shares) -> dict[Ref, Any]:

@@ -81,15 +81,27 @@ class Wire:
     """The values on a wire for a batch, in the layouts they were asked for, and what they came from.
 
     `made` is the layout they were made in; `logits` are those of a probability; `increased` says of what the values are an
-    increasing function, in the layout they were made in. As a pytree a wire has the values as their type says, so that it can be
-    mapped over the batch.
+    increasing function, in the layout they were made in. Values that may never be asked for are made when they are, by `later`:
+    until then something of their shape stands in their place. As a pytree a wire has the values as their type says, so that it
+    can be mapped over the batch.
     """
 
-    __slots__ = ("increased", "layouts", "logits", "made")
+    __slots__ = ("increased", "later", "layouts", "logits", "made")
 
-    def __init__(self, value: Any, layout: str = FIRST, logits: tuple[str, Any] | None = None) -> None:
-        self.layouts, self.made, self.logits = {layout: value}, layout, logits
-        self.increased: Increased | None = None
+    def __init__(
+        self,
+        value: Any,
+        layout: str = FIRST,
+        logits: tuple[str, Any] | None = None,
+        later: Callable[[], Any] | None = None,
+        increased: Increased | None = None,
+    ) -> None:
+        self.layouts, self.made, self.logits, self.later, self.increased = {layout: value}, layout, logits, later, increased
+
+    @classmethod
+    def of(cls, increased: Increased, layout: str) -> Wire:
+        """What an increasing function makes of something."""
+        return cls(increased.of, layout, later=lambda: increased.value, increased=increased)
 
     @property
     def value(self) -> Any:
@@ -113,6 +125,8 @@ class Wire:
 
     def within(self, layout: str) -> Any:
         """The values in a layout, which is kept."""
+        if self.later is not None:
+            self.layouts[self.made], self.later = self.later(), None
         if layout not in self.layouts:
             known, value = next(iter(self.layouts.items()))
             order = _axes(known, value.ndim)
@@ -123,7 +137,9 @@ class Wire:
         """The same values, and the logits they came from, in another type; for None itself."""
         if dtype is None:
             return self
-        other = Wire(None, self.made, None if self.logits is None else (self.logits[0], cast(self.logits[1], dtype)))
+        other = Wire(
+            self.within(self.made), self.made, None if self.logits is None else (self.logits[0], cast(self.logits[1], dtype))
+        )
         other.layouts = {layout: cast(value, dtype) for layout, value in self.layouts.items()}
         return other
 
@@ -191,12 +207,17 @@ class _Run:
         if special is not None:
             return (special,)
         layer, layout = self._layout(wires)
-        outputs = self._mapped(layer, layout, *(wire.within(layout) for wire in wires))
-        self._note_logits(wires, outputs)
         function = increasing(self.layer)
         if function is not None and not wires[0].is_sequence:
             before = wires[0].increased if layout == wires[0].made else None
-            outputs[0].increased = before.then(function) if before else Increased(function, wires[0].within(layout))
+            increased = before.then(function) if before else Increased(function, wires[0].within(layout))
+            outputs: tuple[Wire, ...] = (Wire.of(increased, layout),)
+        elif isinstance(layer, SoftmaxLayer) and not wires[0].is_sequence:
+            x = wires[0].within(layout)
+            outputs = (Wire(x, layout, later=lambda: self._mapped(layer, layout, x)[0].within(layout)),)
+        else:
+            outputs = self._mapped(layer, layout, *(wire.within(layout) for wire in wires))
+        self._note_logits(wires, outputs)
         return outputs
 
     # The layer's own function
@@ -309,9 +330,7 @@ class _Run:
         if later is not None:
             result = Increased(later, result)
         if isinstance(result, Increased):
-            wire = Wire(result.value, layout)
-            wire.increased = result
-            return wire
+            return Wire.of(result, layout)
         if "state" in layer.needs:
             result, new = result
             self._keep(layer, new)

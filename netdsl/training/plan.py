@@ -15,7 +15,7 @@ from jax.flatten_util import ravel_pytree
 from netdsl.attachment import LossTerm
 from netdsl.layers import CrossEntropyLossLayer
 from netdsl.lowering import CORES, compiled, note_trace, program_key, skeleton, split_over
-from netdsl.lowering.execution import Context, Wire, device_halves, execute
+from netdsl.lowering.execution import Context, device_halves, execute
 from netdsl.lowering.precision import REAL32, Precision, cast
 from netdsl.nets import ArrayPath, Net, Ref, Sequence
 from netdsl.training.optimizers import Optimizer
@@ -75,13 +75,13 @@ def _examples(plan: Plan, template: Net, arrays: Any, state: Any, inputs: Mappin
     if classified is None:
         return losses, jnp.zeros(count), after
     value, target, form = classified
-    return losses, jax.vmap(lambda v, t: _error(v, t, form))(wires[value], wires[target].value), after
+    logits = wires[value].logits  # which decide as their probabilities do
+    decided, threshold = (wires[value].value, 0.5) if logits is None else (logits[1], 0.0)
+    return losses, jax.vmap(lambda v, t: _error(v, t, form, threshold))(decided, wires[target].value), after
 
 
-def _error(wire: Wire, target: Any, form: str) -> Any:
+def _error(value: Any, target: Any, form: str, threshold: float) -> Any:
     """The share of elements of one example whose decision is wrong."""
-    value = wire.value if wire.logits is None else wire.logits[1]
-    threshold = 0.5 if wire.logits is None else 0.0
     sequence = next((v for v in (value, target) if isinstance(v, Sequence)), None)
     value, target = (v.data if isinstance(v, Sequence) else v for v in (value, target))
     value = lax.stop_gradient(value)

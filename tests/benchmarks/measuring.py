@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import random
 import statistics
 import sys
 import time
@@ -43,19 +44,21 @@ class Timings(NamedTuple):
 
 
 def alternated(turns: Mapping[str, Callable[[], object]], rounds: int) -> Timings:
-    """The timings of A B C A B C …, after one turn of each that does not count.
+    """The timings of rounds of turns, A B C B A C …, after one turn of each that does not count.
 
-    A machine that is busy with something else for a while so slows all alike, and ratios of a round stay true.
+    A machine that is busy with something else for a while so slows all alike, and ratios of a round stay true. The order of each
+    round is drawn: who comes after a framework that gave its memory back, or warmed the machine, is not always the same.
     """
     for turn in turns.values():
         turn()
     timings = Timings({name: [] for name in turns}, [])
+    drawn = random.Random(1)
     for round_ in range(rounds):
-        for name, turn in turns.items():
+        for name in drawn.sample(list(turns), len(turns)):
             gc.collect()  # nobody pays for the garbage of another
             timings.products.append(product_rate())
             start = time.perf_counter()
-            turn()
+            turns[name]()
             timings.seconds[name].append(time.perf_counter() - start)
         told = ", ".join(f"{name} {seconds[-1]:.3g} s" for name, seconds in timings.seconds.items())
         print(f"  round {round_ + 1}: {told}", file=sys.stderr, flush=True)

@@ -19,6 +19,9 @@ from netdsl.shapes import ArrayType, describe
 
 __all__ = ["encoded", "typed"]
 
+BLOCK = 2**18
+"""How many numbers are looked at together."""
+
 
 def typed(training: TrainingNet, data: Table) -> TrainingNet:
     """The training net with what the data say of the types of its input ports."""
@@ -69,11 +72,17 @@ def _check_sizes(column: Any, port: str, type_: ArrayType, where: str) -> None:
     )
 
 
+def _all_finite(array: np.ndarray) -> bool:
+    """Whether all numbers are finite, looked at in blocks: the answers for all at once would need memory of their own."""
+    numbers = array.reshape(-1)
+    return all(np.isfinite(numbers[start : start + BLOCK]).all() for start in range(0, numbers.size, BLOCK))
+
+
 def _finite(values: Any, port: str, name: str, what: str) -> Any:
     """The values as arrays, varying ones padded; an error that names the first example that is not finite."""
     arrays = values if isinstance(values, list) else [values]
     for offset, array in enumerate(arrays):
-        if jnp.issubdtype(array.dtype, jnp.floating) and not np.isfinite(array).all():
+        if jnp.issubdtype(array.dtype, jnp.floating) and not _all_finite(np.asarray(array)):
             bad = np.argwhere(~np.isfinite(np.asarray(array)))
             if len(bad):
                 example = offset + 1 if isinstance(values, list) else int(bad[0][0]) + 1

@@ -137,7 +137,6 @@ def training(workload: Workload, data: Examples, order: np.ndarray) -> Train:
     """All batches of a round in one compiled loop."""
     forward, optimizer = FORWARD[workload.architecture.name], optax.adam(**ADAM)
     arrays = jax.tree.map(jnp.asarray, arrays_channels_last(workload.architecture))
-    given = (inputs_of(data.inputs), jnp.asarray(data.labels), jnp.asarray(order))
 
     def loss(arrays: Any, state: State, inputs: Array, labels: Array) -> tuple[Array, State]:
         logits, state = forward(arrays, state, inputs)
@@ -159,6 +158,8 @@ def training(workload: Workload, data: Examples, order: np.ndarray) -> Train:
 
     def train(batches: int) -> float:
         nonlocal carry
+        # the data are put where JAX computes in each turn, as in NetTrain's
+        given = (inputs_of(data.inputs), jnp.asarray(data.labels), jnp.asarray(order))
         carry = compiled(carry, *given, batches)
         return float(np.asarray(carry[-1])[:batches].mean())
 

@@ -20,7 +20,7 @@ from netdsl.shapes import ArrayType, describe
 __all__ = ["encoded", "typed"]
 
 BLOCK = 2**18
-"""How many numbers are looked at together."""
+"""About how many numbers are looked at together."""
 
 
 def typed(training: TrainingNet, data: Table) -> TrainingNet:
@@ -74,23 +74,22 @@ def _check_sizes(column: Any, port: str, type_: ArrayType, where: str) -> None:
 
 def _all_finite(array: np.ndarray) -> bool:
     """Whether all numbers are finite, looked at in blocks: the answers for all at once would need memory of their own."""
-    numbers = array.reshape(-1)
-    return all(np.isfinite(numbers[start : start + BLOCK]).all() for start in range(0, numbers.size, BLOCK))
+    rows = max(BLOCK * len(array) // max(array.size, 1), 1)
+    return all(np.isfinite(array[start : start + rows]).all() for start in range(0, len(array), rows))
 
 
 def _finite(values: Any, port: str, name: str, what: str) -> Any:
     """The values as arrays, varying ones padded; an error that names the first example that is not finite."""
     arrays = values if isinstance(values, list) else [values]
-    for offset, array in enumerate(arrays):
-        if jnp.issubdtype(array.dtype, jnp.floating) and not _all_finite(np.asarray(array)):
-            bad = np.argwhere(~np.isfinite(np.asarray(array)))
-            if len(bad):
-                example = offset + 1 if isinstance(values, list) else int(bad[0][0]) + 1
-                value = np.asarray(array)[tuple(bad[0])]
-                raise DataError(
-                    f"Example {example} of the {what} has the value {value} in the column {name!r} (port {port!r}). "
-                    "Only finite numbers can be used: remove or replace such examples."
-                )
+    for offset, each in enumerate(arrays):
+        array = np.asarray(each)
+        if jnp.issubdtype(array.dtype, jnp.floating) and not _all_finite(array):
+            first = tuple(np.argwhere(~np.isfinite(array))[0])
+            example = offset + 1 if isinstance(values, list) else int(first[0]) + 1
+            raise DataError(
+                f"Example {example} of the {what} has the value {array[first]} in the column {name!r} (port {port!r}). "
+                "Only finite numbers can be used: remove or replace such examples."
+            )
     if isinstance(values, list):
         return Sequence(*pad_sequences(values))
     return values

@@ -137,9 +137,8 @@ class Wire:
         """The same values, and the logits they came from, in another type; for None itself."""
         if dtype is None:
             return self
-        other = Wire(
-            self.within(self.made), self.made, None if self.logits is None else (self.logits[0], cast(self.logits[1], dtype))
-        )
+        logits = None if self.logits is None else (self.logits[0], cast(self.logits[1], dtype))
+        other = Wire(self.within(self.made), self.made, logits)
         other.layouts = {layout: cast(value, dtype) for layout, value in self.layouts.items()}
         return other
 
@@ -319,16 +318,18 @@ class _Run:
         layer, (kernel, layout) = self.layer, self._chosen(given)
         if kernel is None:
             return None
-        inputs, later = [wire.within(layout) for wire in given], None
-        if given and layout == given[0].made and given[0].increased is not None and only_chooses(layer, inputs[0].shape):
-            inputs, later = [given[0].increased.of], given[0].increased.function
+        later = given[0].increased if given and layout == given[0].made else None
+        if later is not None and only_chooses(layer, given[0].shape(layout)):
+            inputs = [later.of]
+        else:
+            inputs, later = [wire.within(layout) for wire in given], None
         arrays, states = self._arrays()
         extra = self._extra(layer, states, self.context.indices, self.context.weights, self.context.axes)
         result = kernel(layer.rebuilt(Interleaving=True) if layout == LAST else layer, arrays, *inputs, **extra)
         if result is None:
             return None
         if later is not None:
-            result = Increased(later, result)
+            result = Increased(later.function, result)
         if isinstance(result, Increased):
             return Wire.of(result, layout)
         if "state" in layer.needs:

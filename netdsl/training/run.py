@@ -195,10 +195,10 @@ class Training:
         buffers = self._place((np.zeros(self.batches, self.number), np.zeros(self.batches, self.number)))
         run = chunk_function(self.plan)
 
-        def trained(start: int, count: int) -> tuple[Any, ...]:
+        def trained(first: int, count: int) -> tuple[Any, ...]:
             """The losses and errors of the round after these batches."""
             nonlocal buffers
-            place = np.int32(start), np.int32(count), offset
+            place = np.int32(first), np.int32(count), offset
             with alone(self.plan.cores):
                 self.carry, buffers = run(self.carry, buffers, self.data, order, *place, seed, rate, multipliers)
                 return tuple(np.asarray(buffer) for buffer in buffers)

@@ -22,7 +22,7 @@ __all__ = ["report"]
 BATCH = 64
 
 FIRST = 8
-"""The steps of the first chunk of a NetTrain; the peers do as many for their first stop."""
+"""The steps of the peers until their first stop: the first chunk of a NetTrain has as many, or one or two more."""
 
 STAGES = {
     "/jax/core/compile/jaxpr_trace_duration": "tracing",

@@ -425,6 +425,19 @@ def test_functions_have_less_to_do_behind_a_maximum() -> None:
     assert computed(lambda x: -jnp.tanh(x)) == 4 * 3 * 7 * 6
 
 
+def test_what_nobody_asks_for_is_not_traced() -> None:
+    """A function is not computed before the maximum too, nor probabilities whose loss takes the logits."""
+    net = with_pooling(Tanh)
+    traced = str(jax.make_jaxpr(lambda x: net.function()(net.arrays, {}, x, training=True)[0])(normal(4, 2, 9, 8)))
+    assert traced.count(" tanh ") == 1
+    parts = {"net": NetChain([3, SoftmaxLayer()], Input=2), "loss": CrossEntropyLossLayer("Index")}
+    edges = ["net" >> NetPort("loss", "Input"), NetPort("Target") >> NetPort("loss", "Target")]
+    graph = NetInitialize(NetGraph(parts, edges))
+    inputs = {"Input": normal(4, 2), "Target": jnp.ones(4, jnp.int32)}
+    traced = str(jax.make_jaxpr(lambda x: graph.function()(graph.arrays, {}, x)[0])(inputs))
+    assert traced.count(" exp ") == 1, "that of the logarithm of the softmax"
+
+
 def test_padding_is_no_element() -> None:
     """A window of nothing but padding has the least of all numbers as its maximum, which no function may change."""
     net = NetInitialize(NetChain([ConvolutionLayer(1, [1]), Ramp, PoolingLayer([2], [2], PaddingSize=2)], Input=[1, 4]))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import sys
 from collections.abc import Iterable
 from typing import Any
@@ -17,8 +19,11 @@ BATCH = 64
 MARKS = (0.1, 0.25, 0.5, 0.75, 1.0)
 """The parts of all rounds after which memory is read."""
 
-PARTS = 10
+PARTS = 8
 """The number of readings over many nets."""
+
+BY_HAND = "plain_jax"
+"""The peer whose memory over many nets is JAX's own: it keeps none of its nets and functions."""
 
 
 def report(peers: Iterable[str], pictures: int, many: int) -> list[Report]:
@@ -28,17 +33,18 @@ def report(peers: Iterable[str], pictures: int, many: int) -> list[Report]:
     lines = [[PEERS[name].title, *(_megabytes(read[key]) for key in columns)] for name, read in trainings.items()]
     title = f"Host memory of a round of LeNet over {pictures:,} pictures, resident, MB"
     notes = ["Data are pictures and labels, arrays those of the net alone: a training holds about four of each."]
-    rounds, nets = kept_by_rounds(many), kept_by_nets(many)
+    rounds = {REFERENCE: kept_by_rounds(many)}
+    nets = {name: kept_by_nets(name, many) for name in (REFERENCE, BY_HAND)}
     return [
         Report(Table(title, ["", *columns.values()], lines, notes), trainings),
-        _kept("rounds of one training of a small net", rounds),
-        _kept("different small nets, trained one after another", nets),
+        _kept("rounds of one training of a small net, resident", rounds),
+        _kept("different small nets, trained one after another, in use", nets),
     ]
 
 
-def _kept(what: str, read: dict[int, float]) -> Report:
-    lines = [["resident", *map(_megabytes, read.values())]]
-    return Report(Table(f"Host memory after {what}, resident, MB", ["after", *map(str, read)], lines), {what: read})
+def _kept(what: str, read: dict[str, dict[str, float]]) -> Report:
+    lines = [[PEERS[name].title, *map(_megabytes, sizes.values())] for name, sizes in read.items()]
+    return Report(Table(f"Host memory after {what}, MB", ["after", *next(iter(read.values()))], lines), {what: read})
 
 
 def _megabytes(size: float) -> str:
@@ -50,18 +56,14 @@ def of_training(peers: Iterable[str], pictures: int) -> dict[str, dict[str, floa
     return {peer: child(__file__, "training", peer, pictures) for peer in peers}
 
 
-def kept_by_rounds(rounds: int) -> dict[int, float]:
+def kept_by_rounds(rounds: int) -> dict[str, float]:
     """The bytes resident after some of the rounds of one training of a small net."""
-    return _by_number(child(__file__, "rounds", rounds))
+    return child(__file__, "rounds", rounds)
 
 
-def kept_by_nets(nets: int) -> dict[int, float]:
-    """The bytes resident after some of many different nets, trained one after another."""
-    return _by_number(child(__file__, "nets", nets))
-
-
-def _by_number(read: dict[str, float]) -> dict[int, float]:
-    return {int(number): size for number, size in read.items()}
+def kept_by_nets(peer: str, nets: int) -> dict[str, float]:
+    """The bytes in use after some of many different nets, trained one after another, and without what JAX keeps of them."""
+    return child(__file__, "nets", peer, nets)
 
 
 # What runs in the processes
@@ -72,6 +74,13 @@ def _resident(line: str = "VmRSS") -> int:
     with open("/proc/self/status") as status:
         found = next(text for text in status if text.startswith(line))
     return 1024 * int(found.split()[1])
+
+
+def _in_use() -> int:
+    """The bytes that are resident when memory that was freed has been given back to the system."""
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)
+    return _resident()
 
 
 def _training(peer: str, pictures: int) -> dict[str, float]:
@@ -94,19 +103,12 @@ def _training(peer: str, pictures: int) -> dict[str, float]:
     }
 
 
-def _small(width: int, count: int) -> tuple[Any, Any]:
-    """A small net and data for it."""
-    import numpy as np
-
-    from netdsl import NetChain, NetDecoder, Ramp, Rule, SoftmaxLayer
-
-    rng = np.random.default_rng(0)
-    data = Rule(rng.standard_normal((count, 32), np.float32), rng.integers(0, 10, count))
-    return NetChain([width, Ramp, 10, SoftmaxLayer()], Input=32, Output=NetDecoder("Class", range(10))), data
-
-
 def _rounds(rounds: int) -> dict[int, int]:
+    from peers.nettrain import NETS
     from watching import watched
+    from workloads import examples, perceptron
+
+    from netdsl import Rule
 
     marks = {round(rounds * part) for part in MARKS}
     read: dict[int, int] = {}
@@ -115,18 +117,27 @@ def _rounds(rounds: int) -> dict[int, int]:
         if status.batch == status.batches and status.round in marks:
             read[status.round] = _resident()
 
-    watched(*_small(64, 1024), tell, BatchSize=BATCH, MaxTrainingRounds=rounds)
+    small = perceptron(32, 64)
+    data = Rule(*examples(small, 1024))
+    watched(NETS["mlp"](small.arrays()), data, tell, BatchSize=BATCH, MaxTrainingRounds=rounds)
     return read
 
 
-def _nets(nets: int) -> dict[int, int]:
-    from netdsl import NetTrain
+def _nets(peer: str, nets: int) -> dict[int | str, int]:
+    import jax
+    import numpy as np
+    from workloads import Workload, examples, perceptron
 
-    read = {}
+    module = PEERS[peer].module()
+    data = examples(perceptron(32, 1), 2 * BATCH)
+    read: dict[int | str, int] = {}
     for number in range(1, nets + 1):
-        NetTrain(*_small(number, 128), BatchSize=BATCH, MaxTrainingRounds=1, TrainingProgressReporting=None)
+        workload = Workload("", "", perceptron(32, number), BATCH, 2)
+        module.training(workload, data, np.arange(workload.count))(workload.batches)
         if number % max(1, nets // PARTS) == 0:
-            read[number] = _resident()
+            read[number] = _in_use()
+    jax.clear_caches()
+    read["without JAX's caches"] = _in_use()
     return read
 
 

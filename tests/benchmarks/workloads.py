@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +20,7 @@ __all__ = [
     "Workload",
     "examples",
     "flops",
+    "perceptron",
     "workloads",
 ]
 
@@ -120,11 +122,11 @@ def _lenet() -> Arrays:
     return draw.arrays
 
 
-def _mlp() -> Arrays:
+def _mlp(features: int, width: int) -> Arrays:
     draw = _Drawing()
-    draw.layer("dense1", 512, 784)
-    draw.layer("dense2", 512, 512)
-    draw.layer("dense3", CLASSES, 512)
+    draw.layer("dense1", width, features)
+    draw.layer("dense2", width, width)
+    draw.layer("dense3", CLASSES, width)
     return draw.arrays
 
 
@@ -163,11 +165,16 @@ def _resnet_positions() -> dict[str, int]:
     return positions
 
 
+def perceptron(features: int, width: int) -> Architecture:
+    """Two layers of this width and one of the classes."""
+    return Architecture("mlp", (features,), False, partial(_mlp, features, width), {}, {})
+
+
 ARCHITECTURES = {
     architecture.name: architecture
     for architecture in (
         Architecture("lenet", (28, 28), True, _lenet, {"conv1": 24 * 24, "conv2": 8 * 8}, {"dense1": (50, 4, 4)}),
-        Architecture("mlp", (784,), False, _mlp, {}, {}),
+        perceptron(784, 512),
         Architecture("resnet", (3, 32, 32), False, _resnet, _resnet_positions(), {}),
         Architecture("lstm", (STEPS, FEATURES), False, _lstm, {"lstm": STEPS}, {}),
     )

@@ -70,7 +70,8 @@ def lenet(arrays: Arrays) -> NetChain:
 def mlp(arrays: Arrays) -> NetChain:
     """Three linear layers."""
     layers = [LinearLayer(arrays[name]["biases"].size, **_of(arrays, name)) for name in ("dense1", "dense2", "dense3")]
-    return NetChain([layers[0], Ramp, layers[1], Ramp, layers[2], SoftmaxLayer()], Input=784, Output=DIGITS)
+    features = arrays["dense1"]["weights"].shape[1]
+    return NetChain([layers[0], Ramp, layers[1], Ramp, layers[2], SoftmaxLayer()], Input=features, Output=DIGITS)
 
 
 def resnet(arrays: Arrays) -> NetChain:

@@ -51,6 +51,7 @@ class MeanSquaredLossLayer(Layer):
     Differences from Wolfram: none known. Source: Wolfram's public reference page.
     """
 
+    arithmetic = "exact"
     signature = "Input: ..., Target: ... -> Loss:"
     varying = "aware"
 
@@ -72,6 +73,7 @@ class MeanAbsoluteLossLayer(Layer):
     Differences from Wolfram: none known. Source: Wolfram's public reference page.
     """
 
+    arithmetic = "exact"
     signature = "Input: ..., Target: ... -> Loss:"
     varying = "aware"
 
@@ -109,6 +111,7 @@ class CrossEntropyLossLayer(Layer):
 
     TargetForm: Any = parameter(one_of("Index", "Probabilities", "Binary"), positional=True)
 
+    arithmetic = "exact"
     signature = "Input: ..., Target: ... -> Loss:"
     varying = "aware"
 

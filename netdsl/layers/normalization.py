@@ -32,6 +32,7 @@ class SoftmaxLayer(Layer):
     """
 
     Level: Any = parameter(integer(), -1, positional=True)
+    arithmetic = "exact"
     signature = "... -> ..."
     varying = "aware"
 
@@ -85,6 +86,7 @@ class BatchNormalizationLayer(Layer):
     MovingMean = state("c", 0.0)
     MovingVariance = state("c", 1.0)
 
+    arithmetic = "exact"
     signature = "... -> ..."
     varying = "aware"
 

@@ -39,6 +39,8 @@ class FlattenLayer(Layer):
 
     Level: Any = parameter(either(one_of(Infinity), integer()), Infinity, positional=True)
 
+    arithmetic = "none"
+
     def _joined_levels(self, rank: int) -> tuple[int, int]:
         """The first and the past-last level that are joined."""
         if self.Level == Infinity:
@@ -91,6 +93,8 @@ class ReshapeLayer(Layer):
         list_of(either(POSITIVE, one_of(Inherited, Automatic, All)), "a list of sizes, Inherited, Automatic or All"),
         positional=True,
     )
+
+    arithmetic = "none"
 
     def _check(self) -> None:
         from netdsl.errors import DeclarationError
@@ -158,6 +162,7 @@ class CatenateLayer(Layer):
     Level: Any = parameter(integer(1), 1, positional=True)
     InputPorts: Any = parameter(_PORTS, Automatic)
 
+    arithmetic = "none"
     signature = "-> ..."
     variadic = True
     varying = "elementwise"
@@ -255,6 +260,7 @@ class NetArrayLayer(Layer):
     """
 
     Array = array("...")
+    arithmetic = "none"
     signature = "-> ..."
 
     def apply(self, arrays: Any) -> Any:
@@ -274,6 +280,7 @@ class SequenceLastLayer(Layer):
     Differences from Wolfram: none known. Source: Wolfram's public reference page.
     """
 
+    arithmetic = "none"
     signature = "n ... of e -> ... of e"
     varying = "aware"
 

@@ -72,6 +72,17 @@ def _fractional_part(x: Any) -> Any:
     return x - jnp.trunc(x)
 
 
+def _euclidean_distance(x: Any, y: Any) -> Any:
+    squares = jnp.sum(jnp.square(jnp.abs(jnp.subtract(x, y))))
+    return jnp.where(squares > 0, jnp.sqrt(jnp.where(squares > 0, squares, 1)), 0)  # its slope at 0 is taken as 0
+
+
+def _cosine_distance(x: Any, y: Any) -> Any:
+    x, y = jnp.ravel(x), jnp.ravel(y)
+    norms = jnp.sum(x * x) * jnp.sum(y * y)
+    return jnp.where(norms > 0, 1 - jnp.sum(x * y) * jax.lax.rsqrt(jnp.where(norms > 0, norms, 1)), 0)
+
+
 _ONE: dict[str, Callable[[Any], Any]] = {
     "Ramp": lambda x: jnp.maximum(x, 0),
     "LogisticSigmoid": jax.nn.sigmoid,
@@ -141,6 +152,9 @@ _REDUCING: dict[str, Callable[..., Any]] = {
     "Total": lambda x: jnp.sum(x, axis=0),
     "Mean": lambda x: jnp.mean(x, axis=0),
     "Dot": _fold(lambda x, y: jnp.tensordot(x, y, axes=1)),
+    "EuclideanDistance": _euclidean_distance,
+    "CosineDistance": _cosine_distance,
+    "Catenate": lambda *xs: jnp.concatenate(xs),
 }
 
 FUNCTIONS: dict[str, Function] = {
@@ -213,6 +227,9 @@ DESCRIPTIONS: dict[str, str] = {
     "Total": "The sum over level 1 of an array.",
     "Mean": "The mean over level 1 of an array.",
     "Dot": "The product of arrays: the last level of each with the first of the next.",
+    "EuclideanDistance": "The square root of the sum of the squares of x - y.",
+    "CosineDistance": "1 less the cosine of the angle between x and y; 0 where one of them is 0.",
+    "Catenate": "Arrays joined along level 1.",
 }
 """What each function is, in a sentence."""
 

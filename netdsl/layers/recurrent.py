@@ -51,9 +51,9 @@ class LongShortTermMemoryLayer(Layer):
 
     signature = "t k -> t n"
     varying = "aware"
-    recurrent_states = ("State", "CellState")
+    recurrent_states = {"State": "n", "CellState": "n"}
 
-    def apply(self, arrays: Any, x: Any) -> Any:
+    def apply(self, arrays: Any, x: Any, *, states: Any) -> Any:
         data = x.data if isinstance(x, Sequence) else x
         into, back, biases = (
             jnp.concatenate([arrays[gate + kind] for gate in _GATES]) for kind in ("InputWeights", "StateWeights", "Biases")
@@ -63,11 +63,16 @@ class LongShortTermMemoryLayer(Layer):
 
         def step(carry: Any, now: Any) -> Any:
             hidden, cell = carry
+            now, real = now
             i, o, f, m = jnp.split(now + back @ hidden, 4)
             cell = jax.nn.sigmoid(f) * cell + jax.nn.sigmoid(i) * jnp.tanh(m)
             hidden = jax.nn.sigmoid(o) * jnp.tanh(cell)
+            if isinstance(x, Sequence):
+                hidden, cell = jnp.where(real, hidden, carry[0]), jnp.where(real, cell, carry[1])
             return (hidden, cell), hidden
 
         zeros = jnp.zeros(units, inputs.dtype)
-        _, outputs = jax.lax.scan(step, (zeros, zeros), inputs)
-        return x.with_data(outputs) if isinstance(x, Sequence) else outputs
+        start = tuple(states.get(name, zeros).astype(zeros.dtype) for name in self.state_names)
+        real = x.mask if isinstance(x, Sequence) else jnp.ones(len(inputs), bool)
+        (hidden, cell), outputs = jax.lax.scan(step, start, (inputs, real))
+        return x.with_data(outputs) if isinstance(x, Sequence) else outputs, hidden, cell

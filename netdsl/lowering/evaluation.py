@@ -9,6 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from netdsl.containers import NetPort
+from netdsl.containers.states import states_given, with_states
 from netdsl.declarations import FrozenDict
 from netdsl.errors import EncodingError, UninitializedError, UnsupportedError, excerpt, listing
 from netdsl.initialization import seed_of
@@ -18,7 +20,7 @@ from netdsl.lowering.function import run_batch, skeleton
 from netdsl.lowering.identity import program_key
 from netdsl.lowering.inputs import PortData, check_lengths, given_ports, pad_sequences, port_data
 from netdsl.lowering.parts import in_parts, part_size
-from netdsl.lowering.request import Wanted, wanted_values
+from netdsl.lowering.request import Wanted, inside, wanted_values
 from netdsl.lowering.settings import Settings, settings_of
 from netdsl.nets import SHARED, ArrayPath, Net, Ref, Sequence, path_text
 from netdsl.shapes import ArrayType
@@ -38,6 +40,7 @@ def _evaluated(net: Net, data: Any, property: Any, settings: Settings) -> Any:
     if data is None and not net.input_names:
         data = {}
     net = _with_inputs(net, data)
+    net, data, property = _with_states(net, data, property)
     given = {port: port_data(net, port, thing) for port, thing in given_ports(net, data).items()}
     net = declared_net(net, {port: batch.type for port, batch in given.items()})
     count, many = _count(net, given)
@@ -70,6 +73,17 @@ def _with_inputs(net: Net, data: Any) -> Net:
             raise EncodingError(f"{net.title()} takes a list of its inputs: [a, b, ...]. Got {excerpt(data)}.")
         return net.changed(InputPorts=len(data))
     return net
+
+
+def _with_states(net: Net, data: Any, property: Any) -> tuple[Net, Any, Any]:
+    """The net with the states that are given among its inputs, and what is given to it and asked of it."""
+    states = states_given(net, data) if isinstance(data, Mapping) else {}
+    if not states:
+        return net, data, property
+    graph = net._cached("_with_states", dict).setdefault(tuple(states), None) or with_states(net, states)
+    net.__dict__["_with_states"][tuple(states)] = graph
+    data = {port: value for port, value in data.items() if not isinstance(port, NetPort)}
+    return graph, {**data, **states}, inside(property, "net")
 
 
 def declared_net(net: Net, types: Mapping[str, ArrayType]) -> Net:

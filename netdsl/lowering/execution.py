@@ -9,6 +9,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import jax
@@ -197,14 +198,15 @@ class _Run:
         self.step, self.layer, self.context, self.state = step, step.layer, context, state
         self.all_arrays, self.types = arrays, types
         self.dtype = context.precision.of(step.layer)
+        self.seeded = tuple(port for port, _ in step.inputs if port in step.layer.state_names)
 
     def outputs(self, given: dict[str, Wire]) -> tuple[Wire, ...]:
         wires = [wire.cast(self.dtype) for wire in given.values()]
         special = self._fused_loss(wires)
-        if special is None:
+        if special is None and not self.seeded:
             special = self._kernel(wires)
         if special is not None:
-            return (special,)
+            return (special, *self._states_later(wires))
         layer, layout = self._layout(wires)
         function = increasing(self.layer)
         if function is not None and not wires[0].is_sequence:
@@ -261,7 +263,11 @@ class _Run:
         kinds: list[str | None] = [None]
 
         def one(values: list[Any], indices: tuple[Any, ...], weight: Any) -> Any:
+            ports = len(values) - len(self.seeded)
             extra = self._extra(layer, states, indices, weight, (*context.axes, context.axis))
+            if "states" in layer.needs:
+                extra["states"] = dict(zip(self.seeded, values[ports:]))
+            values = values[:ports]
             sequence = next((v for v in values if isinstance(v, Sequence)), None)
             unwrap = sequence is not None and layer.varying == "elementwise"
             if unwrap:
@@ -283,6 +289,16 @@ class _Run:
         if kinds[0] is not None:
             wires[0].logits = (kinds[0], _in_place_of(wires[0].value, logits))
         return wires
+
+    def _states_later(self, given: list[Wire]) -> tuple[Wire, ...]:
+        """The states after a layer whose kernel gives none, made by its `apply` when somebody asks for them."""
+        names = self.layer.state_names
+        if not names:
+            return ()
+        made = cache(lambda: self._mapped(self.layer, FIRST, *(wire.value for wire in given))[-len(names) :])
+        count = len(self.context.weights)
+        shapes = [jax.ShapeDtypeStruct((count, *self.types[name].sizes), jnp.float32) for name in names]  # type: ignore[misc]
+        return tuple(Wire(shape, later=lambda at=at: made()[at].value) for at, shape in enumerate(shapes))
 
     def _keep(self, layer: Layer, new: Mapping[Any, Any]) -> None:
         """Put what became of a layer's state into that of the net, in the types it has there: loops carry it on."""
@@ -360,7 +376,7 @@ class _Run:
     def _layout(self, given: list[Wire]) -> tuple[Layer, str]:
         """The layer as it is mapped over the batch, and the layout for it: that of its inputs where it can compute there."""
         layer = self.layer
-        if any(wire.is_sequence for wire in given):
+        if any(wire.is_sequence for wire in given) or layer.state_names:
             return layer, FIRST
         if keeps_layout(layer, {wire.rank for wire in given}):
             return layer, max((LAST, BEHIND, FIRST), key=lambda layout: sum(layout in wire.layouts for wire in given))
@@ -394,10 +410,13 @@ class _Inner:
         )
         self.logits: tuple[str, Any] | None = None
 
-    def __call__(self, inputs: Mapping[str, Any], state: Mapping[ArrayPath, Any]) -> tuple[dict[str, Any], dict[ArrayPath, Any]]:
-        """The outputs of the inner net by port, and the state after it, for one application."""
+    def __call__(
+        self, inputs: Mapping[str, Any], state: Mapping[ArrayPath, Any], index: Any = None, weight: Any = 1.0
+    ) -> tuple[dict[str, Any], dict[ArrayPath, Any]]:
+        """The outputs of the inner net by port, and the state after it, for one application: the one of this `index` among several."""
         context = self.context
-        alone = replace(context, indices=tuple(i[None] for i in context.indices), weights=context.weights[None])
+        indices = context.indices if index is None else (*context.indices, jnp.asarray(index))
+        alone = replace(context, indices=tuple(i[None] for i in indices), weights=(context.weights * weight)[None])
         outputs, after = self._batch(jax.tree.map(lambda x: jnp.asarray(x)[None], dict(inputs)), state, alone)
         self.logits = None if self.logits is None else (self.logits[0], self.logits[1][0])
         return jax.tree.map(lambda x: x[0], outputs), after

@@ -6,12 +6,13 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from netdsl.containers import NetPort
+from netdsl.containers.states import ALL_STATES, state_port
 from netdsl.decoders.decoder import Decoder
 from netdsl.errors import PartError, excerpt, listing, nearest
 from netdsl.nets import Net, Ref
 from netdsl.symbols import All, Automatic, Rule
 
-__all__ = ["Wanted", "wanted_values"]
+__all__ = ["Wanted", "inside", "wanted_values"]
 
 
 class Wanted(NamedTuple):
@@ -31,6 +32,9 @@ def wanted_values(net: Net, property: Any) -> tuple[list[Wanted], Callable[[list
         decode = property is All
         wanted = [_output(net, name, Automatic if decode else None) for name in names]
         return wanted, lambda values: dict(zip(names, values))
+    if property == ALL_STATES:
+        states = {state_port("/".join((*step.path, state))): Wanted((index, state), None, None) for index, step in enumerate(net.program.steps) for state in step.layer.state_names}
+        return list(states.values()), lambda values: dict(zip(states, values))
     if isinstance(property, (list, tuple)) and not _is_parametrized(net, property):
         groups = [wanted_values(net, each) for each in property]
         flat = [want for wanted, _ in groups for want in wanted]
@@ -41,6 +45,14 @@ def wanted_values(net: Net, property: Any) -> tuple[list[Wanted], Callable[[list
 
         return flat, shape
     return [_one(net, property)], lambda values: values[0]
+
+
+def inside(property: Any, name: str) -> Any:
+    """What is asked of a net, as it is asked of the net that holds it under this name."""
+    if isinstance(property, list):
+        return [inside(each, name) for each in property]
+    deep = isinstance(property, NetPort) and (len(property.path) > 1 and property != ALL_STATES)
+    return NetPort(name, *property.path) if deep else property
 
 
 def _is_parametrized(net: Net, property: Any) -> bool:

@@ -5,18 +5,19 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 from netdsl.errors import DeclarationError
 from netdsl.nets.arrays import ArrayDeclaration, NetArray, as_array
 from netdsl.nets.net import Net
 from netdsl.nets.program import Parts, Solved, Step
-from netdsl.shapes import ArrayType, Signature, Size, parse_signature
+from netdsl.shapes import ArrayType, Signature, Size, parse_signature, parse_slot
 from netdsl.symbols import Automatic
 
 __all__ = ["Layer", "Operator"]
 
-CONTEXT = ("key", "training", "axes", "weight", "state", "inner", "sizes")
+CONTEXT = ("key", "training", "axes", "weight", "state", "states", "inner", "sizes")
 """What `apply` may declare as keyword-only arguments, and then receives."""
 
 
@@ -34,7 +35,8 @@ class Layer(Net):
     - `apply(arrays, *inputs)` for one example, without a batch axis, in pure JAX. It may ask, as keyword-only arguments, for
       ``key`` (random key), ``training`` (bool), ``axes`` (names of the mapped axes around it), ``weight`` (1, or 0 for a
       padded example), ``state`` (its state arrays; it then returns ``(outputs, state)``), ``inner`` (its inner
-      nets' runners) and ``sizes`` (of its first output).
+      nets' runners), ``sizes`` (of its first output) and ``states`` (what its state ports are given, by name; it then returns
+      what becomes of each state after its outputs).
     """
 
     signature: ClassVar[str] = "... -> ..."
@@ -42,8 +44,8 @@ class Layer(Net):
     """Whether it takes any number of inputs: its parameter InputPorts gives their number or names; Automatic leaves them open."""
     varying: str | None = None
     arithmetic: ClassVar[str] = "free"
-    recurrent_states: ClassVar[tuple[str, ...]] = ()
-    """The names of the states that a recurrent layer carries along."""
+    recurrent_states: Mapping[str, str] = MappingProxyType({})
+    """The states that a recurrent layer carries along, and their sizes as in a signature: its state ports."""
     traced_arrays: ClassVar[bool] = False
     """Whether the layer's arrays are known only once its function was traced."""
     array_declarations: ClassVar[dict[str, ArrayDeclaration]] = {}
@@ -118,12 +120,17 @@ class Layer(Net):
     def output_names(self) -> tuple[str, ...]:
         return tuple(slot.name for slot in self.parsed.outputs)
 
+    @property
+    def state_names(self) -> tuple[str, ...]:
+        return tuple(self.recurrent_states)
+
     def parts(self) -> Parts | None:
         return None
 
     def port_sets(self, step: Step) -> tuple[frozenset[str], frozenset[str]]:
         """The input and output ports of this layer in a step."""
-        return _frozen(tuple(port for port, _ in step.inputs)), _frozen(step.outputs)
+        inputs = tuple(port for port, _ in step.inputs)
+        return _frozen(inputs), _frozen(tuple(port for port in step.outputs if port not in inputs))
 
     # Types
 
@@ -144,7 +151,7 @@ class Layer(Net):
     def by_signature(self, types: Mapping[str, ArrayType]) -> dict[str, ArrayType]:
         """What the signature says of ports and arrays."""
         present = tuple(name for name in self.array_declarations if name in types)
-        return _with_arrays(type(self), present).relate(types, self.bound())
+        return _with_arrays(type(self), present, tuple(self.recurrent_states.items())).relate(types, self.bound())
 
     default: ClassVar[Any] = None
     """A relation like `relate` that is asked once, after everything that follows is known."""
@@ -172,8 +179,9 @@ class Operator(Layer):
 
 
 @lru_cache(maxsize=4096)
-def _with_arrays(cls: type[Layer], present: tuple[str, ...]) -> Signature:
-    return cls.parsed._replace(arrays=tuple(cls.array_declarations[name].slot for name in present))
+def _with_arrays(cls: type[Layer], present: tuple[str, ...], states: tuple[tuple[str, str], ...]) -> Signature:
+    arrays = [cls.array_declarations[name].slot for name in present]
+    return cls.parsed._replace(arrays=(*arrays, *(parse_slot(sizes, name) for name, sizes in states)))
 
 
 @lru_cache(maxsize=4096)

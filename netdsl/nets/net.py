@@ -127,6 +127,13 @@ class Net(Declared):
         """The names of the output ports, in order."""
         raise NotImplementedError
 
+    @property
+    def state_names(self) -> tuple[str, ...]:
+        """The names of the state ports, "part/State" for those of a part: inputs that may be left out, outputs nobody has to take."""
+        return self._cached(
+            "_state_names", lambda: tuple(f"{name}/{state}" for name, part in self.nets.items() for state in part.state_names)
+        )
+
     def parts(self) -> Parts | None:
         """The parts of a container and the wires between them; None for a layer."""
         raise NotImplementedError

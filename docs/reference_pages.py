@@ -31,8 +31,10 @@ FAMILIES = {
     "netdsl.layers.attention": "Normalization and attention",
     "netdsl.layers.convolution": "Convolution and pooling",
     "netdsl.layers.structure": "Structure of arrays",
+    "netdsl.layers.aggregation": "Structure of arrays",
     "netdsl.layers.recurrent": "Recurrent layers",
     "netdsl.layers.loss": "Loss layers",
+    "netdsl.layers.legacy": "Legacy layers",
 }
 """The section of the page of layers that each module's layers stand in; other modules go under the module's own name."""
 

@@ -8,6 +8,7 @@ the first level of one array away.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
@@ -148,9 +149,69 @@ _SEVERAL: dict[str, Callable[..., Any]] = {
     "Min": lambda *xs: jnp.min(xs[0]) if len(xs) == 1 and jnp.ndim(xs[0]) else _fold(jnp.minimum)(*xs),
 }
 
+VARIANCE_DIVISOR = 1
+"""What the divisor of `Variance` and `StandardDeviation` is less than the number of elements, as in the language itself; in
+Mathematica's layers it is not documented [M]."""
+
+
+def _real(x: Any, count: Any, fill: float) -> Any:
+    """The array with `fill` beyond its first `count` elements; None: all are real."""
+    return x if count is None else jnp.where((jnp.arange(len(x)) < count).reshape(-1, *(1,) * (x.ndim - 1)), x, fill)
+
+
+def _total(x: Any, count: Any) -> Any:
+    return jnp.sum(_real(x, count, 0), axis=0)
+
+
+def _mean(x: Any, count: Any) -> Any:
+    return _total(x, count) / (len(x) if count is None else count)
+
+
+def _variance(x: Any, count: Any) -> Any:
+    number = len(x) if count is None else count
+    return _total(jnp.square(x - _mean(x, count)), count) / jnp.maximum(number - VARIANCE_DIVISOR, 1)
+
+
+def _standard_deviation(x: Any, count: Any) -> Any:
+    variance = _variance(x, count)
+    positive = variance > 0
+    return jnp.where(positive, jnp.sqrt(jnp.where(positive, variance, 1)), 0)  # the slope at 0 is taken as 0
+
+
+def _quartile(which: int) -> Callable[[Any, Any], Any]:
+    """The quartile at position n·which/4 + 1/2 of the sorted elements, between two of them linear: Mathematica's default."""
+
+    def quartile(x: Any, count: Any) -> Any:
+        number = len(x) if count is None else count
+        quarters = jnp.clip(which * number - 2, 0, 4 * (number - 1))
+        ordered = jnp.sort(x if count is None else _real(x, count, jnp.inf), axis=0)
+        low, high = ordered[quarters // 4], ordered[jnp.minimum(quarters // 4 + 1, number - 1)]
+        return low + (high - low) * (quarters % 4 / 4)
+
+    return quartile
+
+
+AGGREGATIONS: dict[str, Callable[..., Any]] = {
+    "Mean": _mean,
+    "Min": lambda x, count: jnp.min(_real(x, count, jnp.inf), axis=0),
+    "Max": lambda x, count: jnp.max(_real(x, count, -jnp.inf), axis=0),
+    "Total": _total,
+    "Times": lambda x, count: jnp.prod(_real(x, count, 1), axis=0),
+    "Median": _quartile(2),
+    "Variance": _variance,
+    "StandardDeviation": _standard_deviation,
+    "MeanDeviation": lambda x, count: _mean(jnp.abs(x - _mean(x, count)), count),
+    "InterquartileRange": lambda x, count: _quartile(3)(x, count) - _quartile(1)(x, count),
+}
+"""What AggregationLayer computes over level 1 of real numbers, of which only the first `count` count; None: all of them."""
+
 _REDUCING: dict[str, Callable[..., Any]] = {
     "Total": lambda x: jnp.sum(x, axis=0),
     "Mean": lambda x: jnp.mean(x, axis=0),
+    **{
+        name: partial(AGGREGATIONS[name], count=None)
+        for name in ("Median", "Variance", "StandardDeviation", "MeanDeviation", "InterquartileRange")
+    },
     "Dot": _fold(lambda x, y: jnp.tensordot(x, y, axes=1)),
     "EuclideanDistance": _euclidean_distance,
     "CosineDistance": _cosine_distance,
@@ -226,6 +287,11 @@ DESCRIPTIONS: dict[str, str] = {
     "Min": "The least of its arguments, elementwise; of one array, its least element.",
     "Total": "The sum over level 1 of an array.",
     "Mean": "The mean over level 1 of an array.",
+    "Median": "The middle element of level 1 of an array when sorted, or the mean of the two in the middle.",
+    "Variance": "The variance over level 1 of an array, with divisor n - 1.",
+    "StandardDeviation": "The square root of `Variance`.",
+    "MeanDeviation": "The mean over level 1 of an array of the distances from its mean.",
+    "InterquartileRange": "The difference of the third and the first quartile over level 1 of an array.",
     "Dot": "The product of arrays: the last level of each with the first of the next.",
     "EuclideanDistance": "The square root of the sum of the squares of x - y.",
     "CosineDistance": "1 less the cosine of the angle between x and y; 0 where one of them is 0.",

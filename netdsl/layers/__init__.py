@@ -1,9 +1,18 @@
 """The layers, one class each, one file for each family."""
 
+from netdsl.layers.aggregation import (
+    AggregationLayer,
+    DotLayer,
+    ExtractLayer,
+    OrderingLayer,
+    SummationLayer,
+    UnitVectorLayer,
+)
 from netdsl.layers.convolution import ConvolutionLayer, PoolingLayer
-from netdsl.layers.elementwise import DropoutLayer, ElementwiseLayer, ThreadingLayer
+from netdsl.layers.elementwise import DropoutLayer, ElementwiseLayer, ParametricRampLayer, ThreadingLayer
 from netdsl.layers.flax import FlaxLayer
 from netdsl.layers.function import FunctionLayer
+from netdsl.layers.legacy import ConstantPlusLayer, ConstantTimesLayer
 from netdsl.layers.linear import EmbeddingLayer, LinearLayer
 from netdsl.layers.loss import CrossEntropyLossLayer, MeanAbsoluteLossLayer, MeanSquaredLossLayer
 from netdsl.layers.normalization import BatchNormalizationLayer, SoftmaxLayer
@@ -11,13 +20,18 @@ from netdsl.layers.recurrent import LongShortTermMemoryLayer
 from netdsl.layers.structure import CatenateLayer, FlattenLayer, NetArrayLayer, ReshapeLayer, SequenceLastLayer, TotalLayer
 
 __all__ = [
+    "AggregationLayer",
     "BatchNormalizationLayer",
     "CatenateLayer",
+    "ConstantPlusLayer",
+    "ConstantTimesLayer",
     "ConvolutionLayer",
     "CrossEntropyLossLayer",
+    "DotLayer",
     "DropoutLayer",
     "ElementwiseLayer",
     "EmbeddingLayer",
+    "ExtractLayer",
     "FlattenLayer",
     "FlaxLayer",
     "FunctionLayer",
@@ -26,10 +40,14 @@ __all__ = [
     "MeanAbsoluteLossLayer",
     "MeanSquaredLossLayer",
     "NetArrayLayer",
+    "OrderingLayer",
+    "ParametricRampLayer",
     "PoolingLayer",
     "ReshapeLayer",
     "SequenceLastLayer",
     "SoftmaxLayer",
+    "SummationLayer",
     "ThreadingLayer",
     "TotalLayer",
+    "UnitVectorLayer",
 ]

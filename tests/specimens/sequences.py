@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from netdsl import (
+    AggregationLayer,
     BatchNormalizationLayer,
+    CatenateLayer,
     CrossEntropyLossLayer,
+    DotLayer,
     DropoutLayer,
     ElementwiseLayer,
     EmbeddingLayer,
+    ExtractLayer,
+    FlattenLayer,
     FunctionLayer,
     LinearLayer,
     Log,
@@ -17,11 +22,18 @@ from netdsl import (
     NetGraph,
     NetMapOperator,
     NetPort,
+    OrderingLayer,
+    ParametricRampLayer,
     Plus,
     Restricted,
     SequenceLastLayer,
     SoftmaxLayer,
+    Span,
+    SummationLayer,
     Tanh,
+    ThreadingLayer,
+    Times,
+    UnitVectorLayer,
 )
 from specimens.specimen import Specimen
 
@@ -40,6 +52,30 @@ SEQUENCES = (
         written=False,
     ),
     Specimen("last, varying", lambda: SequenceLastLayer(Input=["Varying", 2])),
+    Specimen("parametric ramp, varying", lambda: ParametricRampLayer(-1, Input=["Varying", 2])),
+    Specimen(
+        "threading, varying",
+        lambda: ThreadingLayer(Times, [None, 1, -1], InputPorts=3, Input1=["Varying", 2], Input2=2, Input3="Varying"),
+    ),
+    Specimen("flatten, varying", lambda: FlattenLayer(-1, Input=["Varying", 2, 2])),
+    Specimen(
+        "catenate, varying", lambda: CatenateLayer(InputPorts=["a", "b", "c"], a=["Varying", 2], b=[2, 2], c=["Varying", 2])
+    ),
+    Specimen("catenate beside, varying", lambda: CatenateLayer(InputPorts=["a", "b"], a=["Varying", 2], b=1)),
+    Specimen("aggregation, varying", lambda: AggregationLayer("Max", Input=["Varying", 2])),
+    *(
+        Specimen(f"{name} of a sequence", lambda name=name: AggregationLayer(name, 1, Input=["Varying", 2]))
+        for name in ("Mean", "Min", "Times", "Median", "Variance", "MeanDeviation", "InterquartileRange")
+    ),
+    Specimen("deviation of a sequence", lambda: AggregationLayer("StandardDeviation", Span(1, 2), Input=["Varying", 1, 2])),
+    Specimen("summation, varying", lambda: SummationLayer(Input=["Varying", 2])),
+    Specimen("dot, varying", lambda: DotLayer(InputPorts=2, Input1=["Varying", 2], Input2=[2, 3])),
+    Specimen("dot along the varying level", lambda: DotLayer(InputPorts=2, Input1="Varying", Input2=["Varying", 2])),
+    Specimen("ordering, varying", lambda: OrderingLayer(Input=["Varying", Restricted("Integer", 9)])),
+    Specimen("ordering of the largest, varying", lambda: OrderingLayer(-2, Input=["Varying", Restricted("Integer", 9)])),
+    Specimen("extract, varying", lambda: ExtractLayer(Input=["Varying", 2], Position=[2, 1, Restricted("Integer", (-1, 1))])),
+    Specimen("extract at varying", lambda: ExtractLayer(Input=[3, 2], Position=["Varying", 1, Restricted("Integer", 3)])),
+    Specimen("unit vector, varying", lambda: UnitVectorLayer(Input=["Varying", Restricted("Integer", 3)])),
     Specimen(
         "reader",
         lambda: NetChain(

@@ -50,11 +50,9 @@ def _arguments(thing):
         return [dict(thing.nets)]
     if isinstance(thing, NetGraph):
         return [dict(thing.nets), thing.edges_written()]
-    return (
-        list(thing.nets.values())
-        if getattr(thing, "nets", None)
-        else [getattr(thing, p.name) for p in thing.parameters.values() if p.positional]
-    )
+    positional = [getattr(thing, p.name) for p in thing.parameters.values() if p.positional]
+    nets = list(getattr(thing, "nets", {}).values())
+    return [nets[0] if len(nets) == 1 else nets, *positional] if nets else positional
 
 
 @pytest.mark.parametrize("specimen", list(ONE_EACH.values()), ids=str)
@@ -130,6 +128,7 @@ CONTRACT = {
     "output_names",
     "parts",
     "varying",
+    "arithmetic",
     "signature",
     "variadic",
     "traced_arrays",

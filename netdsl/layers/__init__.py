@@ -1,18 +1,29 @@
 """The layers, one class each, one file for each family."""
 
+from netdsl.layers.attention import AttentionLayer, SequenceAttentionLayer
 from netdsl.layers.convolution import ConvolutionLayer, PoolingLayer
 from netdsl.layers.elementwise import DropoutLayer, ElementwiseLayer, ThreadingLayer
 from netdsl.layers.flax import FlaxLayer
 from netdsl.layers.function import FunctionLayer
 from netdsl.layers.linear import EmbeddingLayer, LinearLayer
-from netdsl.layers.loss import CrossEntropyLossLayer, MeanAbsoluteLossLayer, MeanSquaredLossLayer
+from netdsl.layers.loss import (
+    ContrastiveLossLayer,
+    CrossEntropyLossLayer,
+    CTCLossLayer,
+    MeanAbsoluteLossLayer,
+    MeanSquaredLossLayer,
+)
 from netdsl.layers.normalization import BatchNormalizationLayer, SoftmaxLayer
-from netdsl.layers.recurrent import LongShortTermMemoryLayer
+from netdsl.layers.recurrent import BasicRecurrentLayer, GatedRecurrentLayer, LongShortTermMemoryLayer
 from netdsl.layers.structure import CatenateLayer, FlattenLayer, NetArrayLayer, ReshapeLayer, SequenceLastLayer, TotalLayer
 
 __all__ = [
+    "AttentionLayer",
+    "BasicRecurrentLayer",
     "BatchNormalizationLayer",
+    "CTCLossLayer",
     "CatenateLayer",
+    "ContrastiveLossLayer",
     "ConvolutionLayer",
     "CrossEntropyLossLayer",
     "DropoutLayer",
@@ -21,6 +32,7 @@ __all__ = [
     "FlattenLayer",
     "FlaxLayer",
     "FunctionLayer",
+    "GatedRecurrentLayer",
     "LinearLayer",
     "LongShortTermMemoryLayer",
     "MeanAbsoluteLossLayer",
@@ -28,6 +40,7 @@ __all__ = [
     "NetArrayLayer",
     "PoolingLayer",
     "ReshapeLayer",
+    "SequenceAttentionLayer",
     "SequenceLastLayer",
     "SoftmaxLayer",
     "ThreadingLayer",

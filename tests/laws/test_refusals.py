@@ -143,6 +143,8 @@ CONTRACT = {
     "fields",
     "changed",
     "identity",
+    "arithmetic",
+    "draws",
     "recurrent_states",
     "traced_function",
     "_check",

@@ -27,6 +27,7 @@ from netdsl import (
     SequenceAttentionLayer,
     ShapeError,
 )
+from netdsl.nets import Sequence
 
 RNG = np.random.default_rng(0)
 
@@ -111,6 +112,15 @@ def test_masks(mask, heads):
     layer = AttentionLayer("Dot", Mask=setting, MultiHead=heads, **varying)
     for made, length in zip(layer({port: [x, x[:2]] for port, x in given.items()}), (6, 2)):
         close(made, expected[:length])
+
+
+def test_padding_repeats_the_last_output():
+    """Queries that are padding lie beyond every window, and still see what the last real one does."""
+    layer = AttentionLayer("Dot", Mask=["Causal", 2], Key=["Varying", 3], Value=["Varying", 3], Query=["Varying", 3])
+    data = RNG.normal(size=(1, 2, 3)).astype(np.float32)
+    padded = Sequence(np.concatenate([data, np.repeat(data[:, -1:], 5, axis=1)], axis=1), np.array([2]))
+    made, _ = layer.function()({}, {}, dict.fromkeys(("Key", "Value", "Query"), padded))
+    close(made.data[0, 2:], np.repeat(made.data[0, 1:2], 5, axis=0))
 
 
 def test_forms_of_masks():

@@ -348,7 +348,11 @@ class _Wiring:
 
     def _part(self, side: Any, edge: Edge) -> str:
         part = side.path[0] if isinstance(side, NetPort) else side
-        if isinstance(side, NetPort) and len(side.path) > 2 and _port_of(side) not in self.nets[self._part(part, edge)].state_names:
+        if (
+            isinstance(side, NetPort)
+            and len(side.path) > 2
+            and _port_of(side) not in self.nets[self._part(part, edge)].state_names
+        ):
             raise DeclarationError(
                 f"The edge {edge.written} reaches into an inner net. Only ports of this graph's own layers can be wired; "
                 "NetFlatten joins inner nets."

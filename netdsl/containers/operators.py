@@ -142,7 +142,9 @@ class _Around(Operator):
                 made[name] = solve(net, inward.get(name, {}), defaults, source="operator")
                 if made[name].clashes:
                     fact = f"cannot apply {'its net' if len(self.slots) == 1 else 'its ' + name}"
-                    raise Contradiction(f"{fact}{self._how}:\n" + indent(contradictions(net, made[name]), "  "), self.input_names[0])
+                    raise Contradiction(
+                        f"{fact}{self._how}:\n" + indent(contradictions(net, made[name]), "  "), self.input_names[0]
+                    )
             if len(memory) > 16:
                 memory.clear()
             memory[key] = made
@@ -160,7 +162,9 @@ class _Around(Operator):
         except Contradiction:
             return {}
         return {
-            path if path[0] == "" else (name, *path): type_ for name, solved in solutions.items() for path, type_ in solved.arrays.items()
+            path if path[0] == "" else (name, *path): type_
+            for name, solved in solutions.items()
+            for path, type_ in solved.arrays.items()
         }
 
     # As a value
@@ -311,7 +315,9 @@ class NetMapThreadOperator(_Around):
         if self.levels > 1 and counts and isinstance(counts[0], Length):
             raise Contradiction("maps over one level of sequences of varying length, not more", self.mapped[0])
         inner = solved["Net"]
-        said = {port: inner.input_type(port) for port in self.input_names} | {port: inner.output_type(port) for port in self.output_names}
+        said = {port: inner.input_type(port) for port in self.input_names} | {
+            port: inner.output_type(port) for port in self.output_names
+        }
         return {port: _mapped(type_, counts) if port in lifted else _outer(type_) for port, type_ in said.items()}
 
     def apply(self, arrays: Any, *inputs: Any, inner: Any, weight: Any, state: Any) -> Any:
@@ -435,7 +441,6 @@ class NetFoldOperator(_Around):
             results = tuple(map(sequence.with_data, results))
         return (*results, *(after[port] for port in self.state_names)), state
 
-
     def _zeros(self, net: Any, state: str) -> Any:
         sizes = net.solved.input_type(state).sizes
         if sizes is None or None in sizes:
@@ -515,7 +520,11 @@ class NetBidirectionalOperator(_Around):
 
     def inward(self, types: Types) -> dict[str, dict[str, ArrayType]]:
         made = types["Output"]
-        each = made if made.sizes is None or self.Aggregation is not Catenate else ArrayType((*made.sizes[:1], None, *made.sizes[2:]))
+        each = (
+            made
+            if made.sizes is None or self.Aggregation is not Catenate
+            else ArrayType((*made.sizes[:1], None, *made.sizes[2:]))
+        )
         return {name: {port: types["Input"], out: each} for name, net in self.nets.items() for port, out in [_only(net)]}
 
     def outward(self, types: Types, solved: Mapping[str, Solved]) -> dict[str, ArrayType]:
@@ -609,7 +618,10 @@ class NetGANOperator(_Around):
         takes, makes = _only(self.nets["Generator"])
         judged, verdict = _only(self.nets["Discriminator"])
         sample = _same(types["Sample"], types["GeneratedFake"], "Sample")
-        return {"Generator": {takes: types["Latent"], makes: sample}, "Discriminator": {judged: sample, verdict: ArrayType((), REAL)}}
+        return {
+            "Generator": {takes: types["Latent"], makes: sample},
+            "Discriminator": {judged: sample, verdict: ArrayType((), REAL)},
+        }
 
     def outward(self, types: Types, solved: Mapping[str, Solved]) -> dict[str, ArrayType]:
         takes, makes = _only(self.nets["Generator"])

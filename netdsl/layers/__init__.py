@@ -1,30 +1,34 @@
 """The layers, one class each, one file for each family."""
 
-from netdsl.layers.aggregation import (
-    AggregationLayer,
-    DotLayer,
-    ExtractLayer,
-    OrderingLayer,
-    SummationLayer,
-    UnitVectorLayer,
-)
+from netdsl.layers.aggregation import AggregationLayer, DotLayer, ExtractLayer, OrderingLayer, SummationLayer, UnitVectorLayer
+from netdsl.layers.attention import AttentionLayer, SequenceAttentionLayer
 from netdsl.layers.convolution import ConvolutionLayer, PoolingLayer
 from netdsl.layers.elementwise import DropoutLayer, ElementwiseLayer, ParametricRampLayer, ThreadingLayer
 from netdsl.layers.flax import FlaxLayer
 from netdsl.layers.function import FunctionLayer
 from netdsl.layers.legacy import ConstantPlusLayer, ConstantTimesLayer
 from netdsl.layers.linear import EmbeddingLayer, LinearLayer
-from netdsl.layers.loss import CrossEntropyLossLayer, MeanAbsoluteLossLayer, MeanSquaredLossLayer
+from netdsl.layers.loss import (
+    ContrastiveLossLayer,
+    CrossEntropyLossLayer,
+    CTCLossLayer,
+    MeanAbsoluteLossLayer,
+    MeanSquaredLossLayer,
+)
 from netdsl.layers.normalization import BatchNormalizationLayer, SoftmaxLayer
-from netdsl.layers.recurrent import LongShortTermMemoryLayer
+from netdsl.layers.recurrent import BasicRecurrentLayer, GatedRecurrentLayer, LongShortTermMemoryLayer
 from netdsl.layers.structure import CatenateLayer, FlattenLayer, NetArrayLayer, ReshapeLayer, SequenceLastLayer, TotalLayer
 
 __all__ = [
     "AggregationLayer",
+    "AttentionLayer",
+    "BasicRecurrentLayer",
     "BatchNormalizationLayer",
+    "CTCLossLayer",
     "CatenateLayer",
     "ConstantPlusLayer",
     "ConstantTimesLayer",
+    "ContrastiveLossLayer",
     "ConvolutionLayer",
     "CrossEntropyLossLayer",
     "DotLayer",
@@ -35,6 +39,7 @@ __all__ = [
     "FlattenLayer",
     "FlaxLayer",
     "FunctionLayer",
+    "GatedRecurrentLayer",
     "LinearLayer",
     "LongShortTermMemoryLayer",
     "MeanAbsoluteLossLayer",
@@ -44,6 +49,7 @@ __all__ = [
     "ParametricRampLayer",
     "PoolingLayer",
     "ReshapeLayer",
+    "SequenceAttentionLayer",
     "SequenceLastLayer",
     "SoftmaxLayer",
     "SummationLayer",

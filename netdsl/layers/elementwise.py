@@ -275,6 +275,11 @@ def equal_sizes(a: tuple[Size, ...] | None, b: tuple[Size, ...] | None, slot: st
     return tuple(merge_sizes(x, y, slot) for x, y in zip(a, b))
 
 
+def dropped(key: Any, x: Any, rate: float) -> Any:
+    """The array with elements set to 0 with probability `rate` and the others scaled up; the same draws in every precision."""
+    return jnp.where(jax.random.bernoulli(key, jnp.float32(1 - rate), x.shape), x / max(1 - rate, 1e-12), 0)
+
+
 def _stretch(sizes: list[Size], inputs: list[str]) -> Size:
     """The size that these stretch to: known when one is above 1, or all are known."""
     large = [(size, name) for size, name in zip(sizes, inputs) if size is not None and size != 1]

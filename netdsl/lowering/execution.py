@@ -17,7 +17,7 @@ import jax.numpy as jnp
 
 from netdsl.errors import DeclarationError
 from netdsl.functions import FUNCTIONS
-from netdsl.layers import ConvolutionLayer, CrossEntropyLossLayer, ElementwiseLayer, SoftmaxLayer
+from netdsl.layers import ConvolutionLayer, CrossEntropyLossLayer, CTCLossLayer, ElementwiseLayer, SoftmaxLayer
 from netdsl.lowering.kernels import EXAMPLES_LAST, KERNELS, keeps_layout
 from netdsl.lowering.kernels.convolution import form
 from netdsl.lowering.kernels.increasing import Increased, increasing
@@ -199,6 +199,7 @@ class _Run:
         self.all_arrays, self.types = arrays, types
         self.dtype = context.precision.of(step.layer)
         self.seeded = tuple(port for port, _ in step.inputs if port in step.layer.state_names)
+        self.drawing = "key" in self.layer.needs and context.training and self.layer.draws is not None
 
     def outputs(self, given: dict[str, Wire]) -> tuple[Wire, ...]:
         wires = [wire.cast(self.dtype) for wire in given.values()]
@@ -243,7 +244,7 @@ class _Run:
         context, needs = self.context, layer.needs
         extra: dict[str, Any] = {"training": context.training, "axes": axes, "weight": weight}
         if "key" in needs:
-            extra["key"] = context.key(self.step.path, indices) if context.training else None
+            extra["key"] = context.key(self.step.path, indices) if self.drawing else None
         if "sizes" in needs:
             extra["sizes"] = self.types[self.step.outputs[0]].sizes
         if "inner" in needs:
@@ -320,10 +321,10 @@ class _Run:
 
     def _fused_loss(self, given: list[Wire]) -> Wire | None:
         layer = self.layer
-        if not isinstance(layer, CrossEntropyLossLayer) or given[0].logits is None:
+        if not isinstance(layer, (CrossEntropyLossLayer, CTCLossLayer)) or given[0].logits is None:
             return None
         kind, logits = given[0].logits
-        if (kind == "sigmoid") is not (layer.TargetForm == "Binary"):
+        if (kind == "sigmoid") is not (layer.__dict__.get("TargetForm") == "Binary"):
             return None
         return Wire(jax.vmap(layer.from_logits)(logits, given[1].value))
 
@@ -359,7 +360,7 @@ class _Run:
     def _chosen(self, given: list[Wire]) -> tuple[Callable[..., Any] | None, str]:
         """The kernel for this layer, and the layout in which it is given its inputs."""
         kind = type(self.layer)
-        kernel = KERNELS.get(self.context.platform, {}).get(kind)
+        kernel = None if self.drawing else KERNELS.get(self.context.platform, {}).get(kind)
         if self.layer.__dict__.get("Interleaving") is False:
             return (None, FIRST) if any(wire.is_sequence for wire in given) else (kernel, self._of_kernel(given))
         if kind in EXAMPLES_LAST and BEHIND in given[0].layouts:
@@ -422,12 +423,13 @@ class _Inner:
         return jax.tree.map(lambda x: x[0], outputs), after
 
     def mapped(
-        self, inputs: Mapping[str, Any], state: Mapping[ArrayPath, Any], weights: Any
+        self, inputs: Mapping[str, Any], state: Mapping[ArrayPath, Any], weights: Any, places: tuple[Any, ...] | None = None
     ) -> tuple[dict[str, Any], dict[ArrayPath, Any]]:
-        """The inner net over level 1 of its inputs; `weights` is one number for each element, or one for all."""
+        """The inner net over level 1 of its inputs; `weights` is one number for each element, or one for all; `places` are the
+        elements' own indices, by which they draw random numbers, where these are not 0, 1, 2 …"""
         context = self.context
         count = jax.tree.leaves(dict(inputs))[0].shape[0]
-        indices = (*(jnp.broadcast_to(i, (count,)) for i in context.indices), jnp.arange(count))
+        indices = (*(jnp.broadcast_to(i, (count,)) for i in context.indices), *(places or (jnp.arange(count),)))
         weights = jnp.broadcast_to(jnp.asarray(weights, jnp.float32), (count,))
         return self._batch(inputs, state, replace(context, indices=indices, weights=weights))
 

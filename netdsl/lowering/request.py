@@ -33,7 +33,11 @@ def wanted_values(net: Net, property: Any) -> tuple[list[Wanted], Callable[[list
         wanted = [_output(net, name, Automatic if decode else None) for name in names]
         return wanted, lambda values: dict(zip(names, values))
     if property == ALL_STATES:
-        states = {state_port("/".join((*step.path, state))): Wanted((index, state), None, None) for index, step in enumerate(net.program.steps) for state in step.layer.state_names}
+        states = {
+            state_port("/".join((*step.path, state))): Wanted((index, state), None, None)
+            for index, step in enumerate(net.program.steps)
+            for state in step.layer.state_names
+        }
         return list(states.values()), lambda values: dict(zip(states, values))
     if isinstance(property, (list, tuple)) and not _is_parametrized(net, property):
         groups = [wanted_values(net, each) for each in property]

@@ -1,6 +1,6 @@
 """The data model: nets, layers, ports, arrays, paths and the flat program."""
 
-from netdsl.nets.arrays import ArrayDeclaration, ArrayPath, Arrays, NetArray, array, named_arrays, state
+from netdsl.nets.arrays import ArrayDeclaration, ArrayPath, Arrays, NetArray, array, lift_shared, named_arrays, state
 from netdsl.nets.layer import Layer, Operator
 from netdsl.nets.multipliers import multipliers_by_path
 from netdsl.nets.net import SHARED, Net, declared_port
@@ -26,6 +26,7 @@ __all__ = [
     "array",
     "declared_port",
     "element_name",
+    "lift_shared",
     "multipliers_by_path",
     "named_arrays",
     "path_text",

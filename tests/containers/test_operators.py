@@ -93,7 +93,10 @@ def test_fold_hands_its_last_real_state_on():
 
 def test_fold_with_constants_and_chosen_outputs():
     net = NetGraph(
-        {"scaled": ThreadingLayer(Times, InputPorts=["State", "by"]), "sum": ThreadingLayer(Plus, InputPorts=["Input", "scaled"])},
+        {
+            "scaled": ThreadingLayer(Times, InputPorts=["State", "by"]),
+            "sum": ThreadingLayer(Plus, InputPorts=["Input", "scaled"]),
+        },
         [("scaled", NetPort("sum", "scaled")), ("scaled", NetPort("Scaled")), ("sum", NetPort("Output"))],
         State=1,
     )
@@ -132,7 +135,9 @@ def test_both_directions(aggregation):
     long, short = draw(5, 3), draw(2, 3)
     for x, made in zip((long, short), both([long, short])):
         ahead, back = nets[0](x), nets[1](x[::-1])[::-1]
-        expected = np.concatenate([ahead, back], axis=1) if aggregation is None else (ahead + back) / (2 if aggregation is Mean else 1)
+        expected = (
+            np.concatenate([ahead, back], axis=1) if aggregation is None else (ahead + back) / (2 if aggregation is Mean else 1)
+        )
         assert np.allclose(made, expected, atol=1e-6)
 
 
@@ -204,7 +209,7 @@ def test_the_states_of_one_layer_start_another():
     expected = second({"Input": y, **{NetPort(name): value for name, value in states.items()}})
     assert np.allclose(graph({"x": x, "y": y}), expected, atol=1e-6)
     assert not np.allclose(expected, second(y), atol=1e-3)
-    assert eval(repr(graph.edges_written())) == graph.edges_written()  # noqa: S307
+    assert eval(repr(graph.edges_written())) == graph.edges_written()
 
 
 def test_a_sequence_in_two_parts():

@@ -15,6 +15,7 @@ from netdsl import (
     LongShortTermMemoryLayer,
     Max,
     Mean,
+    NetInitialize,
     NetMapOperator,
     PoolingLayer,
     Total,
@@ -300,6 +301,18 @@ def test_long_short_term_memory(steps, inputs, units, varying):
     assert set(arrays) == set(layer.array_declarations)
     x = different(3, steps, inputs)
     same([by_apply(layer), by_kernel(layer)], arrays, Sequence(x, jnp.arange(3) % steps + 1) if varying else x)
+
+
+def test_long_short_term_memory_with_dropout_has_no_kernel(monkeypatch):
+    used = []
+    monkeypatch.setitem(KERNELS["cpu"], LongShortTermMemoryLayer, lambda *_, **__: used.append(1))  # it leaves the work to apply
+    x = np.ones((1, 3, 2), np.float32)
+    for dropout in (None, 0.5):
+        layer = NetInitialize(LongShortTermMemoryLayer(2, Dropout=dropout, Input=[3, 2]))
+        for training in (False, True):
+            used.clear()
+            layer.function()(layer.arrays, layer.state, x, jax.random.key(1), training)
+            assert bool(used) is not (training and dropout is not None)
 
 
 def test_every_kernel_has_a_law():

@@ -142,6 +142,7 @@ CONTRACT = {
     "fields",
     "changed",
     "identity",
+    "draws",
     "recurrent_states",
     "traced_function",
     "_check",

@@ -1,5 +1,6 @@
 """One row for each public layer, container, operator, encoder and decoder: what the laws run over."""
 
+from specimens.attention import ATTENTION
 from specimens.coders import CODERS
 from specimens.containers import CONTAINERS
 from specimens.convolutions import CONVOLUTIONS
@@ -10,4 +11,4 @@ from specimens.specimen import Coder, Specimen, initialized, inputs, lengths, th
 
 __all__ = ["CODERS", "SPECIMENS", "Coder", "Specimen", "initialized", "inputs", "lengths", "things", "with_random_arrays"]
 
-SPECIMENS: tuple[Specimen, ...] = (*ELEMENTARY, *CONVOLUTIONS, *SEQUENCES, *LOSSES, *CONTAINERS)
+SPECIMENS: tuple[Specimen, ...] = (*ELEMENTARY, *CONVOLUTIONS, *SEQUENCES, *ATTENTION, *LOSSES, *CONTAINERS)

@@ -43,14 +43,19 @@ def _shared() -> NetChain:
 def _cell() -> NetGraph:
     """One step of a recurrence."""
     return NetGraph(
-        {"join": CatenateLayer(InputPorts=["Input", "State"]), "out": NetChain([LinearLayer(2), Tanh])}, [("join", "out")], State=2
+        {"join": CatenateLayer(InputPorts=["Input", "State"]), "out": NetChain([LinearLayer(2), Tanh])},
+        [("join", "out")],
+        State=2,
     )
 
 
 def _gate() -> NetGraph:
     """One step that scales the state by a constant."""
     return NetGraph(
-        {"scaled": ThreadingLayer(Times, InputPorts=["State", "by"]), "sum": ThreadingLayer(Plus, InputPorts=["Input", "scaled"])},
+        {
+            "scaled": ThreadingLayer(Times, InputPorts=["State", "by"]),
+            "sum": ThreadingLayer(Plus, InputPorts=["Input", "scaled"]),
+        },
         [("scaled", NetPort("sum", "scaled"))],
         State=2,
     )
@@ -113,7 +118,9 @@ CONTAINERS = (
         ),
     ),
     Specimen("fold", lambda: NetFoldOperator(_cell(), Input=[3, 2])),
-    Specimen("fold with a constant", lambda: NetFoldOperator(_gate(), {"Output": "State"}, ["by"], ["Output"], by=2, Input=[3, 2])),
+    Specimen(
+        "fold with a constant", lambda: NetFoldOperator(_gate(), {"Output": "State"}, ["by"], ["Output"], by=2, Input=[3, 2])
+    ),
     Specimen("nest", lambda: NetNestOperator(NetChain([2, Tanh, DropoutLayer(0.3)]), 3, Input=2), random=True),
     Specimen("bidirectional", lambda: NetBidirectionalOperator(LongShortTermMemoryLayer(2), Input=[3, 2])),
     Specimen(
@@ -127,7 +134,8 @@ CONTAINERS = (
         lambda: NetGANOperator([NetChain([3, Tanh]), NetChain([LinearLayer([]), LogisticSigmoid])], Sample=3, Latent=2),
     ),
     Specimen(
-        "adversaries, Wasserstein", lambda: NetGANOperator([NetChain([3, Tanh]), LinearLayer([])], "Wasserstein", Sample=3, Latent=2)
+        "adversaries, Wasserstein",
+        lambda: NetGANOperator([NetChain([3, Tanh]), LinearLayer([])], "Wasserstein", Sample=3, Latent=2),
     ),
     Specimen(
         "states handed on",

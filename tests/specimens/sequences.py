@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from netdsl import (
     AggregationLayer,
+    BasicRecurrentLayer,
     BatchNormalizationLayer,
     CatenateLayer,
     CrossEntropyLossLayer,
@@ -14,6 +15,7 @@ from netdsl import (
     ExtractLayer,
     FlattenLayer,
     FunctionLayer,
+    GatedRecurrentLayer,
     LinearLayer,
     Log,
     LongShortTermMemoryLayer,
@@ -37,7 +39,14 @@ from netdsl import (
 )
 from specimens.specimen import Specimen
 
+BY_METHOD = {"VariationalWeights": 0.2, "VariationalInput": 0.3, "VariationalState": 0.4, "StateUpdate": 0.5}
+
 SEQUENCES = (
+    Specimen("basic recurrent", lambda: BasicRecurrentLayer(3, Input=[3, 2])),
+    Specimen("basic recurrent, dropout", lambda: BasicRecurrentLayer(3, Dropout=0.4, Input=["Varying", 2]), random=True),
+    Specimen("gated recurrent", lambda: GatedRecurrentLayer(2, Input=["Varying", 3])),
+    Specimen("gated recurrent, dropout", lambda: GatedRecurrentLayer(3, Dropout=BY_METHOD, Input=["Varying", 2]), random=True),
+    Specimen("lstm, dropout", lambda: LongShortTermMemoryLayer(3, Dropout=BY_METHOD, Input=["Varying", 2]), random=True),
     Specimen("lstm", lambda: LongShortTermMemoryLayer(2, Input=[3, 2])),
     Specimen("lstm, varying", lambda: LongShortTermMemoryLayer(2, Input=["Varying", 3])),
     Specimen("embedding, varying", lambda: EmbeddingLayer(2, Input=["Varying", Restricted("Integer", 4)])),

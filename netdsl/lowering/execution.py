@@ -344,8 +344,10 @@ class _Run:
         """The kernel for this layer, and the layout in which it is given its inputs."""
         kind = type(self.layer)
         kernel = KERNELS.get(self.context.platform, {}).get(kind)
+        if "Interleaving" in self.layer.__dict__ and any(wire.is_sequence for wire in given):
+            return None, FIRST
         if self.layer.__dict__.get("Interleaving") is False:
-            return (None, FIRST) if any(wire.is_sequence for wire in given) else (kernel, self._of_kernel(given))
+            return kernel, self._of_kernel(given)
         if kind in EXAMPLES_LAST and BEHIND in given[0].layouts:
             return EXAMPLES_LAST[kind], BEHIND
         return kernel, FIRST

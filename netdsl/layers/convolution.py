@@ -118,9 +118,7 @@ class Sliding(Layer):
     def _check(self) -> None:
         outputs, groups = self.__dict__.get("OutputChannels", 1), self.__dict__.get("ChannelGroups", 1)
         if outputs % groups:
-            raise DeclarationError(
-                f"ChannelGroups of {self.title()} must divide the {outputs} output channels. Got {groups}."
-            )
+            raise DeclarationError(f"ChannelGroups of {self.title()} must divide the {outputs} output channels. Got {groups}.")
         lengths = {
             name: len(value)
             for name in ("KernelSize", "Stride", "PaddingSize", "Dilation")

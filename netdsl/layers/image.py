@@ -56,7 +56,7 @@ class SpatialTransformationLayer(Layer):
 
         def corner(i: Any, j: Any) -> Any:
             """The elements at whole places, weighted by how near they are; 0 outside."""
-            inside = (0 <= i) & (i < height) & (0 <= j) & (j < width)
+            inside = (i >= 0) & (i < height) & (j >= 0) & (j < width)
             weight = jnp.where(inside, (1 - jnp.abs(row - i)) * (1 - jnp.abs(column - j)), 0)
             at = (jnp.clip(k, 0, n - 1).astype(jnp.int32) for k, n in ((i, height), (j, width)))
             return weight * x[(slice(None), *at)]

@@ -272,7 +272,9 @@ class NormalizationLayer(Layer):
                 raise Contradiction(f"takes an array of rank {len(scaled)}, one number for each element that is scaled", name)
             if any(isinstance(sizes[axis], Length) for axis in scaled):
                 raise Contradiction('scales level 1, which cannot vary; ScalingLevels="Same" scales those it aggregates', "Input")
-            merged = dict(zip(scaled, (merge_sizes(sizes[axis], n, name) for axis, n in zip(scaled, known or (None,) * len(scaled)))))
+            merged = dict(
+                zip(scaled, (merge_sizes(sizes[axis], n, name) for axis, n in zip(scaled, known or (None,) * len(scaled))))
+            )
             sizes = tuple(merged.get(axis, size) for axis, size in enumerate(sizes))
         arrays = dict.fromkeys(names, ArrayType(tuple(sizes[axis] for axis in scaled), REAL))
         return {"Input": ArrayType(sizes), "Output": ArrayType(sizes, REAL), **arrays}

@@ -167,7 +167,9 @@ class ResizeLayer(Layer):
     def _check(self) -> None:
         if not 1 <= len(self.Dimensions) <= 3:
             raise DeclarationError(f"ResizeLayer resizes 1 to 3 levels. Got {len(self.Dimensions)}: {self!r}.")
-        if self.nearest and not all(d is All or (isinstance(d, Scaled) and float(d.fraction).is_integer()) for d in self.Dimensions):
+        if self.nearest and not all(
+            d is All or (isinstance(d, Scaled) and float(d.fraction).is_integer()) for d in self.Dimensions
+        ):
             raise DeclarationError(f'Resampling="Nearest" takes Scaled(n) with an integer n, or All. Got {self!r}.')
         super()._check()
 

@@ -251,4 +251,4 @@ def as_array(value: Any, where: str) -> Any:
     if isinstance(value, np.ma.MaskedArray):
         raise DeclarationError(f"{where} is a masked array. Fill it first: value.filled(0).")
     dtype = jax.dtypes.canonicalize_dtype(values.dtype) if values.dtype == np.float64 else np.float32
-    return jax.device_put(np.ascontiguousarray(values, dtype))  # jnp.asarray compiles a program for each new shape
+    return jax.device_put(np.asarray(values, dtype, order="C"))  # jnp.asarray compiles a program for each new shape

@@ -83,11 +83,11 @@ def test_sizes():
 def test_what_cannot_be():
     with pytest.raises(ShapeError, match=r"cannot give size 5: no size times 1\.5 is that"):
         ResizeLayer([Scaled(1.5)], Output=[1, 5])
-    with pytest.raises(ShapeError, match="takes an array of rank 3: a channel and 2 levels to resize"):
+    with pytest.raises(ShapeError, match=r"takes  an array of size \?x\?x\?"):
         ResizeLayer([2, 2], Input=[2, 3])
     with pytest.raises(ShapeError, match="does not take sequences of varying length"):
         ResizeLayer([2], Interleaving=True, Input=["Varying", 3])
     with pytest.raises(DeclarationError, match=r'Resampling="Nearest" takes Scaled\(n\) with an integer n, or All'):
         ResizeLayer([4], Resampling="Nearest")
-    with pytest.raises(DeclarationError, match="ResizeLayer resizes 1 to 3 levels. Got 4"):
+    with pytest.raises(DeclarationError, match=r"ResizeLayer resizes 1 to 3 levels\. Got 4"):
         ResizeLayer([1, 2, 3, 4])

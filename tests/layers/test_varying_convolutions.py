@@ -55,7 +55,13 @@ def each_by_itself(layer, sequences):
 def test_convolution(case):
     kernel, options = CASES[case]
     layer = ConvolutionLayer(
-        4, kernel, ChannelGroups=2, Weights=RNG.normal(size=(4, 1, *kernel)), Biases=RNG.normal(size=4), Interleaving=True, **options
+        4,
+        kernel,
+        ChannelGroups=2,
+        Weights=RNG.normal(size=(4, 1, *kernel)),
+        Biases=RNG.normal(size=4),
+        Interleaving=True,
+        **options,
     )
     for made, expected in each_by_itself(layer, [RNG.normal(size=(n, 2)) for n in LENGTHS]):
         assert made.shape == expected.shape
@@ -125,7 +131,11 @@ def test_lengths_follow():
     assert not inside.steps
     assert outside == inside.then(-2)
     chain = NetChain(
-        [ConvolutionLayer(2, [2], Interleaving=True), PoolingLayer([2], 2, Interleaving=True), PoolingLayer([1], 2, Interleaving=True)],
+        [
+            ConvolutionLayer(2, [2], Interleaving=True),
+            PoolingLayer([2], 2, Interleaving=True),
+            PoolingLayer([1], 2, Interleaving=True),
+        ],
         Input=["Varying", 2],
     )
     assert [lengths_of(chain)[1].value(n) for n in (3, 5, 6, 7)] == [1, 1, 1, 2]
@@ -141,9 +151,7 @@ def test_a_convolution_in_a_chain_ends_with_its_last_element():
     layer = ConvolutionLayer(2, [2], Weights=weights, Biases=None, Interleaving=True)
     net = NetChain([layer, SequenceLastLayer()], Input=["Varying", 3])
     sequences = [RNG.normal(size=(n, 3)) for n in LENGTHS]
-    np.testing.assert_allclose(
-        net(sequences), [np.einsum("oik,ki->o", weights, x[-2:]) for x in sequences], rtol=1e-4, atol=1e-5
-    )
+    np.testing.assert_allclose(net(sequences), [np.einsum("oik,ki->o", weights, x[-2:]) for x in sequences], rtol=1e-4, atol=1e-5)
 
 
 def test_sequences_that_are_too_short():
@@ -151,7 +159,9 @@ def test_sequences_that_are_too_short():
         NetChain([ConvolutionLayer(2, [3], Interleaving=True), PoolingLayer([3], Interleaving=True)], Input=["Varying", 2])
     )
     assert net(np.ones((5, 2))).shape == (1, 2)
-    with pytest.raises(EncodingError, match=r"port 'Input' got a sequence of length 4 in example 2, which is too short for element 2"):
+    with pytest.raises(
+        EncodingError, match=r"port 'Input' got a sequence of length 4 in example 2, which is too short for element 2"
+    ):
         net([np.ones((5, 2)), np.ones((4, 2))])
     with pytest.raises(EncodingError, match=r"got a sequence of length 2, which is too short for element 1"):
         net(np.ones((2, 2)))
@@ -218,6 +228,10 @@ def test_training_learns_a_moving_sum():
     rng = np.random.default_rng(3)
     inputs = [rng.normal(size=(n, 1)) for n in rng.integers(2, 9, 60)]
     targets = [x[1:] + x[:-1] for x in inputs]
-    net = NetChain([ConvolutionLayer(1, [2], Interleaving=True), FunctionLayer(lambda x: x, Varying="elementwise")], Input=["Varying", 1])
-    trained = NetTrain(net, {"Input": inputs, "Output": targets}, MaxTrainingRounds=150, LearningRate=0.05, TrainingProgressReporting=None)
+    net = NetChain(
+        [ConvolutionLayer(1, [2], Interleaving=True), FunctionLayer(lambda x: x, Varying="elementwise")], Input=["Varying", 1]
+    )
+    trained = NetTrain(
+        net, {"Input": inputs, "Output": targets}, MaxTrainingRounds=150, LearningRate=0.05, TrainingProgressReporting=None
+    )
     np.testing.assert_allclose(trained.arrays["1", "Weights"].reshape(-1), [1, 1], atol=0.02)

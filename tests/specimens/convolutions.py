@@ -42,12 +42,16 @@ CONVOLUTIONS = (
         ),
     ),
     Specimen(
-        "deconvolution, interleaved", lambda: DeconvolutionLayer(2, 2, Stride=2, Interleaving=True, Dimensionality=2, Input=[2, 3, 2])
+        "deconvolution, interleaved",
+        lambda: DeconvolutionLayer(2, 2, Stride=2, Interleaving=True, Dimensionality=2, Input=[2, 3, 2]),
     ),
     Specimen("resize", lambda: ResizeLayer([5, 2], Input=[2, 3, 4])),
     Specimen("resize, cells", lambda: ResizeLayer([Scaled(1.5), All], Scheme="Bin", Input=[2, 3, 2])),
     Specimen("resize of a line", lambda: ResizeLayer([Scaled(2)], Resampling="Nearest", Input=[2, 3]), backward=True),
-    Specimen("resize of classes", lambda: ResizeLayer([Scaled(2), All], Resampling="Nearest", Input=[1, 2, 3, Restricted("Integer", 4)])),
+    Specimen(
+        "resize of classes",
+        lambda: ResizeLayer([Scaled(2), All], Resampling="Nearest", Input=[1, 2, 3, Restricted("Integer", 4)]),
+    ),
     Specimen("resize of a volume, interleaved", lambda: ResizeLayer([2, All, 3], Interleaving=True, Input=[3, 2, 2, 2])),
     Specimen("spatial transformation", lambda: SpatialTransformationLayer([3, 4], Input=[2, 4, 3])),
     Specimen("image augmentation", lambda: ImageAugmentationLayer([3, 2], Input=[2, 5, 6]), random=True),

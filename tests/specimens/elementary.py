@@ -64,9 +64,7 @@ ELEMENTARY = (
     Specimen("flax module", flax_module, written=False),
     Specimen("dropout", lambda: DropoutLayer(0.4, Input=[3, 2]), backward=True, random=True),
     Specimen("alpha dropout", lambda: DropoutLayer(0.4, Method="AlphaDropout", Input=5), backward=True, random=True),
-    Specimen(
-        "dropout with its mask", lambda: DropoutLayer(0.4, OutputPorts=["BinaryMask", "Output"], Input=[3, 2]), random=True
-    ),
+    Specimen("dropout with its mask", lambda: DropoutLayer(0.4, OutputPorts=["BinaryMask", "Output"], Input=[3, 2]), random=True),
     Specimen("softmax", lambda: SoftmaxLayer(Input=[2, 3]), backward=True),
     Specimen("softmax of level 1", lambda: SoftmaxLayer(1, Input=[3, 2]), backward=True),
     Specimen("batch normalization", lambda: BatchNormalizationLayer(Input=[3, 2]), backward=True),
@@ -88,7 +86,11 @@ ELEMENTARY = (
         lambda: NormalizationLayer([1, 3], [2, 3], GroupNumber=[1, 2], Method="RMS", Biases=None, Input=[2, 3, 4]),
         backward=True,
     ),
-    Specimen("local response normalization", lambda: LocalResponseNormalizationLayer(Alpha=0.5, Beta=0.75, Input=[6, 2, 1]), backward=True),
+    Specimen(
+        "local response normalization",
+        lambda: LocalResponseNormalizationLayer(Alpha=0.5, Beta=0.75, Input=[6, 2, 1]),
+        backward=True,
+    ),
     Specimen("flatten", lambda: FlattenLayer(Input=[2, 3, 2])),
     Specimen("flatten the last", lambda: FlattenLayer(-1, Input=[2, 3, 2])),
     Specimen("reshape", lambda: ReshapeLayer([3, Automatic], Input=[2, 3])),

@@ -41,6 +41,4 @@ def padded_alike(batch: Any, length: Hashable, padded: dict[Any, int]) -> Any:
     if size == have:
         return batch
     places = jnp.minimum(jnp.arange(size), have - 1)
-    return jax.tree.map(
-        lambda leaf: leaf.with_data(leaf.data[:, places]), batch, is_leaf=lambda leaf: isinstance(leaf, Sequence)
-    )
+    return jax.tree.map(lambda leaf: leaf.with_data(leaf.data[:, places]), batch, is_leaf=lambda leaf: isinstance(leaf, Sequence))

@@ -30,6 +30,8 @@ FAMILIES = {
     "netdsl.layers.normalization": "Normalization and attention",
     "netdsl.layers.attention": "Normalization and attention",
     "netdsl.layers.convolution": "Convolution and pooling",
+    "netdsl.layers.resampling": "Convolution and pooling",
+    "netdsl.layers.image": "Convolution and pooling",
     "netdsl.layers.structure": "Structure of arrays",
     "netdsl.layers.aggregation": "Structure of arrays",
     "netdsl.layers.recurrent": "Recurrent layers",

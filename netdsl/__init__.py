@@ -29,6 +29,7 @@ __version__ = "0.1.0"
 LEGACY_NAMES = {
     "ConstantArrayLayer": NetArrayLayer,
     "DotPlusLayer": LinearLayer,
+    "InstanceNormalizationLayer": NormalizationLayer,
     "NetInformation": Information,
     "NetSharedArray": NetArray,
 }

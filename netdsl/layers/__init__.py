@@ -6,6 +6,7 @@ from netdsl.layers.convolution import ConvolutionLayer, PoolingLayer
 from netdsl.layers.elementwise import DropoutLayer, ElementwiseLayer, ParametricRampLayer, ThreadingLayer
 from netdsl.layers.flax import FlaxLayer
 from netdsl.layers.function import FunctionLayer
+from netdsl.layers.image import ImageAugmentationLayer, SpatialTransformationLayer
 from netdsl.layers.legacy import ConstantPlusLayer, ConstantTimesLayer
 from netdsl.layers.linear import EmbeddingLayer, LinearLayer
 from netdsl.layers.loss import (
@@ -15,8 +16,9 @@ from netdsl.layers.loss import (
     MeanAbsoluteLossLayer,
     MeanSquaredLossLayer,
 )
-from netdsl.layers.normalization import BatchNormalizationLayer, SoftmaxLayer
+from netdsl.layers.normalization import BatchNormalizationLayer, LocalResponseNormalizationLayer, NormalizationLayer, SoftmaxLayer
 from netdsl.layers.recurrent import BasicRecurrentLayer, GatedRecurrentLayer, LongShortTermMemoryLayer
+from netdsl.layers.resampling import DeconvolutionLayer, ResizeLayer
 from netdsl.layers.structure import CatenateLayer, FlattenLayer, NetArrayLayer, ReshapeLayer, SequenceLastLayer, TotalLayer
 
 __all__ = [
@@ -31,6 +33,7 @@ __all__ = [
     "ContrastiveLossLayer",
     "ConvolutionLayer",
     "CrossEntropyLossLayer",
+    "DeconvolutionLayer",
     "DotLayer",
     "DropoutLayer",
     "ElementwiseLayer",
@@ -40,18 +43,23 @@ __all__ = [
     "FlaxLayer",
     "FunctionLayer",
     "GatedRecurrentLayer",
+    "ImageAugmentationLayer",
     "LinearLayer",
+    "LocalResponseNormalizationLayer",
     "LongShortTermMemoryLayer",
     "MeanAbsoluteLossLayer",
     "MeanSquaredLossLayer",
     "NetArrayLayer",
+    "NormalizationLayer",
     "OrderingLayer",
     "ParametricRampLayer",
     "PoolingLayer",
     "ReshapeLayer",
+    "ResizeLayer",
     "SequenceAttentionLayer",
     "SequenceLastLayer",
     "SoftmaxLayer",
+    "SpatialTransformationLayer",
     "SummationLayer",
     "ThreadingLayer",
     "TotalLayer",

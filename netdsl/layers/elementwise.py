@@ -121,27 +121,53 @@ class DropoutLayer(Layer):
     y = x·m / (1 - p) with m = 0 with probability p, else 1; y = x outside training. "AlphaDropout" instead sets dropped elements to
     the saturation value of SELU and rescales, so that mean 0 and variance 1 are kept.
 
-    Ports: Input and Output, arrays of any equal size.
+    Ports: Input and Output, arrays of any equal size; BinaryMask, if asked for, of that size: m, 1 where nothing is dropped [M].
 
-    Parameters: Probability, a number from 0 to 1 (default 0.5); Method, "Dropout" or "AlphaDropout".
+    Parameters: Probability, a number from 0 to 1 (default 0.5); Method, "Dropout" or "AlphaDropout"; OutputPorts, "Output" (default),
+    "BinaryMask" or a list of both.
 
     >>> DropoutLayer()([1.0, 2.0]).tolist()
     [1.0, 2.0]
 
-    Differences from Wolfram: the option "OutputPorts" (binary mask) is not there. Source: Wolfram's public reference page.
+    Differences from Wolfram: none known. Source: Wolfram's public reference page.
     """
 
     Probability: Any = parameter(number(0, 1), 0.5, positional=True)
     Method: Any = parameter(one_of("Dropout", "AlphaDropout"), "Dropout")
+    OutputPorts: Any = parameter(
+        Constraint('"Output", "BinaryMask" or a list of both', lambda value: _outputs(value), ("Mask", ["Output", "Mask"], [])),
+        "Output",
+    )
 
     signature = "... -> ..."
     varying = "elementwise"
 
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        return (self.OutputPorts,) if isinstance(self.OutputPorts, str) else self.OutputPorts
+
+    def relate(self, types: Mapping[str, ArrayType]) -> Mapping[str, ArrayType]:
+        sizes = None
+        for name, type_ in types.items():
+            sizes = equal_sizes(sizes, type_.sizes, name)
+        return {name: ArrayType(sizes, None if name == "Input" else REAL) for name in types}
+
     def apply(self, arrays: Any, x: Any, *, key: Any, training: bool) -> Any:
-        rate, x = self.Probability, real_numbers(x)
-        if not training or rate == 0:
-            return x
-        kept = jax.random.bernoulli(key, jnp.float32(1 - rate), x.shape)  # the same draws in every precision
+        x = real_numbers(x)
+        kept: Any = True
+        if training and self.Probability > 0:  # the same draws in every precision
+            kept = jax.random.bernoulli(key, jnp.float32(1 - self.Probability), x.shape)
+
+        def made(name: str) -> Any:
+            if name == "BinaryMask":
+                return jnp.broadcast_to(kept, x.shape).astype(x.dtype)
+            return x if kept is True else self.dropped(x, kept)
+
+        return tuple(map(made, self.output_names))
+
+    def dropped(self, x: Any, kept: Any) -> Any:
+        """The values with those dropped that are not kept, and scaled."""
+        rate = self.Probability
         if self.Method == "Dropout":
             return jnp.where(kept, x / max(1 - rate, 1e-12), 0)
         low = -1.7580993408473766  # the limit of SELU at minus infinity
@@ -264,6 +290,13 @@ def _aligned(sizes: tuple[Size, ...], rank: int, setting: Any) -> tuple[Size, ..
         )
     at = min(setting - 1, len(sizes)) if setting > 0 else max(len(sizes) + 1 + setting, 0)
     return sizes[:at] + (1,) * missing + sizes[at:]
+
+
+def _outputs(value: Any) -> Any:
+    names = (value,) if isinstance(value, str) else tuple(value)
+    if not names or len(set(names)) != len(names) or not set(names) <= {"Output", "BinaryMask"}:
+        raise ValueError
+    return value if isinstance(value, str) else names
 
 
 def equal_sizes(a: tuple[Size, ...] | None, b: tuple[Size, ...] | None, slot: str) -> tuple[Size, ...] | None:

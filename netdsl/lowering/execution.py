@@ -23,10 +23,11 @@ from netdsl.lowering.kernels.convolution import form
 from netdsl.lowering.kernels.increasing import Increased, increasing
 from netdsl.lowering.kernels.pooling import only_chooses
 from netdsl.lowering.precision import REAL32, Precision, cast
-from netdsl.nets import SHARED, ArrayPath, Arrays, Layer, Net, NetArray, Ref, Sequence, Solved, Step, element_name
+from netdsl.lowering.wires import BEHIND, FIRST, LAST, Wire
+from netdsl.nets import SHARED, ArrayPath, Arrays, Layer, Net, NetArray, Ref, Sequence, Solved, Step, element_name, padded_alike
 from netdsl.shapes import ArrayType
 
-__all__ = ["Context", "Wire", "device_halves", "execute"]
+__all__ = ["Context", "device_halves", "execute"]
 
 
 @dataclass(frozen=True)
@@ -65,94 +66,6 @@ class Context:
         return key
 
 
-FIRST, LAST, BEHIND = "first", "last", "behind"
-"""Layouts of a batch: (examples, channels, positions…) as types say, (examples, positions…, channels), and (channels, positions…,
-examples). Channels are level 1 of the type, whatever it means."""
-
-
-def _axes(layout: str, rank: int) -> list[int]:
-    """The axes of `FIRST` in the order that they have in a layout."""
-    if rank == 1:
-        return [0]
-    return {FIRST: [0, *range(1, rank)], LAST: [0, *range(2, rank), 1], BEHIND: [*range(1, rank), 0]}[layout]
-
-
-@jax.tree_util.register_pytree_node_class
-class Wire:
-    """The values on a wire for a batch, in the layouts they were asked for, and what they came from.
-
-    `made` is the layout they were made in; `logits` are those of a probability; `increased` says of what the values are an
-    increasing function, in the layout they were made in. Values that may never be asked for are made when they are, by `later`:
-    until then something of their shape stands in their place. As a pytree a wire has the values as their type says, so that it
-    can be mapped over the batch.
-    """
-
-    __slots__ = ("increased", "later", "layouts", "logits", "made")
-
-    def __init__(
-        self,
-        value: Any,
-        layout: str = FIRST,
-        logits: tuple[str, Any] | None = None,
-        later: Callable[[], Any] | None = None,
-        increased: Increased | None = None,
-    ) -> None:
-        self.layouts, self.made, self.logits, self.later, self.increased = {layout: value}, layout, logits, later, increased
-
-    @classmethod
-    def of(cls, increased: Increased, layout: str) -> Wire:
-        """What an increasing function makes of something."""
-        return cls(increased.of, layout, later=lambda: increased.value, increased=increased)
-
-    @property
-    def value(self) -> Any:
-        """The values as their type says, the examples first."""
-        return self.within(FIRST)
-
-    @property
-    def is_sequence(self) -> bool:
-        return isinstance(self.layouts.get(FIRST), Sequence)
-
-    @property
-    def rank(self) -> int:
-        """The number of axes, that of the examples among them."""
-        return next(iter(self.layouts.values())).ndim
-
-    def shape(self, layout: str) -> tuple[int, ...]:
-        """The shape that the values have in a layout."""
-        known, value = next(iter(self.layouts.items()))
-        order = _axes(known, value.ndim)
-        return tuple(value.shape[order.index(axis)] for axis in _axes(layout, value.ndim))
-
-    def within(self, layout: str) -> Any:
-        """The values in a layout, which is kept."""
-        if self.later is not None:
-            self.layouts[self.made], self.later = self.later(), None
-        if layout not in self.layouts:
-            known, value = next(iter(self.layouts.items()))
-            order = _axes(known, value.ndim)
-            self.layouts[layout] = jnp.transpose(value, [order.index(axis) for axis in _axes(layout, value.ndim)])
-        return self.layouts[layout]
-
-    def cast(self, dtype: Any) -> Wire:
-        """The same values, and the logits they came from, in another type; for None itself."""
-        if dtype is None:
-            return self
-        logits = None if self.logits is None else (self.logits[0], cast(self.logits[1], dtype))
-        other = Wire(self.within(self.made), self.made, logits)
-        other.layouts = {layout: cast(value, dtype) for layout, value in self.layouts.items()}
-        return other
-
-    def tree_flatten(self) -> tuple[tuple[Any, Any], str | None]:
-        kind, logits = self.logits or (None, None)
-        return (self.value, logits), kind
-
-    @classmethod
-    def tree_unflatten(cls, kind: str | None, children: tuple[Any, Any]) -> Wire:
-        value, logits = children
-        return cls(value, logits=None if kind is None else (kind, logits))
-
-
 def device_halves(net: Net, values: Mapping[str, Any], compact: frozenset[str]) -> dict[str, Any]:
     """The inputs of a batch with the encoders of the ports in `compact` run to their end."""
 
@@ -174,13 +87,20 @@ def execute(
     """The wires of a batch and the state after it; `solved` says the types where the net alone does not."""
     program = net.program
     solved = solved or net.solved
-    wires: dict[Ref, Wire] = {(-1, port): Wire(value) for port, value in inputs.items()}
+    wires: dict[Ref, Wire] = {}
+    padded: dict[Any, int] = {}
+
+    def keep(ref: Ref, wire: Wire) -> None:
+        wires[ref] = padded_alike(wire, (solved.types[ref].sizes or ())[0], padded) if wire.is_sequence else wire
+
+    for port, value in inputs.items():
+        keep((-1, port), Wire(value))
     changed = dict(state)
     for index, step in enumerate(program.steps):
         given = {port: wires[ref] for port, ref in step.inputs}
         outputs = _Run(step, arrays, changed, context, solved.step_types(step, index)).outputs(given)
         for port, wire in zip(step.outputs, outputs):
-            wires[index, port] = wire
+            keep((index, port), wire)
     return wires, changed
 
 
@@ -361,8 +281,10 @@ class _Run:
         """The kernel for this layer, and the layout in which it is given its inputs."""
         kind = type(self.layer)
         kernel = None if self.drawing else KERNELS.get(self.context.platform, {}).get(kind)
+        if "Interleaving" in self.layer.__dict__ and any(wire.is_sequence for wire in given):
+            return None, FIRST
         if self.layer.__dict__.get("Interleaving") is False:
-            return (None, FIRST) if any(wire.is_sequence for wire in given) else (kernel, self._of_kernel(given))
+            return kernel, self._of_kernel(given)
         if kind in EXAMPLES_LAST and BEHIND in given[0].layouts:
             return EXAMPLES_LAST[kind], BEHIND
         return kernel, FIRST

@@ -6,7 +6,7 @@ from netdsl.nets.multipliers import multipliers_by_path
 from netdsl.nets.net import SHARED, Net, declared_port
 from netdsl.nets.program import Parts, Program, Ref, Solved, Step, path_text
 from netdsl.nets.report import element_name
-from netdsl.nets.sequence import Sequence
+from netdsl.nets.sequence import Sequence, padded_alike
 
 __all__ = [
     "SHARED",
@@ -29,6 +29,7 @@ __all__ = [
     "lift_shared",
     "multipliers_by_path",
     "named_arrays",
+    "padded_alike",
     "path_text",
     "state",
 ]

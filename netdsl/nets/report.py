@@ -63,7 +63,8 @@ class _Report:
         far = self._far_end(clash)
         ends = sorted((near, far), key=lambda end: end.verb != "gives")
         head = f"cannot connect {ends[0].name} to {ends[1].name} of this {self.net.title()}."
-        return "\n".join([head, *_table(ends), _advice(ends)])
+        alike = describe(near.type) == describe(far.type) and near.type != far.type
+        return "\n".join([head, *_table(ends), *([f"  Here {clash.fact}."] if alike else []), _advice(ends)])
 
     def _far_end(self, clash: Clash) -> _End:
         """The other side of the wire at which `clash` shows."""

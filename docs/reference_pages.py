@@ -31,6 +31,8 @@ FAMILIES = {
     "netdsl.layers.attention": "Normalization and attention",
     "netdsl.layers.convolution": "Convolution and pooling",
     "netdsl.layers.structure": "Structure of arrays",
+    "netdsl.layers.levels": "Structure of arrays",
+    "netdsl.layers.sequences": "Sequences",
     "netdsl.layers.recurrent": "Recurrent layers",
     "netdsl.layers.loss": "Loss layers",
 }

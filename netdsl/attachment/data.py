@@ -52,7 +52,7 @@ def encoded(training: TrainingNet, data: Table, what: str) -> tuple[dict[str, An
             compact.append(port)
             if type_.integer and not isinstance(values.values, list):
                 check_integers(port, np.asarray(values.values), type_)
-        columns[port] = _finite(values.values, port, name, what)
+        columns[port] = _finite(values.values, port, type_, name, what)
         batches[port] = values
     check_lengths(graph, batches)
     return columns, frozenset(compact)
@@ -78,7 +78,7 @@ def _all_finite(array: np.ndarray) -> bool:
     return all(np.isfinite(array[start : start + rows]).all() for start in range(0, len(array), rows))
 
 
-def _finite(values: Any, port: str, name: str, what: str) -> Any:
+def _finite(values: Any, port: str, type_: ArrayType, name: str, what: str) -> Any:
     """The values as arrays, varying ones padded; an error that names the first example that is not finite."""
     arrays = values if isinstance(values, list) else [values]
     for offset, each in enumerate(arrays):
@@ -91,5 +91,5 @@ def _finite(values: Any, port: str, name: str, what: str) -> Any:
                 "Only finite numbers can be used: remove or replace such examples."
             )
     if isinstance(values, list):
-        return Sequence(*pad_sequences(values))
+        return Sequence(*pad_sequences(values, type_))
     return values

@@ -119,7 +119,9 @@ class Writer:
 
 
 def _size(size: Any) -> Any:
-    return {"varying": size.name} if isinstance(size, Length) else size
+    if not isinstance(size, Length):
+        return size
+    return {"varying": [size.name, size.offset] if size.offset else size.name}
 
 
 class Reader:
@@ -238,7 +240,10 @@ class Reader:
     @staticmethod
     def _size(size: Any, level: int) -> Any:
         if isinstance(size, dict) and list(size) == ["varying"] and level == 0:
-            return Length(_string(size["varying"]))
+            name, offset = _items(size["varying"], 2) if isinstance(size["varying"], list) else (size["varying"], 0)
+            if type(offset) is not int or abs(offset) > LARGEST_SIZE:
+                raise FormatError(f"{excerpt(offset)} is no difference of lengths")
+            return Length(_string(name), offset)
         if size is not None and not (type(size) is int and 0 < size <= LARGEST_SIZE):
             raise FormatError(f"{excerpt(size)} is no size of level {level + 1}")
         return size

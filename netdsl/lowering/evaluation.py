@@ -203,7 +203,7 @@ def _run(
     for start in range(0, count, size):
         stop = min(start + size, count)
         bucket = _bucket(stop - start, size)
-        inputs = {port: _batch(batch.values, start, stop, bucket) for port, batch in given.items()}
+        inputs = {port: _batch(batch.values, start, stop, bucket, net.port_type(port)) for port, batch in given.items()}
         indices = np.arange(start, start + bucket, dtype=np.int32)
         weights = (np.arange(bucket) < stop - start).astype(np.float32)
         if device is not None:
@@ -268,12 +268,12 @@ def _batch_function(
     return jax.jit(function)
 
 
-def _batch(values: Any, start: int, stop: int, bucket: int) -> Any:
+def _batch(values: Any, start: int, stop: int, bucket: int, type_: ArrayType) -> Any:
     """The examples from `start` to `stop`, filled up by repeating the last."""
     part = values[start:stop]
     missing = bucket - (stop - start)
     if isinstance(part, list):
-        data, lengths = pad_sequences(part + [part[-1]] * missing)
+        data, lengths = pad_sequences(part + [part[-1]] * missing, type_)
         return Sequence(data, lengths)
     if missing:
         join = jnp if isinstance(part, jax.Array) else np

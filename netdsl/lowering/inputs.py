@@ -15,7 +15,7 @@ import numpy as np
 from netdsl.errors import EncodingError, excerpt, listing, nearest
 from netdsl.lowering.precision import cast
 from netdsl.nets import Net
-from netdsl.shapes import REAL, ArrayType, Length, describe
+from netdsl.shapes import OPEN, REAL, ArrayType, Length, describe
 
 __all__ = ["PortData", "check_integers", "check_lengths", "given_ports", "pad_sequences", "port_data"]
 
@@ -231,19 +231,38 @@ def _stacked(arrays: list[Any], type_: ArrayType) -> Any:
 
 
 def check_lengths(net: Net, given: Mapping[str, PortData]) -> None:
-    """Refuse examples whose sequences at two ports must be of equal length and are not."""
-    first: dict[Length, str] = {}
+    """Refuse examples whose sequences are too short for a layer, or whose lengths at two ports must agree and do not."""
+    first: dict[str, tuple[str, int]] = {}
     for port, batch in given.items():
-        if not net.port_type(port).varying:
+        length = (net.port_type(port).sizes or (None,))[0]
+        if not isinstance(length, Length):
             continue
-        other = first.setdefault(net.port_type(port).sizes[0], port)  # type: ignore[index,arg-type]
+        least = net._cached("_least_lengths", lambda: _least_lengths(net)).get(length.name, 1) + length.offset
+        other, offset = first.setdefault(length.name, (port, length.offset))
+        difference = length.offset - offset
         for place, (a, b) in enumerate(zip(given[other].values, batch.values), 1):
-            if len(a) != len(b):
-                where = f" in example {place}" if batch.many else ""
+            where = f" in example {place}" if batch.many else ""
+            if len(b) < least:
                 raise EncodingError(
-                    f"The ports {other!r} and {port!r} of this {net.title()} take sequences of equal length. "
+                    f"The port {port!r} of this {net.title()} takes sequences of {least} elements or more. Got {len(b)}{where}."
+                )
+            if len(b) - len(a) != difference:
+                lengths = f"lengths n and n{difference:+d}" if difference else "equal length"
+                raise EncodingError(
+                    f"The ports {other!r} and {port!r} of this {net.title()} take sequences of {lengths}. "
                     f"Got lengths {len(a)} and {len(b)}{where}."
                 )
+
+
+def _least_lengths(net: Net) -> dict[str, int]:
+    """The least value of each varying length with which every layer gets as many elements as it needs."""
+    least: dict[str, int] = {}
+    for step in net.program.steps:
+        for _, ref in step.inputs:
+            length = (net.solved.types[ref].sizes or (None,))[0]
+            if isinstance(length, Length):
+                least[length.name] = max(least.get(length.name, 1), step.layer.shortest() - length.offset)
+    return least
 
 
 def length_bucket(length: int) -> int:
@@ -256,10 +275,14 @@ def length_bucket(length: int) -> int:
     return size
 
 
-def pad_sequences(sequences: list[Any]) -> tuple[np.ndarray, np.ndarray]:
-    """Sequences as one array, each padded with its last element, and their lengths."""
+def pad_sequences(sequences: list[Any], type_: ArrayType = OPEN) -> tuple[np.ndarray, np.ndarray]:
+    """Sequences as one array, each padded with its last element, and their lengths.
+
+    At ports of these types whose lengths are n and n + 1 the padded lengths too differ by 1.
+    """
     lengths = np.array([len(sequence) for sequence in sequences], np.int32)
-    padded = length_bucket(int(lengths.max()))
+    offset = next((size.offset for size in type_.sizes or () if isinstance(size, Length)), 0)
+    padded = length_bucket(int(lengths.max()) - offset) + offset
     data = np.stack(
         [
             np.concatenate([sequence, np.repeat(sequence[-1:], padded - len(sequence), axis=0)])

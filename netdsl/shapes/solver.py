@@ -68,7 +68,7 @@ class Solver:
         self.types: list[ArrayType] = [OPEN] * variables
         self.origins: dict[tuple[int, int | str], Origin] = {}
         self.clashes: list[Clash] = []
-        self.same: dict[Length, Length] = {}
+        self.same: dict[str, Length] = {}
         self.watchers: list[list[int]] = [[] for _ in range(variables)]
         self.failed: set[Hashable] = set()
 
@@ -180,14 +180,15 @@ class Solver:
         for a, b in zip(old, new):
             if isinstance(a, Length) and isinstance(b, Length) and a != b:
                 first, second = self._root(a), self._root(b)
-                if first != second:
-                    self.same[second] = first
+                if first.name != second.name:
+                    self.same[second.name] = first.shifted(-second.offset)
+                merge_sizes(first, second)
             merged.append(merge_sizes(a, b))
         return tuple(merged)
 
     def _root(self, length: Length) -> Length:
-        while length in self.same:
-            length = self.same[length]
+        while length.name in self.same:
+            length = self.same[length.name].shifted(length.offset)
         return length
 
     def _representative(self, type_: ArrayType) -> ArrayType:

@@ -33,9 +33,17 @@ __all__ = [
 
 
 class Length(NamedTuple):
-    """A varying size. Equal names mean equal lengths in every example; the empty name is a fresh one."""
+    """A varying size: `offset` more than the length called `name`, whose value is the same wherever it stands in an example.
+
+    The empty name is a fresh one.
+    """
 
     name: str
+    offset: int = 0
+
+    def shifted(self, by: int) -> Length:
+        """The length that is `by` more."""
+        return Length(self.name, self.offset + by)
 
     def __repr__(self) -> str:
         return "'Varying'"
@@ -168,7 +176,13 @@ def shape_text(sizes: tuple[Size, ...] | None) -> str:
     """The sizes as ``3x28x28``."""
     if sizes is None:
         return "?"
-    return "x".join("n" if isinstance(size, Length) else "?" if size is None else str(size) for size in sizes)
+    return "x".join(_size_text(size) for size in sizes)
+
+
+def _size_text(size: Size) -> str:
+    if isinstance(size, Length):
+        return f"n{size.offset:+d}" if size.offset else "n"
+    return "?" if size is None else str(size)
 
 
 def describe(type_: ArrayType) -> str:

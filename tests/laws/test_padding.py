@@ -13,10 +13,11 @@ from netdsl.nets import Sequence
 VARYING = [s for s in SPECIMENS if any(s.make().port_type(port).varying for port in s.make().input_names)]
 
 
-def _masked(leaf):
-    """The data with padding set to 0."""
-    mask = jnp.arange(leaf.data.shape[1])[None, :] < leaf.length[:, None]
-    return jnp.where(mask.reshape(mask.shape + (1,) * (leaf.data.ndim - 2)), leaf.data, 0)
+def _masked(leaf, padding):
+    """The data without so much padding, what is left of it set to 0."""
+    data = leaf.data[:, : leaf.data.shape[1] - padding]
+    mask = jnp.arange(data.shape[1])[None, :] < leaf.length[:, None]
+    return jnp.where(mask.reshape(mask.shape + (1,) * (data.ndim - 2)), data, 0)
 
 
 def _observed(specimen, padding):
@@ -26,22 +27,21 @@ def _observed(specimen, padding):
     def loss(arrays, given):
         outputs, state = function(arrays, net.state, given, jax.random.key(3), True)
         leaves = jax.tree_util.tree_leaves(outputs, is_leaf=lambda leaf: isinstance(leaf, Sequence))
-        values = [_masked(leaf) if isinstance(leaf, Sequence) else leaf for leaf in leaves]
-        return sum(jnp.sum(jnp.sin(value + 1)) for value in values), (values, state)
+        values = [_masked(leaf, padding) if isinstance(leaf, Sequence) else leaf for leaf in leaves]
+        lengths = [leaf.length for leaf in leaves if isinstance(leaf, Sequence)]
+        return sum(jnp.sum(jnp.sin(value + 1)) for value in values), (values + lengths, state)
 
     given = inputs(specimen, net, 3, padding=padding)
     (_, (values, state)), (arrays, data) = jax.jit(jax.value_and_grad(loss, argnums=(0, 1), has_aux=True, allow_int=True))(
         net.arrays, given
     )
-    longest = max(leaf.data.shape[1] for leaf in given.values() if isinstance(leaf, Sequence)) - padding
     gradients = []
     for port, gradient in data.items():
         if isinstance(gradient, Sequence) and jnp.issubdtype(given[port].data.dtype, jnp.floating):
-            summed = gradient.data[:, longest:]
+            longest = gradient.data.shape[1] - padding
             gradients.append(gradient.data[:, :longest])
-            assert not np.any(np.asarray(summed)), "padding has no influence"
-    cut = [value[:, :longest] if value.ndim > 1 else value for value in values]
-    return [*cut, *state.values(), *arrays.values(), *gradients]
+            assert not np.any(np.asarray(gradient.data[:, longest:])), "padding has no influence"
+    return [*values, *state.values(), *arrays.values(), *gradients]
 
 
 @pytest.mark.parametrize("specimen", VARYING, ids=str)

@@ -130,6 +130,7 @@ CONTRACT = {
     "output_names",
     "parts",
     "varying",
+    "shortest",
     "signature",
     "variadic",
     "traced_arrays",

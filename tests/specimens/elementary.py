@@ -6,6 +6,8 @@ import jax
 import jax.numpy as jnp
 
 from netdsl import (
+    All,
+    AppendLayer,
     Automatic,
     BatchNormalizationLayer,
     CatenateLayer,
@@ -19,16 +21,27 @@ from netdsl import (
     LinearLayer,
     NetArray,
     NetArrayLayer,
+    PaddingLayer,
+    PartLayer,
     Plus,
+    PrependLayer,
     Ramp,
+    ReplicateLayer,
     ReshapeLayer,
     Restricted,
+    SequenceIndicesLayer,
     SequenceLastLayer,
+    SequenceMostLayer,
+    SequenceRestLayer,
+    SequenceReverseLayer,
     SoftmaxLayer,
+    Span,
     Tanh,
     ThreadingLayer,
     Times,
     TotalLayer,
+    TransposeLayer,
+    TwoWayRule,
 )
 from specimens.specimen import Specimen
 
@@ -74,6 +87,29 @@ ELEMENTARY = (
     Specimen("flatten the last", lambda: FlattenLayer(-1, Input=[2, 3, 2])),
     Specimen("reshape", lambda: ReshapeLayer([3, Automatic], Input=[2, 3])),
     Specimen("reshape, inherited", lambda: ReshapeLayer([Inherited, 3, 2], Input=[2, 6])),
+    Specimen("reshape, like another", lambda: ReshapeLayer("ReferenceShape", Input=[2, 3], ReferenceShape=[3, 2])),
+    Specimen("replicate", lambda: ReplicateLayer([2, 3], 2, Input=[2, 2]), backward=True),
+    Specimen("replicate, sized by what follows", lambda: ReplicateLayer([2, Automatic], Input="Real", Output=[2, 3])),
+    Specimen("replicate classes", lambda: ReplicateLayer(2, Input=[3, Restricted("Integer", 4)])),
+    Specimen("transpose", lambda: TransposeLayer(Input=[2, 3, 2]), backward=True),
+    Specimen(
+        "transpose, one after the other",
+        lambda: TransposeLayer([TwoWayRule(1, 2), TwoWayRule(2, -1)], Input=[2, 3, 4]),
+        backward=True,
+    ),
+    Specimen("transpose, permuted", lambda: TransposeLayer([3, 1, 2], Input=[2, 3, 4, 1]), backward=True),
+    Specimen("padding", lambda: PaddingLayer([[1, 2], [0, 1]], Padding=0.5, Input=[2, 3, 2]), backward=True),
+    Specimen("padding, fixed", lambda: PaddingLayer([[1, 0], [2, 1]], Padding="Fixed", Input=[2, 2]), backward=True),
+    Specimen("padding, reflected", lambda: PaddingLayer([[0, 1], [2, 1]], Padding="Reflected", Input=[2, 3]), backward=True),
+    Specimen("padding of classes", lambda: PaddingLayer([[1, 1]], Input=[3, Restricted("Integer", 2)])),
+    Specimen("part", lambda: PartLayer([Span(2, 3), -1], Input=[4, 2, 2])),
+    Specimen("part in steps", lambda: PartLayer([All, Span(-1, 1, -2), Span(2, -2)], Input=[2, 4, 5])),
+    Specimen("part, one number", lambda: PartLayer(2, Input=3)),
+    Specimen("append", lambda: AppendLayer(Input=[3, 2]), backward=True),
+    Specimen("prepend", lambda: PrependLayer(Element="Real", Output=3), backward=True),
+    Specimen(
+        "prepend a class", lambda: PrependLayer(Input=[2, Restricted("Integer", 3)], Element=Restricted("Integer", [0, 1]))
+    ),
     Specimen("catenate", lambda: CatenateLayer(InputPorts=2, Input1=[2, 3], Input2=[1, 3])),
     Specimen("catenate level 2", lambda: CatenateLayer(2, InputPorts=["a", "b", "c"], a=[2, 1], b=[2, 3], c=[2, 2])),
     Specimen(
@@ -84,6 +120,10 @@ ELEMENTARY = (
     Specimen("total", lambda: TotalLayer(InputPorts=3, Input1=[2, 2]), backward=True),
     Specimen("array", lambda: NetArrayLayer(Output=[2, 3]), backward=True),
     Specimen("sequence last", lambda: SequenceLastLayer(Input=[3, 2])),
+    Specimen("sequence most", lambda: SequenceMostLayer(Input=[3, 2]), backward=True),
+    Specimen("sequence rest", lambda: SequenceRestLayer(Input=[2, Restricted("Integer", 3)]), backward=True),
+    Specimen("sequence reverse", lambda: SequenceReverseLayer(Input=[3, 2]), backward=True),
+    Specimen("sequence indices", lambda: SequenceIndicesLayer(Maximum=2, Input=[3, "Integer"])),
     Specimen("function", lambda: FunctionLayer(lambda x: jnp.sort(x @ x.T, axis=0), Input=[3, 2]), written=False),
     Specimen(
         "function of two",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from netdsl import (
+    All,
+    AppendLayer,
     BatchNormalizationLayer,
     CrossEntropyLossLayer,
     DropoutLayer,
@@ -17,11 +19,22 @@ from netdsl import (
     NetGraph,
     NetMapOperator,
     NetPort,
+    PaddingLayer,
+    PartLayer,
     Plus,
+    PrependLayer,
+    ReplicateLayer,
     Restricted,
+    SequenceIndicesLayer,
     SequenceLastLayer,
+    SequenceMostLayer,
+    SequenceRestLayer,
+    SequenceReverseLayer,
     SoftmaxLayer,
+    Span,
     Tanh,
+    TransposeLayer,
+    TwoWayRule,
 )
 from specimens.specimen import Specimen
 
@@ -40,6 +53,40 @@ SEQUENCES = (
         written=False,
     ),
     Specimen("last, varying", lambda: SequenceLastLayer(Input=["Varying", 2])),
+    Specimen("most, varying", lambda: SequenceMostLayer(Input=["Varying", 2]), shortest=2),
+    Specimen("rest, varying", lambda: SequenceRestLayer(Input=["Varying"]), shortest=2),
+    Specimen("reverse, varying", lambda: SequenceReverseLayer(Input=["Varying", 2])),
+    Specimen("indices, varying", lambda: SequenceIndicesLayer(Maximum=3, Input=["Varying", "Integer"])),
+    Specimen("replicate, varying", lambda: ReplicateLayer([3, 2], 2, Input=["Varying", 2])),
+    Specimen("transpose, varying", lambda: TransposeLayer(TwoWayRule(2, 3), Input=["Varying", 2, 3])),
+    Specimen("padding, varying", lambda: PaddingLayer([[2, 1], [0, 1]], Padding=0.5, Input=["Varying", 2])),
+    Specimen("padding, fixed, varying", lambda: PaddingLayer([[2, 1]], Padding="Fixed", Input=["Varying", 2])),
+    Specimen("padding, reflected, varying", lambda: PaddingLayer([[4, 3]], Padding="Reflected", Input=["Varying", 2])),
+    Specimen("part, varying", lambda: PartLayer([Span(2, -2), 1], Input=["Varying", 2]), shortest=3),
+    Specimen("part of the first", lambda: PartLayer([Span(3, 1, -2), All], Input=["Varying", 2]), shortest=3),
+    Specimen("part of the last", lambda: PartLayer(Span(-2, All), Input=["Varying"]), shortest=2),
+    Specimen("one but last", lambda: PartLayer([-2, Span(2, All)], Input=["Varying", 3]), shortest=2),
+    Specimen("append, varying", lambda: AppendLayer(Input=["Varying", 2])),
+    Specimen("prepend, varying", lambda: PrependLayer(Input=["Varying"])),
+    Specimen(
+        "what comes next",
+        lambda: NetGraph(
+            {"most": SequenceMostLayer(), "net": NetMapOperator([2]), "rest": SequenceRestLayer(), "loss": MeanSquaredLossLayer()},
+            [(NetPort("x"), ["most", "rest"]), ("most", "net", NetPort("loss", "Input")), ("rest", NetPort("loss", "Target"))],
+            x=["Varying", 2],
+        ),
+        shortest=2,
+    ),
+    Specimen(
+        "lengths that differ by two",
+        lambda: NetGraph(
+            {"most": SequenceMostLayer(), "append": AppendLayer(), "sum": Plus},
+            [(NetPort("a"), "most"), (NetPort("b"), NetPort("append", "Input")), (["most", "append"], "sum")],
+            a=["Varying", 2],
+            b=["Varying", 2],
+        ),
+        shortest=3,
+    ),
     Specimen(
         "reader",
         lambda: NetChain(

@@ -131,6 +131,7 @@ CONTRACT = {
     "parts",
     "varying",
     "shortest",
+    "arithmetic",
     "signature",
     "variadic",
     "traced_arrays",

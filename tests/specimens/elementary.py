@@ -107,9 +107,7 @@ ELEMENTARY = (
     Specimen("part, one number", lambda: PartLayer(2, Input=3)),
     Specimen("append", lambda: AppendLayer(Input=[3, 2]), backward=True),
     Specimen("prepend", lambda: PrependLayer(Element="Real", Output=3), backward=True),
-    Specimen(
-        "prepend a class", lambda: PrependLayer(Input=[2, Restricted("Integer", 3)], Element=Restricted("Integer", [0, 1]))
-    ),
+    Specimen("prepend a class", lambda: PrependLayer(Input=[2, Restricted("Integer", 3)], Element=Restricted("Integer", [0, 1]))),
     Specimen("catenate", lambda: CatenateLayer(InputPorts=2, Input1=[2, 3], Input2=[1, 3])),
     Specimen("catenate level 2", lambda: CatenateLayer(2, InputPorts=["a", "b", "c"], a=[2, 1], b=[2, 3], c=[2, 2])),
     Specimen(

@@ -71,7 +71,12 @@ SEQUENCES = (
     Specimen(
         "what comes next",
         lambda: NetGraph(
-            {"most": SequenceMostLayer(), "net": NetMapOperator([2]), "rest": SequenceRestLayer(), "loss": MeanSquaredLossLayer()},
+            {
+                "most": SequenceMostLayer(),
+                "net": NetMapOperator([2]),
+                "rest": SequenceRestLayer(),
+                "loss": MeanSquaredLossLayer(),
+            },
             [(NetPort("x"), ["most", "rest"]), ("most", "net", NetPort("loss", "Input")), ("rest", NetPort("loss", "Target"))],
             x=["Varying", 2],
         ),

@@ -34,6 +34,8 @@ FAMILIES = {
     "netdsl.layers.image": "Convolution and pooling",
     "netdsl.layers.structure": "Structure of arrays",
     "netdsl.layers.aggregation": "Structure of arrays",
+    "netdsl.layers.arrangement": "Structure of arrays",
+    "netdsl.layers.sequences": "Sequences",
     "netdsl.layers.recurrent": "Recurrent layers",
     "netdsl.layers.loss": "Loss layers",
     "netdsl.layers.legacy": "Legacy layers",

@@ -1,6 +1,7 @@
 """The layers, one class each, one file for each family."""
 
 from netdsl.layers.aggregation import AggregationLayer, DotLayer, ExtractLayer, OrderingLayer, SummationLayer, UnitVectorLayer
+from netdsl.layers.arrangement import AppendLayer, PaddingLayer, PartLayer, PrependLayer, ReplicateLayer, TransposeLayer
 from netdsl.layers.attention import AttentionLayer, SequenceAttentionLayer
 from netdsl.layers.convolution import ConvolutionLayer, PoolingLayer
 from netdsl.layers.elementwise import DropoutLayer, ElementwiseLayer, ParametricRampLayer, ThreadingLayer
@@ -19,10 +20,18 @@ from netdsl.layers.loss import (
 from netdsl.layers.normalization import BatchNormalizationLayer, LocalResponseNormalizationLayer, NormalizationLayer, SoftmaxLayer
 from netdsl.layers.recurrent import BasicRecurrentLayer, GatedRecurrentLayer, LongShortTermMemoryLayer
 from netdsl.layers.resampling import DeconvolutionLayer, ResizeLayer
-from netdsl.layers.structure import CatenateLayer, FlattenLayer, NetArrayLayer, ReshapeLayer, SequenceLastLayer, TotalLayer
+from netdsl.layers.sequences import (
+    SequenceIndicesLayer,
+    SequenceLastLayer,
+    SequenceMostLayer,
+    SequenceRestLayer,
+    SequenceReverseLayer,
+)
+from netdsl.layers.structure import CatenateLayer, FlattenLayer, NetArrayLayer, ReshapeLayer, TotalLayer
 
 __all__ = [
     "AggregationLayer",
+    "AppendLayer",
     "AttentionLayer",
     "BasicRecurrentLayer",
     "BatchNormalizationLayer",
@@ -52,16 +61,25 @@ __all__ = [
     "NetArrayLayer",
     "NormalizationLayer",
     "OrderingLayer",
+    "PaddingLayer",
     "ParametricRampLayer",
+    "PartLayer",
     "PoolingLayer",
+    "PrependLayer",
+    "ReplicateLayer",
     "ReshapeLayer",
     "ResizeLayer",
     "SequenceAttentionLayer",
+    "SequenceIndicesLayer",
     "SequenceLastLayer",
+    "SequenceMostLayer",
+    "SequenceRestLayer",
+    "SequenceReverseLayer",
     "SoftmaxLayer",
     "SpatialTransformationLayer",
     "SummationLayer",
     "ThreadingLayer",
     "TotalLayer",
+    "TransposeLayer",
     "UnitVectorLayer",
 ]

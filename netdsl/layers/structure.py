@@ -1,4 +1,4 @@
-"""Layers that rearrange arrays: FlattenLayer, ReshapeLayer, CatenateLayer, TotalLayer, NetArrayLayer, SequenceLastLayer."""
+"""Layers that rearrange arrays: FlattenLayer, ReshapeLayer, CatenateLayer, TotalLayer, NetArrayLayer."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 
 from netdsl.declarations import NAMES, POSITIVE, either, integer, list_of, one_of, parameter
@@ -17,7 +16,7 @@ from netdsl.nets import Layer, Sequence, array
 from netdsl.shapes import REAL, ArrayType, Contradiction, Elements, Length, Size, element_count, merge_sizes
 from netdsl.symbols import All, Automatic, Infinity, Inherited
 
-__all__ = ["CatenateLayer", "FlattenLayer", "NetArrayLayer", "ReshapeLayer", "SequenceLastLayer", "TotalLayer"]
+__all__ = ["CatenateLayer", "FlattenLayer", "NetArrayLayer", "ReshapeLayer", "TotalLayer"]
 
 _PORTS = either(POSITIVE, NAMES)
 
@@ -105,26 +104,34 @@ class FlattenLayer(Layer):
 class ReshapeLayer(Layer):
     """The same elements in another shape, row-major.
 
-    Ports: Input, an array; Output, an array of the sizes given with the same number of elements.
+    Ports: Input, an array; Output, an array of the sizes given with the same number of elements; with "ReferenceShape" also
+    ReferenceShape, an array whose sizes the output takes.
 
     Parameters: Dimensions, a list of sizes; `Inherited` keeps the input's size at that level, one `Automatic` is what is left, one
-    `All` copies the remaining levels of the input. ``ReshapeLayer([])`` gives a number.
+    `All` copies the remaining levels of the input. ``ReshapeLayer([])`` gives a number. Or "ReferenceShape".
 
     >>> ReshapeLayer([2, Automatic])([1.0, 2.0, 3.0, 4.0, 5.0, 6.0]).tolist()
     [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]
 
-    Differences from Wolfram: the form ``ReshapeLayer["ReferenceShape"]`` is not there. Source: Wolfram's public reference page.
+    Differences from Wolfram: none known. Source: Wolfram's public reference page.
     """
 
     Dimensions: Any = parameter(
-        list_of(either(POSITIVE, one_of(Inherited, Automatic, All)), "a list of sizes, Inherited, Automatic or All"),
+        either(
+            one_of("ReferenceShape"),
+            list_of(either(POSITIVE, one_of(Inherited, Automatic, All)), "a list of sizes, Inherited, Automatic or All"),
+        ),
         positional=True,
     )
 
     arithmetic = "none"
 
+    @property
+    def input_names(self) -> tuple[str, ...]:
+        return ("Input", "ReferenceShape") if self.Dimensions == "ReferenceShape" else ("Input",)
+
     def _check(self) -> None:
-        if self.Dimensions.count(Automatic) + self.Dimensions.count(All) > 1:
+        if self.Dimensions != "ReferenceShape" and self.Dimensions.count(Automatic) + self.Dimensions.count(All) > 1:
             raise DeclarationError(f"ReshapeLayer takes one Automatic or one All, not several. Got {list(self.Dimensions)}.")
         super()._check()
 
@@ -155,17 +162,26 @@ class ReshapeLayer(Layer):
 
     def relate(self, types: Mapping[str, ArrayType]) -> Mapping[str, ArrayType]:
         inputs, elements = types["Input"].sizes, types["Input"].elements or types["Output"].elements
-        if inputs and isinstance(inputs[0], Length):
-            raise Contradiction("takes arrays of fixed size, not a varying one", "Input")
-        outputs = self._outputs(inputs)
-        refined = {"Output": ArrayType(outputs, elements)}
+        for port in self.input_names:
+            if types[port].varying:
+                raise Contradiction("takes arrays of fixed size, not a varying one", port)
+        refined = {}
+        if self.Dimensions == "ReferenceShape":
+            outputs = equal_sizes(types["ReferenceShape"].sizes, types["Output"].sizes, "Output")
+            total = element_count(inputs)
+            if outputs is not None and total is not None:
+                outputs = complete_sizes(outputs, total, "ReferenceShape")
+            refined["ReferenceShape"] = ArrayType(outputs)
+        else:
+            outputs = self._outputs(inputs)
+        refined["Output"] = ArrayType(outputs, elements)
         total = element_count(outputs)
         if total is not None and inputs is not None:
             refined["Input"] = ArrayType(complete_sizes(inputs, total, "Input"), elements)
         return refined
 
-    def apply(self, arrays: Any, x: Any) -> Any:
-        return x.reshape(self._outputs(x.shape))
+    def apply(self, arrays: Any, x: Any, reference: Any = None) -> Any:
+        return x.reshape(self._outputs(x.shape) if reference is None else reference.shape)
 
 
 class CatenateLayer(Layer):
@@ -201,7 +217,7 @@ class CatenateLayer(Layer):
 
     def relate(self, types: Mapping[str, ArrayType]) -> Mapping[str, ArrayType]:
         known = {name: type_.sizes for name, type_ in types.items() if name != "Output"}
-        elements, out = _common_elements(types, list(known)), types["Output"].sizes
+        elements, out = common_elements(types, list(known)), types["Output"].sizes
         missing = [name for name, sizes in known.items() if sizes is None]
         if len(missing) == 1 and out is not None:
             ranks = [rank for rank in range(self.Level, len(out) + 1) if self._fits(known | {missing[0]: (None,) * rank}, out)]
@@ -281,7 +297,8 @@ def _joined_sequences(data: list[Any], lengths: list[Any]) -> Sequence:
     return Sequence(jnp.concatenate(data)[source], length)
 
 
-def _common_elements(types: Mapping[str, ArrayType], inputs: list[str]) -> Any:
+def common_elements(types: Mapping[str, ArrayType], inputs: list[str]) -> Any:
+    """The kind of what may be an element of any of these inputs, None while one is open."""
     kinds: set[Any] = {types[name].elements for name in inputs}
     if len(kinds) < 2 or None in kinds:
         return kinds.pop() if len(kinds) == 1 else None
@@ -348,26 +365,3 @@ class NetArrayLayer(Layer):
 
     def apply(self, arrays: Any) -> Any:
         return arrays.Array
-
-
-class SequenceLastLayer(Layer):
-    """The last element along level 1; of a varying sequence, the last real one.
-
-    y = x[-1]
-
-    Ports: Input, an array of rank 1 or more (level 1 may vary); Output, one level less.
-
-    >>> SequenceLastLayer()([[1.0, 2.0], [3.0, 4.0]]).tolist()
-    [3.0, 4.0]
-
-    Differences from Wolfram: none known. Source: Wolfram's public reference page.
-    """
-
-    arithmetic = "none"
-    signature = "n ... of e -> ... of e"
-    varying = "aware"
-
-    def apply(self, arrays: Any, x: Any) -> Any:
-        if isinstance(x, Sequence):
-            return jax.lax.dynamic_index_in_dim(x.data, x.length - 1, 0, keepdims=False)
-        return x[-1]

@@ -253,26 +253,30 @@ def check_lengths(net: Net, given: Mapping[str, PortData]) -> None:
 
 
 def _check_long_enough(net: Net, given: Mapping[str, PortData], ports: Mapping[Length, str]) -> None:
-    """Refuse sequences of which a layer would leave nothing."""
-    for length, index in net._cached("_made_lengths", lambda: _made_lengths(net)).items():
+    """Refuse sequences that are too short for a layer."""
+    for (length, least), index in net._cached("_least_lengths", lambda: _least_lengths(net)).items():
         port = ports.get(Length(length.name), "")
         for place, sequence in enumerate(given[port].values if port else (), 1):
-            if length.value(len(sequence)) < 1:
+            left = length.value(len(sequence))
+            if left < least:
                 where = f" in example {place}" if given[port].many else ""
+                needs = "nothing would be left of it" if left < 1 else f"it needs {least} elements"
                 raise EncodingError(
                     f"The port {port!r} got a sequence of length {len(sequence)}{where}, which is too short for "
-                    f"{element_name(net.program.steps[index].path)}: nothing would be left of it."
+                    f"{element_name(net.program.steps[index].path)}: {needs}."
                 )
 
 
-def _made_lengths(net: Net) -> dict[Length, int]:
-    """The lengths that layers make of others, and the step where each appears first."""
-    made: dict[Length, int] = {}
-    for (index, _), type_ in net.solved.types.items():
-        length = (type_.sizes or (None,))[0]
-        if index >= 0 and isinstance(length, Length) and length.steps:
-            made.setdefault(length, index)
-    return made
+def _least_lengths(net: Net) -> dict[tuple[Length, int], int]:
+    """The lengths that are given to layers or made by them, how long each must be, and the step that needs it first."""
+    least: dict[tuple[Length, int], int] = {}
+    for index, step in enumerate(net.program.steps):
+        refs = [(ref, step.layer.shortest()) for _, ref in step.inputs] + [((index, port), 1) for port in step.outputs]
+        for ref, needed in refs:
+            length = (net.solved.types[ref].sizes or (None,))[0]
+            if isinstance(length, Length) and (needed > 1 or length.steps):
+                least.setdefault((length, needed), index)
+    return least
 
 
 def length_bucket(length: int) -> int:

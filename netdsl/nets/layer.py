@@ -30,6 +30,7 @@ class Layer(Net):
     - `signature`, its ports and how their sizes relate (or its own `relate`);
     - its arrays, with `array` and `state`;
     - `varying`: how it takes sequences of varying length: "elementwise" along level 1, "aware" of them, or None: not at all;
+      and `shortest`, the least length it takes;
     - `arithmetic`: "none" where it passes numbers on as they are, or leaves computing to the layers inside it; "exact" where it
       computes in the type in which arrays are held (it adds up many small numbers, or takes exponentials); else "free";
     - `draws`: when it draws random numbers, if it asks for a key: while "training", or None: never; the key is None at other times;
@@ -125,6 +126,10 @@ class Layer(Net):
     @property
     def state_names(self) -> tuple[str, ...]:
         return tuple(self.recurrent_states)
+
+    def shortest(self) -> int:
+        """The number of elements that a sequence of varying length must have at least."""
+        return 1
 
     def parts(self) -> Parts | None:
         return None

@@ -128,6 +128,7 @@ CONTRACT = {
     "output_names",
     "parts",
     "varying",
+    "shortest",
     "arithmetic",
     "signature",
     "variadic",

@@ -54,9 +54,10 @@ class Context:
     def key(self, path: ArrayPath, indices: tuple[Any, ...]) -> Any:
         """The random key of a layer for one example: the same whatever the batch size or padding."""
         if self.seed is None:
+            when, mode = (" while training", ", training=True") if self.training else ("", "")
             raise DeclarationError(
-                f"A random key is missing: {element_name(self.prefix + path)} draws random numbers while training. "
-                "Call f(arrays, state, inputs, jax.random.key(1), training=True)."
+                f"A random key is missing: {element_name(self.prefix + path)} draws random numbers{when}. "
+                f"Call f(arrays, state, inputs, jax.random.key(1){mode})."
             )
         key = jax.random.fold_in(self.seed, zlib.crc32("/".join(self.prefix + path).encode()))
         for index in indices:
@@ -241,7 +242,8 @@ class _Run:
         context, needs = self.context, layer.needs
         extra: dict[str, Any] = {"training": context.training, "axes": axes, "weight": weight}
         if "key" in needs:
-            extra["key"] = context.key(self.step.path, indices) if context.training else None
+            drawing = context.training or layer.draws == "always"
+            extra["key"] = context.key(self.step.path, indices) if drawing else None
         if "sizes" in needs:
             extra["sizes"] = self.types[self.step.outputs[0]].sizes
         if "inner" in needs:

@@ -31,6 +31,7 @@ class Layer(Net):
     - `varying`: how it takes sequences of varying length: "elementwise" along level 1, "aware" of them, or None: not at all;
     - `arithmetic`: "none" where it passes numbers on as they are, or leaves computing to the layers inside it; "exact" where it
       computes in the type in which arrays are held (it adds up many small numbers, or takes exponentials); else "free";
+    - `draws`: when it draws random numbers, if it asks for a key: while "training", or "always"; the key is None at other times;
     - `apply(arrays, *inputs)` for one example, without a batch axis, in pure JAX. It may ask, as keyword-only arguments, for
       ``key`` (random key), ``training`` (bool), ``axes`` (names of the mapped axes around it), ``weight`` (1, or 0 for a
       padded example), ``state`` (its state arrays; it then returns ``(outputs, state)``), ``inner`` (its inner
@@ -42,6 +43,7 @@ class Layer(Net):
     """Whether it takes any number of inputs: its parameter InputPorts gives their number or names; Automatic leaves them open."""
     varying: str | None = None
     arithmetic: ClassVar[str] = "free"
+    draws: ClassVar[str] = "training"
     recurrent_states: ClassVar[tuple[str, ...]] = ()
     """The names of the states that a recurrent layer carries along."""
     traced_arrays: ClassVar[bool] = False

@@ -110,7 +110,9 @@ def _discrete(draw: Callable[..., Any]) -> Callable[..., Any]:
 
 DISTRIBUTIONS: dict[str, Distribution] = {
     "NormalDistribution": Distribution(
-        {"mean": NUMBER, "deviation": POSITIVE}, lambda key, m, s: m + s * _normal(key, m), symbols.NormalDistribution.__doc__ or ""
+        {"mean": NUMBER, "deviation": POSITIVE},
+        lambda key, m, s: m + s * _normal(key, m),
+        symbols.NormalDistribution.__doc__ or "",
     ),
     "UniformDistribution": Distribution(
         {"low": NUMBER, "high": NUMBER},

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import jax
@@ -11,26 +11,36 @@ import jax.numpy as jnp
 import numpy as np
 
 from netdsl.declarations import FUNCTION, NAMES, parameter
-from netdsl.errors import ShapeError, UnsupportedError, excerpt
+from netdsl.errors import EncodingError, ShapeError, UnsupportedError, excerpt
 from netdsl.layers.function import argument_names
 from netdsl.nets import Layer
 from netdsl.shapes import REAL, ArrayType, Contradiction, shape_text
 from netdsl.symbols import Automatic
 
-__all__ = ["CompiledLayer", "host_failure"]
+__all__ = ["CompiledLayer", "host_failures"]
 
 
-class HostError(Exception):
-    """What a function of the user's did on the host, in words; JAX passes on no more than the text."""
+_watching: dict[int, list[str]] = {}
 
 
-_FAILURE = re.compile(r"HostError: «(.*)»", re.DOTALL)
+@contextmanager
+def host_failures() -> Iterator[None]:
+    """A context that raises an EncodingError for what functions on the host did wrong while values were computed inside.
 
-
-def host_failure(text: str) -> str | None:
-    """What a function on the host did, where the text of an error of JAX tells that."""
-    found = _FAILURE.search(text)
-    return None if found is None else found[1]
+    They give NaN there, and the computation goes on: not all that XLA has under way survives an error in a callback. Outside, in the
+    user's own compiled functions, the error goes through JAX.
+    """
+    found: list[str] = []
+    _watching[id(found)] = found
+    try:
+        yield
+    except Exception:
+        if not found:
+            raise
+    finally:
+        del _watching[id(found)]
+    if found:
+        raise EncodingError(found[0])
 
 
 class CompiledLayer(Layer):
@@ -131,20 +141,31 @@ class CompiledLayer(Layer):
 def _called(function: Callable[..., Any], subject: str, wanted: list[Any], inputs: tuple[Any, ...]) -> list[Any]:
     """What a function on the host gives for an example: an array as each of those wanted, None where none is."""
     ranks = [x.ndim for x in inputs]
+    results = tuple(like for like in wanted if like is not None)
 
-    def one(*example: Any) -> list[Any]:
+    def checked(*example: Any) -> list[Any]:
         try:
             made = function(*example)
             made = [np.asarray(value) for value in (made if len(wanted) > 1 else [made])]
         except Exception as problem:  # a function of the user's may raise anything
-            raise HostError(f"«{subject} failed: {type(problem).__name__}: {problem}»") from None
+            raise EncodingError(f"{subject} failed: {type(problem).__name__}: {problem}") from None
         if len(made) != len(wanted):
-            raise HostError(f"«{subject} must give {len(wanted)} arrays. It gave {len(made)}.»")
+            raise EncodingError(f"{subject} must give {len(wanted)} arrays. It gave {len(made)}.")
         for value, like in zip(made, wanted):
             if like is not None and (value.shape != like.shape or value.dtype.kind not in "buif"):
-                size = shape_text(like.shape) if like.shape else "one number"
-                raise HostError(f"«{subject} must give an array of size {size}. It gave {excerpt(value)}.»")
+                size = f"an array of size {shape_text(like.shape)}" if like.shape else "a number"
+                raise EncodingError(f"{subject} must give {size}. It gave {excerpt(value)}.")
         return [value for value, like in zip(made, wanted) if like is not None]
+
+    def one(*example: Any) -> list[Any]:
+        try:
+            return checked(*example)
+        except EncodingError as problem:
+            if not _watching:
+                raise
+            for found in _watching.values():
+                found.append(str(problem))
+            return [np.nan if jnp.issubdtype(like.dtype, jnp.floating) else 0 for like in results]
 
     def batch(*values: Any) -> Any:
         # under vmap all have the same further levels in front
@@ -156,6 +177,5 @@ def _called(function: Callable[..., Any], subject: str, wanted: list[Any], input
                 output[place] = value
         return outputs
 
-    results = tuple(like for like in wanted if like is not None)
     made = iter(jax.pure_callback(batch, results, *inputs, vmap_method="broadcast_all"))
     return [None if like is None else next(made) for like in wanted]

@@ -104,7 +104,9 @@ def refuse_placeholders(net: Net) -> None:
         path, layer = found[0]
         tag = f"PlaceholderLayer({'' if layer.Tag is None else repr(layer.Tag)})"
         where = f"Layer {path_text(path)!r} of this {net.title()} is {tag}, which" if path else tag
-        advice = f" Put a layer in its place: NetReplacePart(net, {{{path if len(path) > 1 else path[0]!r}: layer}})." if path else ""
+        advice = (
+            f" Put a layer in its place: NetReplacePart(net, {{{path if len(path) > 1 else path[0]!r}: layer}})." if path else ""
+        )
         raise UnsupportedError(
             f"{where} stands for an operation that is not there, and can be neither evaluated nor trained.{advice}"
         )

@@ -13,8 +13,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from netdsl.errors import DeviceError, EncodingError, NetError, size_text
-from netdsl.layers.compiled import host_failure
+from netdsl.errors import DeviceError, size_text
+from netdsl.layers.compiled import host_failures
 from netdsl.lowering.precision import REAL32, Precision
 from netdsl.nets import Net, Solved
 from netdsl.shapes import ArrayType, Length
@@ -94,22 +94,19 @@ class Attempt:
 def explained(attempt: Callable[[], Attempt]) -> Iterator[None]:
     """A context that turns the want of memory into a DeviceError; what was attempted is asked only then.
 
-    What a function of the user's did wrong on the host, where JAX only tells the text of it, becomes an EncodingError.
+    What a function of the user's did wrong on the host becomes an EncodingError.
 
     What computed values are still under way must be waited for inside.
     """
     try:
-        yield
+        with host_failures():
+            yield
     except (MemoryError, jax.errors.JaxRuntimeError) as error:
         text, on_host = str(error), isinstance(error, MemoryError)
-        failure = host_failure(text)
-        if not on_host and not failure and EXHAUSTED not in text:
+        if not on_host and EXHAUSTED not in text:
             raise
         traceback.clear_frames(error.__traceback__)  # those that ended hold arrays, and may refer to each other
-        if failure:
-            problem: NetError = EncodingError(failure)
-        else:
-            problem = _problem(attempt(), text if on_host else text.split(EXHAUSTED, 1)[1].lstrip(": "), on_host)
+        problem = _problem(attempt(), text if on_host else text.split(EXHAUSTED, 1)[1].lstrip(": "), on_host)
     else:
         return
     raise problem

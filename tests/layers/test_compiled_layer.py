@@ -62,7 +62,7 @@ def test_the_size_is_declared_or_tried():
         calls.append(x)
         return halves(x)
 
-    NetChain([CompiledLayer(counted), LinearLayer(Weights=np.ones((1, 2)))], Input=4)
+    NetChain([CompiledLayer(counted), Ramp], Input=4, Output=2)
     CompiledLayer(counted, Input=4, Output=2)
     CompiledLayer(counted)
     assert not calls, "what follows from others is not tried"
@@ -77,7 +77,9 @@ def test_the_size_is_declared_or_tried():
 
 
 def test_integers():
-    net = NetChain([CompiledLayer(lambda x: np.argmax(x) + 1, Output="Integer"), EmbeddingLayer(2, 3, Weights=np.eye(3, 2))], Input=3)
+    net = NetChain(
+        [CompiledLayer(lambda x: np.argmax(x) + 1, Output="Integer"), EmbeddingLayer(2, 3, Weights=np.eye(3, 2))], Input=3
+    )
     np.testing.assert_array_equal(net([[0.0, 1.0, 0.0], [1.0, 0.0, 0.0]]), [[0, 1], [1, 0]])
     assert isinstance(CompiledLayer(lambda x: np.argmax(x), Input=3)([0.0, 2.0, 1.0]), float)
 
@@ -85,7 +87,14 @@ def test_integers():
 def test_training_through_it():
     x = RNG.normal(size=(64, 4))
     net = NetChain([LinearLayer(4), CompiledLayer(halves, halves_back), LinearLayer(1)], Input=4)
-    same = NetChain([LinearLayer(4), LinearLayer(2, Weights=[[1, 1, 0, 0], [0, 0, 1, 1]], Biases=None, LearningRateMultipliers=0), LinearLayer(1)], Input=4)
+    same = NetChain(
+        [
+            LinearLayer(4),
+            LinearLayer(2, Weights=[[1, 1, 0, 0], [0, 0, 1, 1]], Biases=None, LearningRateMultipliers=0),
+            LinearLayer(1),
+        ],
+        Input=4,
+    )
     options = {"MaxTrainingRounds": 5, "TrainingProgressReporting": None}
     data = Rule(x, x.sum(axis=1, keepdims=True))
     start, other = NetInitialize(net), NetInitialize(same)
@@ -97,10 +106,15 @@ def test_training_through_it():
 
 
 def test_without_backward_only_what_follows_is_trained():
-    data, options = Rule(RNG.normal(size=(32, 4)), RNG.normal(size=(32, 1))), {"MaxTrainingRounds": 2, "TrainingProgressReporting": None}
+    data, options = (
+        Rule(RNG.normal(size=(32, 4)), RNG.normal(size=(32, 1))),
+        {"MaxTrainingRounds": 2, "TrainingProgressReporting": None},
+    )
     NetTrain(NetChain([Ramp, CompiledLayer(halves), 1], Input=4), data, **options)
     NetTrain(NetChain([LinearLayer(4, LearningRateMultipliers=0), CompiledLayer(halves), 1], Input=4), data, **options)
-    with pytest.raises(UnsupportedError, match=r"CompiledLayer\(halves\) has no Backward, so that nothing before it can be trained"):
+    with pytest.raises(
+        UnsupportedError, match=r"CompiledLayer\(halves\) has no Backward, so that nothing before it can be trained"
+    ):
         NetTrain(NetChain([LinearLayer(4), CompiledLayer(halves), 1], Input=4), data, **options)
 
 
@@ -113,11 +127,13 @@ def fail(x):
 def test_failures_are_told_in_words():
     layer = CompiledLayer(fail, Input=2, Output=2)
     assert layer([-1.0, 2.0]).tolist() == [-1, 2]
-    with pytest.raises(EncodingError, match=r"^CompiledLayer\(fail.*\): its function failed: ValueError: it is positive\nand more$"):
+    with pytest.raises(
+        EncodingError, match=r"^CompiledLayer\(fail.*\): its function failed: ValueError: it is positive\nand more$"
+    ):
         layer([[-1.0, 2.0], [1.0, 2.0]])
     with pytest.raises(EncodingError, match=r"its function must give an array of size 3. It gave array\("):
         CompiledLayer(halves, Input=4, Output=3)([1.0, 2.0, 3.0, 4.0])
-    with pytest.raises(EncodingError, match="must give an array of size one number"):
+    with pytest.raises(EncodingError, match="must give a number"):
         CompiledLayer(lambda x: "text", Input=4, Output="Real")([1.0, 2.0, 3.0, 4.0])
     with pytest.raises(EncodingError, match="its Backward must give an array of size 4"):
         NetTrain(

@@ -107,7 +107,9 @@ def test_specimens_are_shown_and_stored(specimen: Specimen, tmp_path):
 
 
 def test_refusals():
-    with pytest.raises(DeclarationError, match="The Parameters parameter of PlaceholderLayer must be a dict of values that do not change"):
+    with pytest.raises(
+        DeclarationError, match="The Parameters parameter of PlaceholderLayer must be a dict of values that do not change"
+    ):
         PlaceholderLayer("Op", {"a": np.ones(2)})
     with pytest.raises(DeclarationError, match="The array W of PlaceholderLayer must be an array of numbers"):
         PlaceholderLayer("Op", Arrays={"W": "text"})

@@ -118,8 +118,19 @@ def test_draws_are_fresh_at_each_evaluation_and_place_and_layer():
     assert np.array_equal(layer(RandomSeeding=3), layer(RandomSeeding=3))
     assert not np.array_equal(layer(RandomSeeding=3), layer(RandomSeeding=4))
     net = NetGraph(
-        {"a": RandomArrayLayer(NormalDistribution(), Output=2), "b": RandomArrayLayer(NormalDistribution(), Output=2), "sum": Plus},
-        [(NetPort("Input"), "sum"), ("a", "sum"), ("b", "sum"), ("a", NetPort("A")), ("b", NetPort("B")), ("sum", NetPort("Sum"))],
+        {
+            "a": RandomArrayLayer(NormalDistribution(), Output=2),
+            "b": RandomArrayLayer(NormalDistribution(), Output=2),
+            "sum": Plus,
+        },
+        [
+            (NetPort("Input"), "sum"),
+            ("a", "sum"),
+            ("b", "sum"),
+            ("a", NetPort("A")),
+            ("b", NetPort("B")),
+            ("sum", NetPort("Sum")),
+        ],
         Input=2,
     )
     made = net(np.zeros((600, 2)))

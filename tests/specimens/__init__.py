@@ -9,6 +9,17 @@ from specimens.losses import LOSSES
 from specimens.sequences import SEQUENCES
 from specimens.specimen import Coder, Specimen, initialized, inputs, lengths, things, with_random_arrays
 
-__all__ = ["CODERS", "PLACEHOLDERS", "SPECIMENS", "Coder", "Specimen", "initialized", "inputs", "lengths", "things", "with_random_arrays"]
+__all__ = [
+    "CODERS",
+    "PLACEHOLDERS",
+    "SPECIMENS",
+    "Coder",
+    "Specimen",
+    "initialized",
+    "inputs",
+    "lengths",
+    "things",
+    "with_random_arrays",
+]
 
 SPECIMENS: tuple[Specimen, ...] = (*ELEMENTARY, *CONVOLUTIONS, *SEQUENCES, *LOSSES, *CONTAINERS, *CUSTOM)

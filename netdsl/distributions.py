@@ -20,26 +20,7 @@ from netdsl import symbols
 from netdsl.declarations import source_text
 from netdsl.errors import DeclarationError, excerpt
 
-__all__ = [
-    "BernoulliDistribution",
-    "BinomialDistribution",
-    "ChiDistribution",
-    "ChiSquareDistribution",
-    "DiscreteUniformDistribution",
-    "ErlangDistribution",
-    "ExpGammaDistribution",
-    "ExponentialDistribution",
-    "GammaDistribution",
-    "HalfNormalDistribution",
-    "InverseGammaDistribution",
-    "LogGammaDistribution",
-    "MaxwellDistribution",
-    "NakagamiDistribution",
-    "NegativeBinomialDistribution",
-    "PoissonDistribution",
-    "RayleighDistribution",
-    "WeibullDistribution",
-]
+__all__: list[str] = []
 
 
 class Bounds(NamedTuple):
@@ -236,6 +217,7 @@ def _declared(name: str, row: Distribution) -> type:
 CLASSES: dict[str, type] = {name: getattr(symbols, name, None) or _declared(name, row) for name, row in DISTRIBUTIONS.items()}
 """The class of every distribution by name."""
 
+__all__ += [name for name in CLASSES if name not in symbols.__all__]
 globals().update({name: CLASSES[name] for name in __all__})
 
 for _class in CLASSES.values():

@@ -28,7 +28,7 @@ class Function:
     (0.0, 6.0)
     """
 
-    __slots__ = ("__name__", "arity", "compute")
+    __slots__ = ("__name__", "__weakref__", "arity", "compute")  # without weak references jax.jit of it would crash
     __name__: str
     arity: int | None
     compute: Callable[..., Any]
@@ -165,7 +165,7 @@ def _which(*cases: Any) -> Any:
     return _piecewise(zip(cases[1::2], cases[::2]), jnp.nan)
 
 
-_ONE: dict[str, Callable[[Any], Any]] = {
+_ONE: dict[str, Callable[..., Any]] = {
     "Ramp": lambda x: jnp.maximum(x, 0),
     "LogisticSigmoid": jax.nn.sigmoid,
     "Tan": jnp.tan,

@@ -98,7 +98,8 @@ class CompiledLayer(Layer):
         return {"Output": ArrayType(tried[inputs])}
 
     def _try(self, inputs: tuple[ArrayType, ...]) -> tuple[int, ...]:
-        fill = [np.full(t.sizes or (), int(t.integer), np.int32 if t.integer else np.float32) for t in inputs]  # type: ignore[arg-type]
+        shapes: list[Any] = [type_.sizes for type_ in inputs]
+        fill = [np.full(shape, int(t.integer), np.int32 if t.integer else np.float32) for shape, t in zip(shapes, inputs)]
         try:
             with np.errstate(all="ignore"):
                 sizes = np.shape(self.Forward(*(x[()] for x in fill)))

@@ -20,6 +20,7 @@ from netdsl.symbols import Automatic
 
 __all__ = ["REAL32", "Precision", "cast", "precision_named"]
 
+
 @dataclass(frozen=True)
 class Precision:
     """The types of one WorkingPrecision.

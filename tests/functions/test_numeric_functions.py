@@ -285,3 +285,7 @@ def test_functions_of_arrays():
 def test_a_bare_symbol_in_a_chain_acts_on_each_element(name):
     net = NetChain([FUNCTIONS[name]], Input=3)
     assert net[1] == ElementwiseLayer(FUNCTIONS[name], Input=3, Output=3)
+
+
+def test_a_function_can_be_compiled_by_itself():
+    assert jax.jit(FUNCTIONS["Plus"])(1.0, 2.0) == 3

@@ -41,8 +41,13 @@ def test_keys_show_in_graphs_too():
     both = FunctionLayer(lambda a, b: {"Sum": a + b, "Mean": Mean(a)})
     net = NetGraph(
         {"f": both, "t": Tanh},
-        [(NetPort("A"), NetPort("f", "a")), (NetPort("B"), NetPort("f", "b")), (NetPort("f", "Sum"), "t", NetPort("T")), (NetPort("f", "Mean"), NetPort("M"))],
-    )  # fmt: skip
+        [
+            (NetPort("A"), NetPort("f", "a")),
+            (NetPort("B"), NetPort("f", "b")),
+            (NetPort("f", "Sum"), "t", NetPort("T")),
+            (NetPort("f", "Mean"), NetPort("M")),
+        ],
+    )
     made = net({"A": X, "B": X})
     np.testing.assert_allclose(made["T"], np.tanh(2 * X), rtol=1e-5)
     np.testing.assert_allclose(made["M"], X.mean(0), rtol=1e-5, atol=1e-6)

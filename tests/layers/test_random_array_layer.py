@@ -188,7 +188,7 @@ def test_the_slope_of_the_mean(function, mean_slope):
 
 
 def test_a_net_that_draws_can_be_trained_and_validated():
-    # z = m + s·e, so that s goes to 0: the random part only adds to the loss
+    # the noise has mean 0: it only adds to the loss
     net = NetGraph(
         {"m": LinearLayer(1), "noise": RandomArrayLayer(NormalDistribution(0, 0.1), Output=1), "sum": Plus},
         [(NetPort("Input"), "m"), (["m", "noise"], "sum")],
@@ -196,9 +196,14 @@ def test_a_net_that_draws_can_be_trained_and_validated():
     )
     x = np.linspace(-1, 1, 64)[:, None]
     trained = NetTrain(
-        net, {"Input": x, "Output": 2 * x}, Method="SGD", LearningRate=0.1, MaxTrainingRounds=100, ValidationSet={"Input": x, "Output": 2 * x},
+        net,
+        {"Input": x, "Output": 2 * x},
+        Method="SGD",
+        LearningRate=0.1,
+        MaxTrainingRounds=100,
+        ValidationSet={"Input": x, "Output": 2 * x},
         TrainingProgressReporting=None,
-    )  # fmt: skip
+    )
     np.testing.assert_allclose(trained.arrays["m", "Weights"], 2, atol=0.1)
 
 

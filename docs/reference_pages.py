@@ -25,7 +25,10 @@ from netdsl.nets import Net
 FAMILIES = {
     "netdsl.layers.linear": "Basic layers",
     "netdsl.layers.elementwise": "Basic layers",
+    "netdsl.layers.random": "Basic layers",
     "netdsl.layers.function": "Functions and modules as layers",
+    "netdsl.layers.compiled": "Functions and modules as layers",
+    "netdsl.layers.placeholder": "Functions and modules as layers",
     "netdsl.layers.flax": "Functions and modules as layers",
     "netdsl.layers.normalization": "Normalization and attention",
     "netdsl.layers.attention": "Normalization and attention",
@@ -67,7 +70,7 @@ MODULES = {
     "measurements": "measurements", "plots": "measurements",
     "surgery": "surgery", "information": "surgery", "display": "surgery",
     "columns": "data", "resources": "data", "formats": "data",
-    "symbols": "symbols", "functions": "functions", "errors": "errors",
+    "symbols": "symbols", "distributions": "symbols", "functions": "functions", "errors": "errors",
 }
 """The group that each module of netdsl belongs to."""
 

@@ -7,8 +7,10 @@ the first level of one array away.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterable
 from functools import partial
+from itertools import combinations, pairwise
 from typing import Any
 
 import jax
@@ -27,7 +29,7 @@ class Function:
     (0.0, 6.0)
     """
 
-    __slots__ = ("__name__", "arity", "compute")
+    __slots__ = ("__name__", "__weakref__", "arity", "compute")  # without weak references jax.jit of it would crash
     __name__: str
     arity: int | None
     compute: Callable[..., Any]
@@ -64,18 +66,40 @@ def _fold(function: Callable[[Any, Any], Any]) -> Callable[..., Any]:
     return threaded
 
 
-def _gudermannian(x: Any) -> Any:
-    return 2 * jnp.arctan(jnp.tanh(jnp.asarray(x) / 2))
+def _real(x: Any) -> Any:
+    x = jnp.asarray(x)
+    return x if jnp.issubdtype(x.dtype, jnp.floating) else x.astype(jnp.result_type(float))
+
+
+def _side(x: Any) -> Any:
+    """-1 where x is negative, else 1."""
+    return jnp.where(x < 0, -1.0, 1.0)
+
+
+def _arccot(x: Any) -> Any:
+    x = _real(x)
+    return jnp.arctan2(_side(x), _side(x) * x)  # arctan(1 / x) has no slope at 0
+
+
+def _csch(x: Any) -> Any:
+    x = _real(x)
+    return _side(x) * 2 * jnp.exp(-jnp.abs(x)) / -jnp.expm1(-2 * jnp.abs(x))  # 1 / sinh x has no slope where sinh overflows
+
+
+def _sech(x: Any) -> Any:
+    x = jnp.abs(_real(x))
+    return 2 * jnp.exp(-x) / (1 + jnp.exp(-2 * x))
+
+
+def _inverse_erfc(x: Any) -> Any:
+    x = _real(x)
+    wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    return (-special.ndtri(wide / 2) / math.sqrt(2)).astype(x.dtype)  # 1 - x would round small x away
 
 
 def _fractional_part(x: Any) -> Any:
     x = jnp.asarray(x)
     return x - jnp.trunc(x)
-
-
-def _euclidean_distance(x: Any, y: Any) -> Any:
-    squares = jnp.sum(jnp.square(jnp.abs(jnp.subtract(x, y))))
-    return jnp.where(squares > 0, jnp.sqrt(jnp.where(squares > 0, squares, 1)), 0)  # its slope at 0 is taken as 0
 
 
 def _cosine_distance(x: Any, y: Any) -> Any:
@@ -84,7 +108,71 @@ def _cosine_distance(x: Any, y: Any) -> Any:
     return jnp.where(norms > 0, 1 - jnp.sum(x * y) * jax.lax.rsqrt(jnp.where(norms > 0, norms, 1)), 0)
 
 
-_ONE: dict[str, Callable[[Any], Any]] = {
+def _stepped(nearest: Callable[[Any], Any]) -> Callable[..., Any]:
+    return lambda x, step=None: nearest(x) if step is None else step * nearest(jnp.asarray(x) / step)
+
+
+def _surd(x: Any, n: Any) -> Any:
+    x, n = _real(x), jnp.asarray(n)
+    root = _side(x) * (_side(x) * x) ** (1 / n)
+    return jnp.where((x < 0) & (n % 2 == 0), jnp.nan, root)
+
+
+def _clip(x: Any, bounds: Any = (-1, 1), values: Any = None) -> Any:
+    if values is None:
+        return jnp.clip(x, *bounds)
+    return _piecewise([(values[0], x < bounds[0]), (values[1], x > bounds[1])], x)
+
+
+CHOPPED = 1e-10
+"""The size below which `Chop` takes a number for 0 unless told otherwise; for `Threshold` it is not documented [M]."""
+
+THRESHOLDS: dict[str, Callable[[Any, Any], Any]] = {"Hard": lambda x, t: x, "Soft": lambda x, t: x - jnp.sign(x) * t}
+"""What `Threshold` makes of a number larger than the threshold."""
+
+
+def _threshold(x: Any, specification: Any = CHOPPED) -> Any:
+    kind, least = specification if isinstance(specification, (tuple, list)) else ("Hard", specification)
+    if kind not in THRESHOLDS:
+        raise TypeError(f"Threshold knows {' and '.join(map(repr, THRESHOLDS))}, and not {kind!r}.")
+    x = jnp.asarray(x)
+    return jnp.where(jnp.abs(x) > least, THRESHOLDS[kind](x, least), 0)
+
+
+def _kronecker_delta(*xs: Any) -> Any:
+    equal = _related(jnp.equal, pairwise)(*(xs if len(xs) > 1 else (*xs, 0)))
+    return equal.astype(jnp.result_type(*xs))
+
+
+# Conditions: arrays of truth values, and the numbers that they choose
+
+
+def _related(holds: Callable[[Any, Any], Any], pairs: Callable[[Any], Iterable[tuple[Any, Any]]]) -> Callable[..., Any]:
+    """Whether a relation holds between all these pairs of the arguments."""
+    return lambda *xs: _all(*(holds(a, b) for a, b in pairs(xs)))
+
+
+def _all(*truths: Any) -> Any:
+    return _fold(jnp.logical_and)(jnp.asarray(True), *truths)
+
+
+def _any(*truths: Any) -> Any:
+    return _fold(jnp.logical_or)(jnp.asarray(False), *truths)
+
+
+def _piecewise(cases: Any, default: Any = 0) -> Any:
+    for value, holds in reversed(list(cases)):
+        default = jnp.where(holds, value, default)
+    return default
+
+
+def _which(*cases: Any) -> Any:
+    if len(cases) % 2 or not cases:
+        raise TypeError("Which takes conditions and values in turn: Which(condition, value, condition, value, …).")
+    return _piecewise(zip(cases[1::2], cases[::2]), jnp.nan)
+
+
+_ONE: dict[str, Callable[..., Any]] = {
     "Ramp": lambda x: jnp.maximum(x, 0),
     "LogisticSigmoid": jax.nn.sigmoid,
     "Tan": jnp.tan,
@@ -100,19 +188,19 @@ _ONE: dict[str, Callable[[Any], Any]] = {
     "ArcCosh": jnp.arccosh,
     "Cot": lambda x: 1 / jnp.tan(x),
     "Coth": lambda x: 1 / jnp.tanh(x),
-    "ArcCot": lambda x: jnp.arctan(1 / jnp.asarray(x)),
+    "ArcCot": _arccot,
     "ArcCoth": lambda x: jnp.arctanh(1 / jnp.asarray(x)),
     "Csc": lambda x: 1 / jnp.sin(x),
-    "Csch": lambda x: 1 / jnp.sinh(x),
+    "Csch": _csch,
     "ArcCsc": lambda x: jnp.arcsin(1 / jnp.asarray(x)),
     "ArcCsch": lambda x: jnp.arcsinh(1 / jnp.asarray(x)),
     "Sec": lambda x: 1 / jnp.cos(x),
-    "Sech": lambda x: 1 / jnp.cosh(x),
+    "Sech": _sech,
     "ArcSec": lambda x: jnp.arccos(1 / jnp.asarray(x)),
     "ArcSech": lambda x: jnp.arccosh(1 / jnp.asarray(x)),
-    "Haversine": lambda x: (1 - jnp.cos(x)) / 2,
+    "Haversine": lambda x: jnp.square(jnp.sin(jnp.asarray(x) / 2)),
     "InverseHaversine": lambda x: 2 * jnp.arcsin(jnp.sqrt(x)),
-    "Gudermannian": _gudermannian,
+    "Gudermannian": lambda x: 2 * jnp.arctan(jnp.tanh(jnp.asarray(x) / 2)),
     "InverseGudermannian": lambda x: 2 * jnp.arctanh(jnp.tan(jnp.asarray(x) / 2)),
     "Log": jnp.log,
     "Exp": jnp.exp,
@@ -121,18 +209,27 @@ _ONE: dict[str, Callable[[Any], Any]] = {
     "Abs": jnp.abs,
     "Gamma": special.gamma,
     "LogGamma": special.gammaln,
-    "Erf": special.erf,
+    "Erf": lambda x, y=None: special.erf(x) if y is None else special.erf(y) - special.erf(x),
     "InverseErf": special.erfinv,
     "Erfc": special.erfc,
-    "InverseErfc": lambda x: special.erfinv(1 - jnp.asarray(x)),
-    "Round": jnp.round,
-    "Floor": jnp.floor,
-    "Ceiling": jnp.ceil,
+    "InverseErfc": _inverse_erfc,
+    "Round": _stepped(jnp.round),
+    "Floor": _stepped(jnp.floor),
+    "Ceiling": _stepped(jnp.ceil),
     "Sign": jnp.sign,
     "FractionalPart": _fractional_part,
     "IntegerPart": lambda x: jnp.trunc(jnp.asarray(x)),
-    "Unitize": lambda x: jnp.where(jnp.asarray(x) == 0, 0.0, 1.0),
-    "KroneckerDelta": lambda x: jnp.where(jnp.asarray(x) == 0, 1.0, 0.0),
+    "Unitize": lambda x: (jnp.asarray(x) != 0).astype(jnp.result_type(x)),
+    "KroneckerDelta": _kronecker_delta,
+    "ArcTan": lambda x, y=None: jnp.arctan(x) if y is None else jnp.arctan2(y, x),
+    "Clip": _clip,
+    "Threshold": _threshold,
+    "Chop": lambda x, least=CHOPPED: jnp.where(jnp.abs(x) < least, 0, x),
+    "Negative": lambda x: jnp.less(x, 0),
+    "NonNegative": lambda x: jnp.greater_equal(x, 0),
+    "Positive": lambda x: jnp.greater(x, 0),
+    "NonPositive": lambda x: jnp.less_equal(x, 0),
+    "PossibleZeroQ": lambda x: jnp.equal(x, 0),
 }
 
 _SEVERAL: dict[str, Callable[..., Any]] = {
@@ -141,12 +238,21 @@ _SEVERAL: dict[str, Callable[..., Any]] = {
     "Times": _fold(jnp.multiply),
     "Divide": jnp.divide,
     "Power": jnp.power,
-    "Surd": lambda x, n: jnp.sign(x) * jnp.abs(x) ** (1 / jnp.asarray(n)),
-    "Mod": jnp.mod,
-    "ArcTan": lambda x, y=None: jnp.arctan(x) if y is None else jnp.arctan2(y, x),
-    "Clip": lambda x, bounds=(-1, 1): jnp.clip(x, *bounds),
+    "Surd": _surd,
+    "Mod": lambda x, y, offset=0: jnp.mod(jnp.subtract(x, offset), y) + offset,
     "Max": lambda *xs: jnp.max(xs[0]) if len(xs) == 1 and jnp.ndim(xs[0]) else _fold(jnp.maximum)(*xs),
     "Min": lambda *xs: jnp.min(xs[0]) if len(xs) == 1 and jnp.ndim(xs[0]) else _fold(jnp.minimum)(*xs),
+    "If": jnp.where,
+    "And": _all,
+    "Or": _any,
+    "Which": _which,
+    "Piecewise": _piecewise,
+    "Equal": _related(jnp.equal, pairwise),
+    "Unequal": _related(jnp.not_equal, lambda xs: combinations(xs, 2)),
+    "Greater": _related(jnp.greater, pairwise),
+    "GreaterEqual": _related(jnp.greater_equal, pairwise),
+    "Less": _related(jnp.less, pairwise),
+    "LessEqual": _related(jnp.less_equal, pairwise),
 }
 
 VARIANCE_DIVISOR = 1
@@ -154,13 +260,13 @@ VARIANCE_DIVISOR = 1
 Mathematica's layers it is not documented [M]."""
 
 
-def _real(x: Any, count: Any, fill: float) -> Any:
+def _filled(x: Any, count: Any, fill: float) -> Any:
     """The array with `fill` beyond its first `count` elements; None: all are real."""
     return x if count is None else jnp.where((jnp.arange(len(x)) < count).reshape(-1, *(1,) * (x.ndim - 1)), x, fill)
 
 
 def _total(x: Any, count: Any) -> Any:
-    return jnp.sum(_real(x, count, 0), axis=0)
+    return jnp.sum(_filled(x, count, 0), axis=0)
 
 
 def _mean(x: Any, count: Any) -> Any:
@@ -184,7 +290,7 @@ def _quartile(which: int) -> Callable[[Any, Any], Any]:
     def quartile(x: Any, count: Any) -> Any:
         number = len(x) if count is None else count
         quarters = jnp.clip(which * number - 2, 0, 4 * (number - 1))
-        ordered = jnp.sort(x if count is None else _real(x, count, jnp.inf), axis=0)
+        ordered = jnp.sort(x if count is None else _filled(x, count, jnp.inf), axis=0)
         low, high = ordered[quarters // 4], ordered[jnp.minimum(quarters // 4 + 1, number - 1)]
         return low + (high - low) * (quarters % 4 / 4)
 
@@ -193,10 +299,10 @@ def _quartile(which: int) -> Callable[[Any, Any], Any]:
 
 AGGREGATIONS: dict[str, Callable[..., Any]] = {
     "Mean": _mean,
-    "Min": lambda x, count: jnp.min(_real(x, count, jnp.inf), axis=0),
-    "Max": lambda x, count: jnp.max(_real(x, count, -jnp.inf), axis=0),
+    "Min": lambda x, count: jnp.min(_filled(x, count, jnp.inf), axis=0),
+    "Max": lambda x, count: jnp.max(_filled(x, count, -jnp.inf), axis=0),
     "Total": _total,
-    "Times": lambda x, count: jnp.prod(_real(x, count, 1), axis=0),
+    "Times": lambda x, count: jnp.prod(_filled(x, count, 1), axis=0),
     "Median": _quartile(2),
     "Variance": _variance,
     "StandardDeviation": _standard_deviation,
@@ -213,15 +319,43 @@ _REDUCING: dict[str, Callable[..., Any]] = {
         for name in ("Median", "Variance", "StandardDeviation", "MeanDeviation", "InterquartileRange")
     },
     "Dot": _fold(lambda x, y: jnp.tensordot(x, y, axes=1)),
-    "EuclideanDistance": _euclidean_distance,
+}
+
+
+def _fold_list(function: Callable[[Any, Any], Any], start: Any, items: Any) -> Any:
+    items = jnp.asarray(items)
+    like = jax.eval_shape(function, start, items[0])
+    first = jnp.broadcast_to(jnp.asarray(start, like.dtype), like.shape)
+    _, made = jax.lax.scan(lambda x, item: (jnp.asarray(function(x, item), like.dtype),) * 2, first, items)
+    return jnp.concatenate([first[None], made])
+
+
+def _length(x: Any) -> Any:
+    """The Euclidean length; its slope at 0 is taken as 0."""
+    squares = jnp.sum(jnp.square(x))
+    return jnp.where(squares > 0, jnp.sqrt(jnp.where(squares > 0, squares, 1)), 0)
+
+
+_ARRAYS: dict[str, Callable[..., Any]] = {
+    "Det": jnp.linalg.det,
+    "Tr": jnp.trace,
+    "Reverse": lambda x: jnp.flip(x, axis=0),
+    "EuclideanDistance": lambda x, y: _length(jnp.subtract(x, y)),
+    "SquaredEuclideanDistance": lambda x, y: jnp.sum(jnp.square(jnp.subtract(x, y))),
+    "ManhattanDistance": lambda x, y: jnp.sum(jnp.abs(jnp.subtract(x, y))),
+    "ChessboardDistance": lambda x, y: jnp.max(jnp.abs(jnp.subtract(x, y))),
     "CosineDistance": _cosine_distance,
     "Catenate": lambda *xs: jnp.concatenate(xs),
+    "ConstantArray": lambda value, sizes: jnp.full(sizes, value),
+    "Map": lambda function, x: jax.vmap(function)(jnp.asarray(x)),
+    "FoldList": _fold_list,
+    "NestList": lambda function, x, count: _fold_list(lambda y, _: function(y), x, jnp.zeros(count)),
 }
 
 FUNCTIONS: dict[str, Function] = {
     **{name: Function(name, compute) for name, compute in _ONE.items()},
     **{name: Function(name, compute, None) for name, compute in _SEVERAL.items()},
-    **{name: Function(name, compute, 0) for name, compute in _REDUCING.items()},
+    **{name: Function(name, compute, 0) for name, compute in {**_REDUCING, **_ARRAYS}.items()},
 }
 """Every exported function by name."""
 
@@ -262,27 +396,45 @@ DESCRIPTIONS: dict[str, str] = {
     "Abs": "The absolute value of x.",
     "Gamma": "The gamma function of x.",
     "LogGamma": "The logarithm of the gamma function of x.",
-    "Erf": "The error function of x.",
+    "Erf": "The error function of x; Erf(x, y) is erf y - erf x.",
     "InverseErf": "The inverse of `Erf`.",
     "Erfc": "1 - erf x.",
     "InverseErfc": "The inverse of `Erfc`.",
-    "Round": "The nearest integer, of two the even one.",
-    "Floor": "The greatest integer of at most x.",
-    "Ceiling": "The least integer of at least x.",
+    "Round": "The nearest integer, of two the even one; Round(x, a) the nearest multiple of a.",
+    "Floor": "The greatest integer of at most x; Floor(x, a) the greatest multiple of a.",
+    "Ceiling": "The least integer of at least x; Ceiling(x, a) the least multiple of a.",
     "Sign": "-1, 0 or 1 by the sign of x.",
     "FractionalPart": "x less its integer part.",
     "IntegerPart": "x without its fraction, towards 0.",
     "Unitize": "0 where x is 0, else 1.",
-    "KroneckerDelta": "1 where x is 0, else 0.",
+    "KroneckerDelta": "1 where x is 0, else 0; of several numbers 1 where all are equal.",
     "Plus": "The sum of its arguments, elementwise.",
     "Subtract": "x - y, elementwise.",
     "Times": "The product of its arguments, elementwise.",
     "Divide": "x / y, elementwise.",
     "Power": "x to the power y, elementwise.",
-    "Surd": "The real n-th root of x.",
-    "Mod": "The remainder of x / y, with the sign of y.",
+    "Surd": "The real n-th root of x, also of a negative number where n is odd.",
+    "Mod": "The remainder of x / y, with the sign of y; Mod(x, y, d) lies between d and d + y.",
     "ArcTan": "The inverse of `Tan`; ArcTan(x, y) is the angle of the point (x, y).",
-    "Clip": "x limited to -1 and 1, or to the bounds of Clip(x, (low, high)).",
+    "Clip": "x limited to -1 and 1, or as Clip(x, [low, high]); Clip(x, [low, high], [below, above]) puts others beyond the bounds.",
+    "Threshold": "0 where the size of x is at most t, else x, or x moved by t towards 0: Threshold(x, t), Threshold(x, ['Soft', t]).",
+    "Chop": "0 where the size of x is below 1e-10, or below t as Chop(x, t); else x.",
+    "Negative": "Whether x < 0.",
+    "NonNegative": "Whether x >= 0.",
+    "Positive": "Whether x > 0.",
+    "NonPositive": "Whether x <= 0.",
+    "PossibleZeroQ": "Whether x is 0.",
+    "If": "If(condition, then, else): `then` where the condition holds, elsewhere `else`; both are computed.",
+    "And": "Whether all conditions hold.",
+    "Or": "Whether one of the conditions holds.",
+    "Which": "Which(condition, value, condition, value, …): the value of the first condition that holds; NaN where none does.",
+    "Piecewise": "Piecewise([[value, condition], …], default): the value of the first condition that holds, else the default, 0.",
+    "Equal": "Whether all arguments are equal.",
+    "Unequal": "Whether no two arguments are equal.",
+    "Greater": "Whether each argument is greater than the next.",
+    "GreaterEqual": "Whether each argument is at least the next.",
+    "Less": "Whether each argument is less than the next.",
+    "LessEqual": "Whether each argument is at most the next.",
     "Max": "The greatest of its arguments, elementwise; of one array, its greatest element.",
     "Min": "The least of its arguments, elementwise; of one array, its least element.",
     "Total": "The sum over level 1 of an array.",
@@ -293,8 +445,18 @@ DESCRIPTIONS: dict[str, str] = {
     "MeanDeviation": "The mean over level 1 of an array of the distances from its mean.",
     "InterquartileRange": "The difference of the third and the first quartile over level 1 of an array.",
     "Dot": "The product of arrays: the last level of each with the first of the next.",
-    "EuclideanDistance": "The square root of the sum of the squares of x - y.",
+    "Det": "The determinant of a matrix.",
+    "Tr": "The sum of the diagonal of a matrix.",
+    "Reverse": "The elements of level 1 in reverse order.",
+    "EuclideanDistance": "The length of x - y.",
+    "SquaredEuclideanDistance": "The square of the length of x - y.",
+    "ManhattanDistance": "The sum of the sizes of the elements of x - y.",
+    "ChessboardDistance": "The greatest size of an element of x - y.",
     "CosineDistance": "1 less the cosine of the angle between x and y; 0 where one of them is 0.",
+    "ConstantArray": "ConstantArray(value, sizes): an array of these sizes with the value everywhere.",
+    "Map": "Map(f, x): f of each element of level 1.",
+    "FoldList": "FoldList(f, x, [a, b, …]): x, f(x, a), f(f(x, a), b) and so on.",
+    "NestList": "NestList(f, x, n): x, f(x), f(f(x)) and so on, f applied up to n times.",
     "Catenate": "Arrays joined along level 1.",
 }
 """What each function is, in a sentence."""

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from netdsl import symbols
+from netdsl import distributions, symbols
 from netdsl.containers import NetPort
 from netdsl.declarations import FrozenDict, source_text
 from netdsl.errors import DeclarationError, FormatError, excerpt
@@ -27,7 +27,12 @@ from netdsl.symbols import Automatic, Symbol
 
 __all__ = ["Reader", "Unwritable", "Writer"]
 
-RECORDS: dict[str, Any] = {name: thing for name in symbols.__all__ if dataclasses.is_dataclass(thing := getattr(symbols, name))}
+RECORDS: dict[str, Any] = {
+    name: thing
+    for module in (symbols, distributions)
+    for name in module.__all__
+    if dataclasses.is_dataclass(thing := getattr(module, name))
+}
 """The expressions that are records of values: Rule, Span, Scaled, NormalDistribution …"""
 
 

@@ -3,6 +3,7 @@
 from netdsl.layers.aggregation import AggregationLayer, DotLayer, ExtractLayer, OrderingLayer, SummationLayer, UnitVectorLayer
 from netdsl.layers.arrangement import AppendLayer, PaddingLayer, PartLayer, PrependLayer, ReplicateLayer, TransposeLayer
 from netdsl.layers.attention import AttentionLayer, SequenceAttentionLayer
+from netdsl.layers.compiled import CompiledLayer
 from netdsl.layers.convolution import ConvolutionLayer, PoolingLayer
 from netdsl.layers.elementwise import DropoutLayer, ElementwiseLayer, ParametricRampLayer, ThreadingLayer
 from netdsl.layers.flax import FlaxLayer
@@ -18,6 +19,8 @@ from netdsl.layers.loss import (
     MeanSquaredLossLayer,
 )
 from netdsl.layers.normalization import BatchNormalizationLayer, LocalResponseNormalizationLayer, NormalizationLayer, SoftmaxLayer
+from netdsl.layers.placeholder import PlaceholderLayer
+from netdsl.layers.random import RandomArrayLayer
 from netdsl.layers.recurrent import BasicRecurrentLayer, GatedRecurrentLayer, LongShortTermMemoryLayer
 from netdsl.layers.resampling import DeconvolutionLayer, ResizeLayer
 from netdsl.layers.sequences import (
@@ -37,6 +40,7 @@ __all__ = [
     "BatchNormalizationLayer",
     "CTCLossLayer",
     "CatenateLayer",
+    "CompiledLayer",
     "ConstantPlusLayer",
     "ConstantTimesLayer",
     "ContrastiveLossLayer",
@@ -64,8 +68,10 @@ __all__ = [
     "PaddingLayer",
     "ParametricRampLayer",
     "PartLayer",
+    "PlaceholderLayer",
     "PoolingLayer",
     "PrependLayer",
+    "RandomArrayLayer",
     "ReplicateLayer",
     "ReshapeLayer",
     "ResizeLayer",

@@ -14,9 +14,10 @@ from netdsl.containers.states import states_given, with_states
 from netdsl.declarations import FrozenDict
 from netdsl.errors import EncodingError, UninitializedError, UnsupportedError, excerpt, listing
 from netdsl.initialization import seed_of
+from netdsl.layers.placeholder import refuse_placeholders
 from netdsl.lowering.compilation import compiled, note_trace
 from netdsl.lowering.exhaustion import Attempt, bytes_of, explained, type_elements
-from netdsl.lowering.function import run_batch, skeleton
+from netdsl.lowering.function import draws_always, run_batch, skeleton
 from netdsl.lowering.identity import program_key
 from netdsl.lowering.inputs import PortData, check_lengths, given_ports, pad_sequences, port_data
 from netdsl.lowering.parts import in_parts, part_size
@@ -37,6 +38,7 @@ def evaluate(net: Net, data: Any = None, property: Any = Automatic, /, **options
 
 
 def _evaluated(net: Net, data: Any, property: Any, settings: Settings) -> Any:
+    refuse_placeholders(net)
     if data is None and not net.input_names:
         data = {}
     net = _with_inputs(net, data)
@@ -207,7 +209,7 @@ def _run(
         lambda: _batch_function(skeleton(net), refs, compact, settings, platform),
     )
     states = net.state_paths()
-    seed = np.uint32(seed_of(settings.seed) % 2**32) if settings.training else np.uint32(0)
+    seed = np.uint32(seed_of(settings.seed) % 2**32) if settings.training or draws_always(net) else np.uint32(0)
     if device is not None:
         arrays = jax.device_put(dict(arrays), device)
     trainable = {path: value for path, value in arrays.items() if path not in states}
@@ -228,7 +230,7 @@ def _run(
 
 def _parted(net: Net, given: Mapping[str, PortData], count: int, settings: Settings) -> bool:
     """Whether this is done in parts: where examples do not see each other, on the processor that JAX computes on by itself."""
-    alone = not settings.training and not any(isinstance(batch.values, list) for batch in given.values())
+    alone = not settings.training and not draws_always(net) and not any(isinstance(b.values, list) for b in given.values())
     by_itself = settings.device is None or settings.device == jax.devices()[0]
     return (
         alone and by_itself and jax.default_backend() == "cpu" and count > part_size(net, settings.precision, settings.batch_size)

@@ -56,9 +56,10 @@ class Context:
     def key(self, path: ArrayPath, indices: tuple[Any, ...]) -> Any:
         """The random key of a layer for one example: the same whatever the batch size or padding."""
         if self.seed is None:
+            when, mode = (" while training", ", training=True") if self.training else ("", "")
             raise DeclarationError(
-                f"A random key is missing: {element_name(self.prefix + path)} draws random numbers while training. "
-                "Call f(arrays, state, inputs, jax.random.key(1), training=True)."
+                f"A random key is missing: {element_name(self.prefix + path)} draws random numbers{when}. "
+                f"Call f(arrays, state, inputs, jax.random.key(1){mode})."
             )
         key = jax.random.fold_in(self.seed, zlib.crc32("/".join(self.prefix + path).encode()))
         for index in indices:
@@ -119,7 +120,9 @@ class _Run:
         self.all_arrays, self.types = arrays, types
         self.dtype = context.precision.of(step.layer)
         self.seeded = tuple(port for port, _ in step.inputs if port in step.layer.state_names)
-        self.drawing = "key" in self.layer.needs and context.training and self.layer.draws is not None
+        self.drawing = "key" in self.layer.needs and (
+            self.layer.draws == "always" or (context.training and self.layer.draws is not None)
+        )
 
     def outputs(self, given: dict[str, Wire]) -> tuple[Wire, ...]:
         wires = [wire.cast(self.dtype) for wire in given.values()]

@@ -14,6 +14,7 @@ import jax
 import numpy as np
 
 from netdsl.errors import DeviceError, size_text
+from netdsl.layers.compiled import host_failures
 from netdsl.lowering.precision import REAL32, Precision
 from netdsl.nets import Net, Solved
 from netdsl.shapes import ArrayType, Length
@@ -93,10 +94,13 @@ class Attempt:
 def explained(attempt: Callable[[], Attempt]) -> Iterator[None]:
     """A context that turns the want of memory into a DeviceError; what was attempted is asked only then.
 
+    What a function of the user's did wrong on the host becomes an EncodingError.
+
     What computed values are still under way must be waited for inside.
     """
     try:
-        yield
+        with host_failures():
+            yield
     except (MemoryError, jax.errors.JaxRuntimeError) as error:
         text, on_host = str(error), isinstance(error, MemoryError)
         if not on_host and EXHAUSTED not in text:

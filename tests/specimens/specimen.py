@@ -27,6 +27,8 @@ class Specimen:
     """Whether the output's type alone says the input's."""
     random: bool = False
     """Whether it draws random numbers while training."""
+    always: bool = False
+    """Whether it draws them in test mode too."""
     written: bool = True
     """Whether its repr rebuilds it: not where it holds callables."""
     sums: frozenset[str] = frozenset()

@@ -58,6 +58,8 @@ class ReplicateLayer(Layer):
         last = first + len(new)
         inputs, outputs = types["Input"].sizes, types["Output"].sizes
         elements = types["Input"].elements or types["Output"].elements
+        if inputs is not None and first > len(inputs):
+            raise Contradiction(f"puts new levels at level {self.Level} of an array of rank {len(inputs)}", "Input")
         if outputs is not None:
             rank = last if inputs is None else len(inputs) + len(new)
             if len(outputs) < rank or (inputs is not None and len(outputs) != rank):
@@ -66,8 +68,6 @@ class ReplicateLayer(Layer):
             inputs = equal_sizes(inputs, outputs[:first] + outputs[last:], "Output")
         if inputs is None:
             return {"Output": ArrayType(None, elements)}
-        if first > len(inputs):
-            raise Contradiction(f"puts new levels at level {self.Level} of an array of rank {len(inputs)}", "Input")
         if any(isinstance(size, Length) for size in new):
             raise Contradiction("makes new levels of fixed size, not of varying size", "Output")
         return {"Input": ArrayType(inputs, elements), "Output": ArrayType((*inputs[:first], *new, *inputs[first:]), elements)}

@@ -82,6 +82,7 @@ def test_replicate_both_ways():
     ("make", "words"),
     [
         (lambda: ReplicateLayer(2, 3, Input=4), "puts new levels at level 3 of an array of rank 1"),
+        (lambda: ReplicateLayer(2, 3, Input=4, Output=[4, 2]), "puts new levels at level 3 of an array of rank 1"),
         (lambda: ReplicateLayer(2, Input=3, Output=[4, 3]), "needs equal sizes where 2 and 4 meet"),
         (lambda: ReplicateLayer(2, Input=3, Output=3), "makes an array of rank 2"),
         (lambda: ReplicateLayer([2, 2], 2, Output=[2, 2]), "makes an array of rank 3 or more"),

@@ -7,7 +7,19 @@ import itertools
 import numpy as np
 import pytest
 
-from netdsl import ConvolutionLayer, DeconvolutionLayer
+from netdsl import (
+    ConvolutionLayer,
+    DeconvolutionLayer,
+    ImageAugmentationLayer,
+    LocalResponseNormalizationLayer,
+    NetChain,
+    NetInitialize,
+    NormalizationLayer,
+    PoolingLayer,
+    Ramp,
+    ResizeLayer,
+    Scaled,
+)
 from netdsl.errors import DeclarationError, ShapeError
 
 
@@ -91,6 +103,32 @@ def test_it_is_the_transpose_of_a_convolution():
     options = {"Stride": 2, "PaddingSize": [[1, 0], 1], "Weights": weights, "Biases": None}
     there, back = ConvolutionLayer(3, [2, 3], **options)(x), DeconvolutionLayer(2, [2, 3], **options)(y)
     np.testing.assert_allclose(np.sum(there * y), np.sum(x * back), rtol=1e-4)
+
+
+def test_a_chain_equals_one_after_the_other():
+    """Whichever way the axes are ordered between the layers."""
+    net = NetInitialize(
+        NetChain(
+            [
+                ConvolutionLayer(6, 3),
+                Ramp,
+                LocalResponseNormalizationLayer(),
+                PoolingLayer(2, 2),
+                DeconvolutionLayer(4, [3, 2], Stride=2, ChannelGroups=2),
+                ResizeLayer([Scaled(2), 9]),
+                PoolingLayer(2, 2),
+                NormalizationLayer(),
+                ImageAugmentationLayer([5, 3]),
+                ResizeLayer([Scaled(2), Scaled(3)], Resampling="Nearest"),
+                ConvolutionLayer(2, 2),
+            ],
+            Input=[3, 8, 9],
+        )
+    )
+    x = y = np.random.default_rng(3).normal(size=(4, 3, 8, 9))
+    for layer in net:
+        y = layer(y)
+    np.testing.assert_allclose(net(x), y, rtol=1e-4, atol=1e-5)
 
 
 def test_sizes_follow_both_ways():

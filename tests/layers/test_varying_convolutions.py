@@ -187,6 +187,21 @@ def test_the_lengths_of_two_inputs_must_fit(options):
         net({"X": x, "Y": x})
 
 
+def test_two_inputs_may_each_be_cut():
+    net = NetInitialize(
+        NetGraph(
+            {"a": ConvolutionLayer(1, [2], Interleaving=True), "b": PoolingLayer([4], Interleaving=True), "sum": Plus},
+            [(NetPort("X"), "a"), (NetPort("Y"), "b"), (["a", "b"], "sum")],
+            X=["Varying", 1],
+            Y=["Varying", 1],
+        )
+    )
+    x, y = np.ones((6, 1)), np.ones((8, 1))
+    assert net({"X": x, "Y": y}).shape == (5, 1)
+    with pytest.raises(EncodingError, match=r"lengths that fit\. Got lengths 6 and 7, where 8 fits"):
+        net({"X": x, "Y": y[1:]})
+
+
 def test_a_target_that_does_not_fit_what_the_net_makes():
     net = NetGraph(
         {"net": ConvolutionLayer(1, [2], Interleaving=True), "loss": MeanSquaredLossLayer()},

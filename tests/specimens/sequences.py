@@ -112,7 +112,7 @@ SEQUENCES = (
     Specimen("normalization of each vector, varying", lambda: NormalizationLayer(2, "Same", Method="RMS", Input=["Varying", 3])),
     Specimen(
         "dropout with its mask, varying",
-        lambda: DropoutLayer(OutputPorts=["Output", "BinaryMask"], Input=["Varying", 2]),
+        lambda: DropoutLayer(OutputPorts=["BinaryMask", "Output"], Input=["Varying", 2]),
         random=True,
     ),
     Specimen(

@@ -33,7 +33,8 @@ class Layer(Net):
       and `shortest`, the least length it takes;
     - `arithmetic`: "none" where it passes numbers on as they are, or leaves computing to the layers inside it; "exact" where it
       computes in the type in which arrays are held (it adds up many small numbers, or takes exponentials); else "free";
-    - `draws`: when it draws random numbers, if it asks for a key: while "training", "always", or None: never; the key is None at other times;
+    - `draws`: when it draws random numbers, if it asks for a key: while "training", "always", or None: never;
+      the key is None at other times;
     - `apply(arrays, *inputs)` for one example, without a batch axis, in pure JAX. It may ask, as keyword-only arguments, for
       ``key`` (random key), ``training`` (bool), ``axes`` (names of the mapped axes around it), ``weight`` (1, or 0 for a
       padded example), ``state`` (its state arrays; it then returns ``(outputs, state)``), ``inner`` (its inner

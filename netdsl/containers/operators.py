@@ -76,7 +76,7 @@ class _Around(Operator):
     """The names of the nets, in the order in which the constructor takes them."""
     single: ClassVar[bool] = True
     """Whether each net has one input and one output."""
-    varying = "aware"
+    varying: str | None = "aware"
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         if not arguments:
@@ -272,7 +272,7 @@ class NetMapThreadOperator(_Around):
 
     >>> add = NetMapThreadOperator(ThreadingLayer(Plus, InputPorts=["a", "b"]), a=[3, 2])
     >>> add({"a": [[1, 2], [3, 4], [5, 6]], "b": [[1, 1], [2, 2], [3, 3]]}).tolist()
-    [[2.0, 3.0], [5.0, 6.0], [7.0, 8.0]]
+    [[2.0, 3.0], [5.0, 6.0], [8.0, 9.0]]
 
     Differences from Wolfram: the levels of all mapped inputs are equal in number. Source: Wolfram's public reference page.
     """
@@ -529,8 +529,9 @@ class NetBidirectionalOperator(_Around):
 
     def outward(self, types: Types, solved: Mapping[str, Solved]) -> dict[str, ArrayType]:
         ends = {name: _only(net) for name, net in self.nets.items()}
-        takes = _same(*(solved[name].input_type(port) for name, (port, _) in ends.items()), "Input")
+        ahead, back = (solved[name].input_type(port) for name, (port, _) in ends.items())
         first, second = (solved[name].output_type(out) for name, (_, out) in ends.items())
+        takes = _same(ahead, back, "Input")
         if self.Aggregation is not Catenate:
             return {"Input": takes, "Output": _same(first, second, "Output")}
         if first.sizes is None or second.sizes is None:

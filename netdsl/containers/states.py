@@ -17,10 +17,9 @@ ALL_STATES = NetPort(All, "States")
 """Every state of a net, as a dict from their ports to their values."""
 
 
-def state_port(name: str) -> NetPort:
-    """The port that a user writes for a state: NetPort([2, "State"]) for "2/State"."""
-    *path, state = name.split("/")
-    return NetPort([*(int(part) if part.isdigit() else part for part in path), state])
+def state_port(path: tuple[str, ...]) -> NetPort:
+    """The port that a user writes for a state: NetPort([2, "State"])."""
+    return NetPort([int(part) if part.isdigit() else part for part in path])
 
 
 def states_given(net: Net, data: Mapping[Any, Any]) -> dict[str, Any]:
@@ -42,7 +41,7 @@ def state_name(net: Net, port: Any) -> str:
     """The name of the state that a user's port means."""
     name = "/".join(map(str, port.path)) if isinstance(port, NetPort) else str(port)
     if name not in net.state_names:
-        ports = [repr(state_port(state)) for state in net.state_names]
+        ports = [repr(state_port(path)) for path in net.recurrent_paths()]
         raise PartError(f"This {net.title()} has no state {excerpt(port)}. {nearest(repr(port), ports)}")
     return name
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import jax
@@ -222,7 +222,7 @@ class _Run:
         made = cache(lambda: self._mapped(self.layer, FIRST, *(wire.value for wire in given))[-len(names) :])
         count = len(self.context.weights)
         shapes = [jax.ShapeDtypeStruct((count, *self.types[name].sizes), jnp.float32) for name in names]  # type: ignore[misc]
-        return tuple(Wire(shape, later=lambda at=at: made()[at].value) for at, shape in enumerate(shapes))
+        return tuple(Wire(shape, later=partial(lambda at: made()[at].value, at)) for at, shape in enumerate(shapes))
 
     def _keep(self, layer: Layer, new: Mapping[Any, Any]) -> None:
         """Put what became of a layer's state into that of the net, in the types it has there: loops carry it on."""

@@ -124,9 +124,8 @@ class Layer(Net):
     def output_names(self) -> tuple[str, ...]:
         return tuple(slot.name for slot in self.parsed.outputs)
 
-    @property
-    def state_names(self) -> tuple[str, ...]:
-        return tuple(self.recurrent_states)
+    def recurrent_paths(self) -> tuple[tuple[str, ...], ...]:
+        return tuple((name,) for name in self.recurrent_states)
 
     def shortest(self) -> int:
         """The number of elements that a sequence of varying length must have at least."""

@@ -130,9 +130,17 @@ class Net(Declared):
     @property
     def state_names(self) -> tuple[str, ...]:
         """The names of the state ports, "part/State" for those of a part: inputs that may be left out, outputs nobody has to take."""
-        return self._cached(
-            "_state_names", lambda: tuple(f"{name}/{state}" for name, part in self.nets.items() for state in part.state_names)
-        )
+        return tuple(map("/".join, self.recurrent_paths()))
+
+    def recurrent_paths(self) -> tuple[ArrayPath, ...]:
+        """The paths of the states that recurrent layers inside carry along, those left out that a graph feeds."""
+
+        def found() -> tuple[ArrayPath, ...]:
+            parts = self.parts()
+            inside = ((name, path) for name, part in self.nets.items() for path in part.recurrent_paths())
+            return tuple((name, *path) for name, path in inside if parts is None or "/".join(path) not in parts.feeds[name])
+
+        return self._cached("_recurrent_paths", found)
 
     def parts(self) -> Parts | None:
         """The parts of a container and the wires between them; None for a layer."""

@@ -13,6 +13,7 @@ from netdsl import (
     CosineDistance,
     DeclarationError,
     ElementwiseLayer,
+    EncodingError,
     LinearLayer,
     LogisticSigmoid,
     LongShortTermMemoryLayer,
@@ -29,6 +30,8 @@ from netdsl import (
     NetNestOperator,
     NetPairEmbeddingOperator,
     NetPort,
+    NetStateObject,
+    PartError,
     Plus,
     Ramp,
     ShapeError,
@@ -230,12 +233,12 @@ def test_a_sequence_in_two_parts():
         (lambda: NetFoldOperator(cell(), {"Output": "State"}, ["Input"]), DeclarationError, "no input left"),
         (lambda: NetFoldOperator(LinearLayer(2)), DeclarationError, "no input port 'State'"),
         (lambda: NetMapThreadOperator(ThreadingLayer(Plus, InputPorts=2), {"a": 1}), DeclarationError, "no input 'a'"),
-        (lambda: NetNestOperator(LinearLayer(3), 2, Input=2), ShapeError, ""),
+        (lambda: NetNestOperator(LinearLayer(3), 2, Input=2), ShapeError, "size 3"),
         (lambda: NetBidirectionalOperator([Ramp]), DeclarationError, "a list of 2 nets"),
-        (lambda: NetBidirectionalOperator([LinearLayer(2), ElementwiseLayer(Ramp)], Input=[3, 2]), ShapeError, ""),
+        (lambda: NetBidirectionalOperator([LinearLayer(2), ElementwiseLayer(Ramp)], Input=[3, 2]), ShapeError, "elements of rank 1"),
         (lambda: NetPairEmbeddingOperator(LinearLayer(3), Input=[3, 2]), ShapeError, "2"),
         (lambda: NetGANOperator([LinearLayer(2)]), DeclarationError, "a list of 2 nets: Generator and Discriminator"),
-        (lambda: NetGANOperator([LinearLayer(2), LinearLayer([])], Sample=3), ShapeError, ""),
+        (lambda: NetGANOperator([LinearLayer(2), LinearLayer([])], Sample=3), ShapeError, "size 2"),
         (lambda: NetGANOperator([LinearLayer(2), LinearLayer([])], "Hinge"), DeclarationError, "JensenShannon"),
         (lambda: NetMapOperator(), DeclarationError, "needs a net"),
         (
@@ -248,3 +251,20 @@ def test_a_sequence_in_two_parts():
 def test_wrong_use(make, error, words):
     with pytest.raises(error, match=words):
         make()
+
+
+def test_an_object_keeps_its_states():
+    net = NetInitialize(NetChain([[LongShortTermMemoryLayer(2)], NetMapOperator(Ramp)], Input=["Varying", 3]))
+    x, kept = draw(7, 3), NetStateObject(net)
+    made = [kept(x[:3]), kept(x[3:4]), kept(x[4:])]
+    assert np.allclose(np.concatenate(made), net(x), atol=1e-6)
+    states = NetExtract(kept, "States")
+    assert set(states) == {NetPort([1, 1, "State"]), NetPort([1, 1, "CellState"])}
+    again = NetStateObject(net, states)
+    assert np.allclose(again(x), net({"Input": x, NetPort(All, "States"): states}), atol=1e-6)
+    with pytest.raises(EncodingError, match="one example at a time"):
+        NetStateObject(net)([x, x])
+    with pytest.raises(PartError, match="no state"):
+        NetStateObject(net, {NetPort("State"): [0, 0]})
+    with pytest.raises(DeclarationError, match="recurrent layers"):
+        NetStateObject(LinearLayer(2))

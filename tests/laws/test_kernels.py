@@ -67,7 +67,11 @@ def close(a, b):
 
 def by_apply(layer):
     """The layer's own function over a batch of examples."""
-    return lambda arrays, x: jax.vmap(lambda one: layer.apply(Arrays(arrays), one))(x)
+
+    def one(arrays, x):
+        return layer.apply(Arrays(arrays), x, states={})[0] if layer.state_names else layer.apply(Arrays(arrays), x)
+
+    return lambda arrays, x: jax.vmap(lambda each: one(arrays, each))(x)
 
 
 def by_kernel(layer):

@@ -109,6 +109,13 @@ CONTAINERS = (
         lambda: NetMapThreadOperator(ThreadingLayer(Times, InputPorts=["a", "b"]), a=[3, 2], b=[3, 2]),
     ),
     Specimen(
+        "map of pairs, varying",
+        lambda: NetMapThreadOperator(ThreadingLayer(Times, InputPorts=["a", "b"]), a=["Varying", 2], b=["Varying", 2]),
+    ),
+    Specimen("fold, varying", lambda: NetFoldOperator(_cell(), Input=["Varying", 2])),
+    Specimen("nest, varying", lambda: NetNestOperator(NetMapOperator([2, Tanh]), 2, Input=["Varying", 2])),
+    Specimen("bidirectional, varying", lambda: NetBidirectionalOperator(LongShortTermMemoryLayer(2), Input=["Varying", 2])),
+    Specimen(
         "map of pairs, two levels",
         lambda: NetMapThreadOperator(
             NetGraph({"join": CatenateLayer(InputPorts=["a", "b"]), "out": 2}, [("join", "out")], a=1, b=2),

@@ -198,7 +198,7 @@ def test_two_inputs_may_each_be_cut():
     )
     x, y = np.ones((6, 1)), np.ones((8, 1))
     assert net({"X": x, "Y": y}).shape == (5, 1)
-    with pytest.raises(EncodingError, match=r"lengths that fit\. Got lengths 6 and 7, where 8 fits"):
+    with pytest.raises(EncodingError, match=r"lengths that fit\. Got lengths 7 and 6, where 5 fits"):
         net({"X": x, "Y": y[1:]})
 
 

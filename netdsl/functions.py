@@ -66,7 +66,7 @@ def _fold(function: Callable[[Any, Any], Any]) -> Callable[..., Any]:
     return threaded
 
 
-def _real(x: Any) -> Any:
+def _as_real(x: Any) -> Any:
     x = jnp.asarray(x)
     return x if jnp.issubdtype(x.dtype, jnp.floating) else x.astype(jnp.result_type(float))
 
@@ -77,22 +77,22 @@ def _side(x: Any) -> Any:
 
 
 def _arccot(x: Any) -> Any:
-    x = _real(x)
+    x = _as_real(x)
     return jnp.arctan2(_side(x), _side(x) * x)  # arctan(1 / x) has no slope at 0
 
 
 def _csch(x: Any) -> Any:
-    x = _real(x)
+    x = _as_real(x)
     return _side(x) * 2 * jnp.exp(-jnp.abs(x)) / -jnp.expm1(-2 * jnp.abs(x))  # 1 / sinh x has no slope where sinh overflows
 
 
 def _sech(x: Any) -> Any:
-    x = jnp.abs(_real(x))
+    x = jnp.abs(_as_real(x))
     return 2 * jnp.exp(-x) / (1 + jnp.exp(-2 * x))
 
 
 def _inverse_erfc(x: Any) -> Any:
-    x = _real(x)
+    x = _as_real(x)
     wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
     return (-special.ndtri(wide / 2) / math.sqrt(2)).astype(x.dtype)  # 1 - x would round small x away
 
@@ -113,7 +113,7 @@ def _stepped(nearest: Callable[[Any], Any]) -> Callable[..., Any]:
 
 
 def _surd(x: Any, n: Any) -> Any:
-    x, n = _real(x), jnp.asarray(n)
+    x, n = _as_real(x), jnp.asarray(n)
     root = _side(x) * (_side(x) * x) ** (1 / n)
     return jnp.where((x < 0) & (n % 2 == 0), jnp.nan, root)
 

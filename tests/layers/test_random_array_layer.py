@@ -158,7 +158,7 @@ def test_parameters_are_taken_elementwise():
 
 
 def test_what_cannot_be_gives_nan_and_no_slope():
-    layer = RandomArrayLayer(lambda s: GammaDistribution(2, s), Input=3)
+    layer = RandomArrayLayer(lambda a: GammaDistribution(a, 2), Input=3)
     values = layer([1.0, -1.0, 0.0], RandomSeeding=1)
     assert np.isnan(values).tolist() == [False, True, True]
     f = layer.function()
@@ -244,6 +244,15 @@ def test_distributions_are_values(distribution):
     assert hash(distribution) == hash(pickle.loads(pickle.dumps(distribution)))
     with pytest.raises(AttributeError):
         setattr(distribution, next(iter(type(distribution).__dataclass_fields__)), 1)
+
+
+def test_a_flax_module_of_it_draws_in_both_modes():
+    from flax import nnx
+
+    module = RandomArrayLayer(lambda x: NormalDistribution(x, 1), Input=2).to_flax(rngs=nnx.Rngs(0))
+    x = jnp.zeros((3, 2))
+    assert not np.array_equal(module(x), module(x))
+    assert not np.array_equal(module(x, training=True), module(x, training=True))
 
 
 def test_the_key_is_asked_for():

@@ -235,7 +235,11 @@ def test_a_sequence_in_two_parts():
         (lambda: NetMapThreadOperator(ThreadingLayer(Plus, InputPorts=2), {"a": 1}), DeclarationError, "no input 'a'"),
         (lambda: NetNestOperator(LinearLayer(3), 2, Input=2), ShapeError, "size 3"),
         (lambda: NetBidirectionalOperator([Ramp]), DeclarationError, "a list of 2 nets"),
-        (lambda: NetBidirectionalOperator([LinearLayer(2), ElementwiseLayer(Ramp)], Input=[3, 2]), ShapeError, "elements of rank 1"),
+        (
+            lambda: NetBidirectionalOperator([LinearLayer(2), ElementwiseLayer(Ramp)], Input=[3, 2]),
+            ShapeError,
+            "elements of rank 1",
+        ),
         (lambda: NetPairEmbeddingOperator(LinearLayer(3), Input=[3, 2]), ShapeError, "2"),
         (lambda: NetGANOperator([LinearLayer(2)]), DeclarationError, "a list of 2 nets: Generator and Discriminator"),
         (lambda: NetGANOperator([LinearLayer(2), LinearLayer([])], Sample=3), ShapeError, "size 2"),

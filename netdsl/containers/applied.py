@@ -7,7 +7,7 @@ from textwrap import indent
 from typing import Any, ClassVar, Self
 
 from netdsl.containers.promotion import lift_shared, promote
-from netdsl.declarations import FrozenDict
+from netdsl.declarations import REQUIRED, FrozenDict
 from netdsl.errors import DeclarationError, listing
 from netdsl.layers.elementwise import equal_sizes
 from netdsl.nets import Operator, Sequence, Solved
@@ -45,19 +45,19 @@ class Applied(Operator):
     """Whether each net has one input and one output."""
     varying: str | None = "aware"
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        if not arguments:
+    def __init__(self, net: Any = REQUIRED, /, *settings: Any, **options: Any) -> None:
+        if net is REQUIRED:
             raise DeclarationError(f"{self.title()} needs {self._nets_in_words()}. Got none.")
-        nets = {name: promote(net, f"the net of {self.title()}") for name, net in self._given(arguments[0]).items()}
-        for net in nets.values():
-            if self.single and (len(net.input_names) != 1 or len(net.output_names) != 1):
+        nets = {name: promote(each, f"the net of {self.title()}") for name, each in self._given(net).items()}
+        for each in nets.values():
+            if self.single and (len(each.input_names) != 1 or len(each.output_names) != 1):
                 raise DeclarationError(
-                    f"{self.title()} takes {self._nets_in_words()} with one input and one output. {net.title()} has the inputs "
-                    f"{listing(net.input_names) or 'none'} and the outputs {listing(net.output_names)}."
+                    f"{self.title()} takes {self._nets_in_words()} with one input and one output. {each.title()} has the inputs "
+                    f"{listing(each.input_names) or 'none'} and the outputs {listing(each.output_names)}."
                 )
         self.__dict__["nets"] = FrozenDict(nets)
         lift_shared(self)
-        super().__init__(*arguments[1:], **options)
+        super().__init__(*settings, **options)
 
     @classmethod
     def _nets_in_words(cls) -> str:
@@ -136,12 +136,8 @@ class Applied(Operator):
 
     # As a value
 
-    def _first(self) -> Any:
-        """The constructor's first argument."""
-        return self.nets[self.slots[0]] if len(self.slots) == 1 else [self.nets[name] for name in self.slots]
-
     def fields(self) -> dict[str, Any]:
-        return {"net": self._first(), **super().fields()}
+        return {"net": self.nets[self.slots[0]] if len(self.slots) == 1 else dict(self.nets), **super().fields()}
 
     def changed(self, **changes: Any) -> Self:
         values = self.fields() | changes
@@ -150,8 +146,8 @@ class Applied(Operator):
         return type(self)(net, *positional, **values)
 
     def _written(self) -> list[str]:
-        first = self._first()
-        return ["[" + ", ".join(map(repr, first)) + "]" if isinstance(first, list) else repr(first), *super()._written()]
+        nets = ", ".join(map(repr, self.nets.values()))
+        return [nets if len(self.slots) == 1 else f"[{nets}]", *super()._written()]
 
 
 def only(net: Any) -> tuple[str, str]:

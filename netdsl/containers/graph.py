@@ -208,11 +208,6 @@ def _side(side: Any) -> str:
     return "[" + ", ".join(map(repr, side)) + "]" if isinstance(side, list) else repr(side)
 
 
-def _port_of(side: NetPort) -> str:
-    """The name of a port of a part; of a state deeper inside, its path there."""
-    return "/".join(map(str, side.path[1:]))
-
-
 class _Wiring:
     """Edges turned into what feeds each port."""
 
@@ -270,7 +265,7 @@ class _Wiring:
             self.used.add(source)
             return
         if isinstance(target, NetPort):
-            name, port = self._part(target, edge), _port_of(target)
+            name, port = self._part(target, edge), target.inner
             self._known_port(name, port, self.nets[name].input_names + self.nets[name].state_names, "input", edge)
         else:
             name = self._part(target, edge)
@@ -322,8 +317,8 @@ class _Wiring:
                 return "", port
             name = self._part(source, edge)
             net = self.nets[name]
-            self._known_port(name, _port_of(source), net.output_names + net.state_names, "output", edge)
-            return name, _port_of(source)
+            self._known_port(name, source.inner, net.output_names + net.state_names, "output", edge)
+            return name, source.inner
         name = self._part(source, edge)
         ports = self.nets[name].output_names
         if len(ports) != 1:
@@ -348,11 +343,7 @@ class _Wiring:
 
     def _part(self, side: Any, edge: Edge) -> str:
         part = side.path[0] if isinstance(side, NetPort) else side
-        if (
-            isinstance(side, NetPort)
-            and len(side.path) > 2
-            and _port_of(side) not in self.nets[self._part(part, edge)].state_names
-        ):
+        if isinstance(side, NetPort) and len(side.path) > 2 and side.inner not in self.nets[self._part(part, edge)].state_names:
             raise DeclarationError(
                 f"The edge {edge.written} reaches into an inner net. Only ports of this graph's own layers can be wired; "
                 "NetFlatten joins inner nets."

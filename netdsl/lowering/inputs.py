@@ -6,6 +6,7 @@ import mmap
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 import jax
@@ -257,13 +258,12 @@ def _check_long_enough(net: Net, given: Mapping[str, PortData], ports: Mapping[L
     for (length, least), index in net._cached("_least_lengths", lambda: _least_lengths(net)).items():
         port = ports.get(Length(length.name), "")
         for place, sequence in enumerate(given[port].values if port else (), 1):
-            left = length.value(len(sequence))
-            if left < least:
+            if length.value(len(sequence)) < least:
                 where = f" in example {place}" if given[port].many else ""
-                needs = "nothing would be left of it" if left < 1 else f"it needs {least} elements"
+                needed = next(n for n in count(1) if length.value(n) >= least)
                 raise EncodingError(
                     f"The port {port!r} got a sequence of length {len(sequence)}{where}, which is too short for "
-                    f"{element_name(net.program.steps[index].path)}: {needs}."
+                    f"{element_name(net.program.steps[index].path)}: it takes sequences of {needed} elements or more."
                 )
 
 

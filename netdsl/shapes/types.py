@@ -185,7 +185,17 @@ def shape_text(sizes: tuple[Size, ...] | None) -> str:
     """The sizes as ``3x28x28``."""
     if sizes is None:
         return "?"
-    return "x".join("n" if isinstance(size, Length) else "?" if size is None else str(size) for size in sizes)
+    return "x".join(_size_text(size) for size in sizes)
+
+
+def _size_text(size: Size) -> str:
+    if not isinstance(size, Length):
+        return "?" if size is None else str(size)
+    text = "n"
+    for add, divide in size.steps:
+        text = f"{text}{add:+d}" if add else text
+        text = text if divide == 1 else f"({text})//{divide}"
+    return text
 
 
 def describe(type_: ArrayType) -> str:

@@ -91,7 +91,7 @@ def test_states_before_and_after(kind):
     held = Arrays({name: np.float32(value) for name, value in arrays.items()})
     first = tuple(np.float32(state) for state in start)
     for given, length in ((np.float32(x), 5), (Sequence(np.float32(x), 3), 3)):
-        every, last = kind(3).run(held, given, first)
+        every, last = kind(3).run(held, given, dict(zip(kind.recurrent_states, first)))
         expected = stepped(kind, arrays, x[:length], start)
         for made, after, right in zip(every, last, expected, strict=True):
             close(made[:length], right)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 import jax
 import numpy as np
 import pytest
@@ -79,24 +77,24 @@ def test_one_element_less(cls):
     assert cls(Output=[3, 2]).port_type("Input").sizes == (4, 2)
     assert cls(Input=[4, "Integer"]).port_type("Output").integer
     varying = cls(Input=["Varying", 2])
-    assert varying.port_type("Output").sizes == (Length("Input", -1), 2)
-    assert cls(Output=["Varying", 2]).port_type("Input").sizes == (Length("Output", 1), 2)
+    assert varying.port_type("Output").sizes == (Length("Input", ((-1, 1),)), 2)
+    assert cls(Output=["Varying", 2]).port_type("Input").sizes == (Length("Output+1"), 2)
     with pytest.raises(ShapeError, match="needs a size of 2 or more where 1 is given"):
         cls(Input=[1, 2])
     with pytest.raises(ShapeError, match="takes an array of rank 1 or more"):
         cls(Input="Real")
     with pytest.raises(ShapeError, match="takes  a vector of size 4"):
         cls(Input=4, Output=4)
-    with pytest.raises(EncodingError, match=r"The port 'Input' of this \w+ takes sequences of 2 elements or more. Got 1\."):
+    with pytest.raises(EncodingError, match=r"port 'Input' got .* of length 1, .* takes sequences of 2 elements or more\."):
         varying(X[:1])
-    with pytest.raises(EncodingError, match=r"Got 1 in example 2\."):
+    with pytest.raises(EncodingError, match=r"of length 1 in example 2"):
         varying([X, X[:1]])
 
 
 def test_several_layers_need_longer_sequences():
     net = NetChain([SequenceMostLayer(), Ramp, SequenceRestLayer(), SequenceMostLayer()], Input=["Varying", 2])
     np.testing.assert_array_equal(net(X), np.maximum(X[1:-2], 0))
-    with pytest.raises(EncodingError, match=r"takes sequences of 4 elements or more. Got 3 in example 3\."):
+    with pytest.raises(EncodingError, match=r"of length 3 in example 3, .* takes sequences of 4 elements or more\."):
         net(SEQUENCES[1:2] * 2 + SEQUENCES[2:])
 
 
@@ -121,10 +119,10 @@ def test_lengths_that_differ_by_two(lengths):
 
 def test_lengths_that_do_not_agree():
     net = ends(a=["Varying", 2], b=["Varying", 2])
-    with pytest.raises(EncodingError, match=re.escape("take sequences of lengths n and n")):
+    with pytest.raises(EncodingError, match="take sequences of lengths that fit"):
         net({"a": X, "b": X, "Element": [1.0, 2.0]})
-    with pytest.raises(EncodingError, match=r"takes sequences of 3 elements or more\. Got 2"):
-        net({"a": X[:2], "b": X[:1], "Element": [1.0, 2.0]})
+    with pytest.raises(EncodingError, match="lengths 3 and 2, where 5 fits"):
+        net({"a": X[:2], "b": X[:3], "Element": [1.0, 2.0]})
 
 
 def test_a_sequence_and_what_is_left_of_it_do_not_add():
@@ -141,7 +139,7 @@ def test_a_sequence_and_what_is_left_of_it_do_not_add():
 
 def test_the_parts_of_a_net_keep_their_lengths(tmp_path):
     net = NetChain([SequenceMostLayer(), Tanh, SequenceRestLayer()], Input=["Varying", 2])
-    assert net.port_type("Output").sizes == (Length("Input", -2), 2)
+    assert net.port_type("Output").sizes == (Length("Input", ((-2, 1),)), 2)
     part = NetExtract(net, 3)
     assert part.port_type("Input").varying
     np.testing.assert_array_equal(part(X), X[1:])
@@ -158,7 +156,7 @@ def test_training_on_what_comes_next():
     )
     options = {"MaxTrainingRounds": 2, "TrainingProgressReporting": None}
     assert NetTrain(net, {"x": SEQUENCES * 4}, **options).initialized
-    with pytest.raises(EncodingError, match=r"takes sequences of 2 elements or more\. Got 1 in example 2"):
+    with pytest.raises(EncodingError, match=r"of length 1 in example 2, .* takes sequences of 2 elements or more"):
         NetTrain(net, {"x": [X, X[:1]]}, **options)
 
 
@@ -169,7 +167,9 @@ def test_training_with_targets_one_shorter(shorter):
     data = {"Input": [X[: shorter + 1], X[:2]], "Output": [X[:shorter], X[:1]]}
     trained = NetTrain(NetInitialize(net), data, MaxTrainingRounds=2, TrainingProgressReporting=None)
     assert trained(X).shape == (4, 2)
-    with pytest.raises(EncodingError, match=r"take sequences of lengths n and n-1\. Got lengths 5 and 5 in example 1"):
+    with pytest.raises(
+        EncodingError, match=r"take sequences of lengths that fit\. Got lengths 5 and 5 in example 1, where 4 fits"
+    ):
         NetTrain(net, {"Input": [X], "Output": [X]}, MaxTrainingRounds=2, TrainingProgressReporting=None)
 
 

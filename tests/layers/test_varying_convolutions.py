@@ -216,7 +216,7 @@ def test_a_target_that_does_not_fit_what_the_net_makes():
 
 
 def test_lengths_that_can_never_be_equal():
-    with pytest.raises(ShapeError, match="sequences of different lengths meet"):
+    with pytest.raises(ShapeError, match="needs equal lengths where n-1 and n meet"):
         NetGraph(
             {"a": ConvolutionLayer(1, [2], Interleaving=True), "sum": Plus},
             [(NetPort("X"), "a"), (["a", NetPort("X")], "sum")],

@@ -194,7 +194,8 @@ class NetNestOperator(Applied):
             outputs, state = net({port: x}, state, index)
             return (jax.tree.map(lambda new, old: new.astype(old.dtype), outputs[out], x), state), None
 
-        x = jax.tree.map(lambda leaf: leaf * jnp.ones((), jnp.result_type(float)), x) if not isinstance(x, Sequence) else x
+        real = without_length(x) * jnp.ones((), jnp.result_type(float))
+        x = x.with_data(real) if isinstance(x, Sequence) else real
         (x, state), _ = jax.lax.scan(again, (x, state), jnp.arange(self.Times))
         return x, state
 

@@ -143,6 +143,7 @@ def wire_elements(solved: Solved, length: int) -> int:
     """How many numbers are on all wires of a program for one example, varying ones taken to have this length."""
     total = sum(type_elements(type_, length) for type_ in solved.types.values())
     for index, step in enumerate(solved.program.steps):
+        total -= sum(type_elements(solved.types[index, state], length) for state in step.layer.state_names)  # seldom asked for
         if step.layer.nets:
             types = solved.step_types(step, index)
             repeated = type_elements(ArrayType((types[step.inputs[0][0]].sizes or ())[:1]), length)

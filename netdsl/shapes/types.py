@@ -193,8 +193,8 @@ def _size_text(size: Size) -> str:
         return "?" if size is None else str(size)
     text = "n"
     for add, divide in size.steps:
-        text = f"{text}{add:+d}" if add else text
-        text = text if divide == 1 else f"({text})//{divide}"
+        text = f"({text}{add:+d})" if add and divide > 1 else f"{text}{add:+d}" if add else text
+        text = text if divide == 1 else f"{text}//{divide}"
     return text
 
 

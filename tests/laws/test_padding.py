@@ -34,10 +34,10 @@ def _observed(specimen, padding):
     (_, (outputs, state)), (arrays, data) = jax.jit(jax.value_and_grad(loss, argnums=(0, 1), has_aux=True, allow_int=True))(
         net.arrays, given
     )
-    longest = max(leaf.data.shape[1] for leaf in given.values() if isinstance(leaf, Sequence)) - padding
     gradients = []
     for port, gradient in data.items():
         if isinstance(gradient, Sequence) and jnp.issubdtype(given[port].data.dtype, jnp.floating):
+            longest = gradient.data.shape[1] - padding
             summed = gradient.data[:, longest:]
             gradients.append(gradient.data[:, :longest])
             assert not np.any(np.asarray(summed)), "padding has no influence"

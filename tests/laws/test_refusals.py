@@ -50,9 +50,9 @@ def _arguments(thing):
         return [dict(thing.nets)]
     if isinstance(thing, NetGraph):
         return [dict(thing.nets), thing.edges_written()]
-    positional = [getattr(thing, p.name) for p in thing.parameters.values() if p.positional]
-    nets = list(getattr(thing, "nets", {}).values())
-    return [nets[0] if len(nets) == 1 else nets, *positional] if nets else positional
+    fields = thing.fields()
+    names = [p.name for p in thing.parameters.values() if p.positional]
+    return [fields[name] for name in (["net", *names] if "net" in fields else names)]
 
 
 @pytest.mark.parametrize("specimen", list(ONE_EACH.values()), ids=str)

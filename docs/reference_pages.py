@@ -25,14 +25,23 @@ from netdsl.nets import Net
 FAMILIES = {
     "netdsl.layers.linear": "Basic layers",
     "netdsl.layers.elementwise": "Basic layers",
+    "netdsl.layers.random": "Basic layers",
     "netdsl.layers.function": "Functions and modules as layers",
+    "netdsl.layers.compiled": "Functions and modules as layers",
+    "netdsl.layers.placeholder": "Functions and modules as layers",
     "netdsl.layers.flax": "Functions and modules as layers",
     "netdsl.layers.normalization": "Normalization and attention",
     "netdsl.layers.attention": "Normalization and attention",
     "netdsl.layers.convolution": "Convolution and pooling",
+    "netdsl.layers.resampling": "Convolution and pooling",
+    "netdsl.layers.image": "Convolution and pooling",
     "netdsl.layers.structure": "Structure of arrays",
+    "netdsl.layers.aggregation": "Structure of arrays",
+    "netdsl.layers.arrangement": "Structure of arrays",
+    "netdsl.layers.sequences": "Sequences",
     "netdsl.layers.recurrent": "Recurrent layers",
     "netdsl.layers.loss": "Loss layers",
+    "netdsl.layers.legacy": "Legacy layers",
 }
 """The section of the page of layers that each module's layers stand in; other modules go under the module's own name."""
 
@@ -61,7 +70,7 @@ MODULES = {
     "measurements": "measurements", "plots": "measurements",
     "surgery": "surgery", "information": "surgery", "display": "surgery",
     "columns": "data", "resources": "data", "formats": "data",
-    "symbols": "symbols", "functions": "functions", "errors": "errors",
+    "symbols": "symbols", "distributions": "symbols", "functions": "functions", "errors": "errors",
 }
 """The group that each module of netdsl belongs to."""
 

@@ -1,9 +1,10 @@
 """netdsl: Mathematica's neural-net language in Python, at JAX speed."""
 
-from netdsl import containers, errors, functions, layers, surgery, symbols
+from netdsl import containers, distributions, errors, functions, layers, surgery, symbols
 from netdsl.columns import Column, Examples
 from netdsl.containers import *
 from netdsl.decoders import NetDecoder
+from netdsl.distributions import *
 from netdsl.encoders import NetEncoder
 from netdsl.errors import *
 from netdsl.formats import Export, Import
@@ -29,6 +30,7 @@ __version__ = "0.1.0"
 LEGACY_NAMES = {
     "ConstantArrayLayer": NetArrayLayer,
     "DotPlusLayer": LinearLayer,
+    "InstanceNormalizationLayer": NormalizationLayer,
     "NetInformation": Information,
     "NetSharedArray": NetArray,
 }
@@ -36,7 +38,7 @@ LEGACY_NAMES = {
 
 globals().update(LEGACY_NAMES)
 
-_named = containers, errors, functions, layers, surgery, symbols
+_named = containers, distributions, errors, functions, layers, surgery, symbols
 __all__ = sorted(
     {
         "ClassifierMeasurements",

@@ -220,7 +220,7 @@ def _output_ports(net: Net) -> dict[str, Any]:
 
 
 def _states(net: Net) -> list[ArrayPath]:
-    return [(*path, name) for path, layer in net.leaves() for name in layer.recurrent_states]
+    return [(*path, name) for path, layer in net.leaves() for name in layer.state_names]
 
 
 def _topology_hash(net: Net) -> str:

@@ -34,6 +34,7 @@ __all__ = [
     "Symbol",
     "Take",
     "Thread",
+    "TwoWayRule",
     "UniformDistribution",
     "Values",
 ]
@@ -108,6 +109,21 @@ class Rule:
 
     def __repr__(self) -> str:
         return f"Rule({self.key!r}, {self.value!r})"
+
+
+@dataclass(frozen=True, slots=True)
+class TwoWayRule:
+    """The rule ``left <-> right``: two levels that change places, as in ``TransposeLayer(TwoWayRule(1, 2))``.
+
+    >>> TwoWayRule(1, 2)
+    TwoWayRule(1, 2)
+    """
+
+    left: Any
+    right: Any
+
+    def __repr__(self) -> str:
+        return f"TwoWayRule({self.left!r}, {self.right!r})"
 
 
 @dataclass(frozen=True, slots=True)

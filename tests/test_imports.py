@@ -16,7 +16,7 @@ ROOT = Path(netdsl.__file__).parent
 ROWS = (
     ("errors", "symbols", "functions"),
     ("declarations", "shapes"),
-    ("coders",),
+    ("coders", "distributions"),
     ("encoders", "decoders"),
     ("nets",),
     ("layers", "initialization"),

@@ -265,8 +265,8 @@ class _Wiring:
             self.used.add(source)
             return
         if isinstance(target, NetPort):
-            name, port = self._part(target, edge), target.path[-1]
-            self._known_port(name, port, self.nets[name].input_names, "input", edge)
+            name, port = self._part(target, edge), target.inner
+            self._known_port(name, port, self.nets[name].input_names + self.nets[name].state_names, "input", edge)
         else:
             name = self._part(target, edge)
             net = self.nets[name]
@@ -316,8 +316,9 @@ class _Wiring:
                     self.inputs.append(port)
                 return "", port
             name = self._part(source, edge)
-            self._known_port(name, source.path[-1], self.nets[name].output_names, "output", edge)
-            return name, source.path[-1]
+            net = self.nets[name]
+            self._known_port(name, source.inner, net.output_names + net.state_names, "output", edge)
+            return name, source.inner
         name = self._part(source, edge)
         ports = self.nets[name].output_names
         if len(ports) != 1:
@@ -342,7 +343,7 @@ class _Wiring:
 
     def _part(self, side: Any, edge: Edge) -> str:
         part = side.path[0] if isinstance(side, NetPort) else side
-        if isinstance(side, NetPort) and len(side.path) > 2:
+        if isinstance(side, NetPort) and len(side.path) > 2 and side.inner not in self.nets[self._part(part, edge)].state_names:
             raise DeclarationError(
                 f"The edge {edge.written} reaches into an inner net. Only ports of this graph's own layers can be wired; "
                 "NetFlatten joins inner nets."

@@ -37,6 +37,11 @@ class NetPort:
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError("NetPort is immutable.")
 
+    @property
+    def inner(self) -> str:
+        """The port's name in the part that the path begins with; of a state deeper inside, its path there."""
+        return "/".join(map(str, self.path[1:]))
+
     def __rshift__(self, target: Any) -> _Arrow:
         return _Arrow((self, target))
 

@@ -12,8 +12,8 @@ from netdsl.layers.elementwise import ElementwiseLayer, ThreadingLayer
 from netdsl.layers.flax import FlaxLayer, is_flax_module, is_linen_module
 from netdsl.layers.function import FunctionLayer
 from netdsl.layers.linear import LinearLayer
-from netdsl.nets import SHARED, Net
-from netdsl.symbols import Automatic, is_rules
+from netdsl.nets import SHARED, Net, lift_shared
+from netdsl.symbols import is_rules
 
 __all__ = ["lift_shared", "named_layers", "promote"]
 
@@ -112,23 +112,3 @@ def _repeated(layers: Any, title: str) -> Any:
     names = [rule.key for rule in layers]
     twice = next(name for name in names if names.count(name) > 1)
     raise DeclarationError(f"{title} has two layers named {twice!r}. Give each its own name.")
-
-
-def lift_shared(net: Net) -> None:
-    """Move the shared arrays of the parts into the table of the container that is being made."""
-    table = dict(net.shared)
-    parts: dict[str, Net] = {}
-    for name, part in net.nets.items():
-        for key, value in part.shared.items():
-            known = table.get(key, Automatic)
-            if known is Automatic or known is value or value is Automatic:
-                table[key] = value if known is Automatic else known
-            elif known.shape != value.shape or not bool((known == value).all()):
-                raise DeclarationError(
-                    f"The shared array NetArray({key!r}) comes with different values in layer {name!r} and elsewhere "
-                    f"in this {net.title()}. Give it values in one place."
-                )
-        parts[name] = part.rebuilt(shared=FrozenDict()) if part.shared else part
-    if table:
-        net.__dict__["shared"] = FrozenDict(table)
-        net.__dict__["nets"] = FrozenDict(parts)

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from netdsl import symbols
+from netdsl import distributions, symbols
 from netdsl.containers import NetPort
 from netdsl.declarations import FrozenDict, source_text
 from netdsl.errors import DeclarationError, FormatError, excerpt
@@ -27,7 +27,12 @@ from netdsl.symbols import Automatic, Symbol
 
 __all__ = ["Reader", "Unwritable", "Writer"]
 
-RECORDS: dict[str, Any] = {name: thing for name in symbols.__all__ if dataclasses.is_dataclass(thing := getattr(symbols, name))}
+RECORDS: dict[str, Any] = {
+    name: thing
+    for module in (symbols, distributions)
+    for name in module.__all__
+    if dataclasses.is_dataclass(thing := getattr(module, name))
+}
 """The expressions that are records of values: Rule, Span, Scaled, NormalDistribution …"""
 
 
@@ -119,7 +124,9 @@ class Writer:
 
 
 def _size(size: Any) -> Any:
-    return {"varying": size.name} if isinstance(size, Length) else size
+    if not isinstance(size, Length):
+        return size
+    return {"varying": [size.name, *map(list, size.steps)] if size.steps else size.name}
 
 
 class Reader:
@@ -238,7 +245,8 @@ class Reader:
     @staticmethod
     def _size(size: Any, level: int) -> Any:
         if isinstance(size, dict) and list(size) == ["varying"] and level == 0:
-            return Length(_string(size["varying"]))
+            name, *steps = size["varying"] if isinstance(size["varying"], list) and size["varying"] else [size["varying"]]
+            return Length(_string(name), tuple(map(_length_step, steps)))
         if size is not None and not (type(size) is int and 0 < size <= LARGEST_SIZE):
             raise FormatError(f"{excerpt(size)} is no size of level {level + 1}")
         return size
@@ -254,3 +262,11 @@ def _string(value: Any) -> str:
     if not isinstance(value, str):
         raise FormatError(f"{excerpt(value)} is no string")
     return value
+
+
+def _length_step(step: Any) -> tuple[int, int]:
+    """One step by which a length follows from another."""
+    add, divide = _items(step, 2)
+    if type(add) is not int or type(divide) is not int or abs(add) > LARGEST_SIZE or not 0 < divide <= LARGEST_SIZE:
+        raise FormatError(f"{excerpt(step)} is no way in which one length follows from another")
+    return add, divide

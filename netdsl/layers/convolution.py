@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
-import jax
 import jax.numpy as jnp
 from jax import lax
 
 from netdsl.declarations import BOOLEAN, NATURAL, POSITIVE, Constraint, either, list_of, one_of, parameter
 from netdsl.errors import DeclarationError
 from netdsl.functions import FUNCTIONS
-from netdsl.nets import Layer, array
+from netdsl.nets import Layer, Sequence, array
 from netdsl.shapes import OPEN, REAL, ArrayType, Contradiction, Length, Size, merge_sizes
 from netdsl.symbols import Automatic
 
-__all__ = ["ConvolutionLayer", "PoolingLayer"]
+__all__ = ["ConvolutionLayer", "PoolingLayer", "Sliding", "Window", "layout", "per_dimension"]
 
 SAME_EXTRA_AFTER = True
 """Where PaddingSize="Same" puts an odd element: after (True) or before. Remembered, not documented [M]."""
@@ -26,8 +26,9 @@ MEAN_COUNTS_PADDING = True
 
 SIZES = either(POSITIVE, list_of(POSITIVE, "a list of them"))
 _PAIR = list_of(NATURAL, "a pair", length=2)
-PADDING = either(one_of("Same"), NATURAL, list_of(either(NATURAL, _PAIR), "a list of numbers or pairs"))
-PADDING = Constraint('"Same", an integer of at least 0, or a list of integers or pairs', PADDING.keep, (-1, "Different", 1.5))
+_MARGINS = either(NATURAL, list_of(either(NATURAL, _PAIR), "a list of numbers or pairs"))
+MARGINS = Constraint("an integer of at least 0, or a list of integers or pairs", _MARGINS.keep, (-1, "Same", 1.5))
+PADDING = Constraint(f'"Same", {MARGINS.words}', either(one_of("Same"), MARGINS).keep, (-1, "Different", 1.5))
 
 
 def per_dimension(value: Any, dimensions: int) -> tuple[Any, ...]:
@@ -39,54 +40,60 @@ class Window:
     """How a kernel slides along one dimension: its size, stride, dilation and padding."""
 
     __slots__ = ("dilation", "high", "kernel", "low", "same", "stride")
-    kernel: Any
 
-    def __init__(self, kernel: int | None, stride: int, dilation: int, padding: Any) -> None:
+    def __init__(self, kernel: int, stride: int, dilation: int, padding: Any) -> None:
         self.kernel, self.stride, self.dilation = kernel, stride, dilation
         self.same = padding == "Same"
         self.low, self.high = (0, 0) if self.same else padding if isinstance(padding, tuple) else (padding, padding)
 
-    def pads(self, size: int) -> tuple[int, int]:
-        """The elements padded before and after `size` of them."""
+    @property
+    def reach(self) -> int:
+        """The elements from the first to the last that a kernel sees."""
+        return self.dilation * (self.kernel - 1) + 1
+
+    def pads(self, size: Any) -> tuple[Any, Any]:
+        """The elements padded before and after `size` of them, which may be traced."""
         if not self.same:
             return self.low, self.high
-        reach = self.dilation * ((self.kernel or 1) - 1) + 1
-        total = max((-(-size // self.stride) - 1) * self.stride + reach - size, 0)
+        total = (self.count(size) - 1) * self.stride + self.reach - size
+        total = total * (total > 0)
         return (total // 2, total - total // 2) if SAME_EXTRA_AFTER else (total - total // 2, total // 2)
 
+    def count(self, size: Any) -> Any:
+        """floor((size + padding - dilation·(kernel - 1) - 1) / stride) + 1, also where the size is traced or a `Length`."""
+        add = self.stride - (1 if self.same else self.reach - self.low - self.high)
+        return size.then(add, self.stride) if isinstance(size, Length) else (size + add) // self.stride
+
     def output(self, size: Size) -> Any:
-        """floor((size + padding - dilation·(kernel - 1) - 1) / stride) + 1, open where something is."""
-        if isinstance(size, Length):
-            raise Contradiction("takes fixed sizes, not a varying one", "Input")
-        if size is None or (self.kernel is None and not self.same):
-            return None
-        if self.same:
-            return -(-size // self.stride)
-        room = size + self.low + self.high - self.dilation * (self.kernel - 1) - 1  # type: ignore[operator]
-        if room < 0:
+        """The size that this one becomes, open where it is."""
+        if isinstance(size, int) and not self.same and size + self.low + self.high < self.reach:
             raise Contradiction(
-                f"has a kernel that reaches over {self.dilation * (self.kernel - 1) + 1} elements "  # type: ignore[operator]
+                f"has a kernel that reaches over {self.reach} elements "
                 f"where there are {size + self.low + self.high}: the output size would be less than 1",
                 "Input",
             )
-        return room // self.stride + 1
+        return None if size is None else self.count(size)
 
     def input(self, size: Size) -> Size:
         """The one input size that gives this output size, if the stride is 1, else open."""
-        if size is None or isinstance(size, Length) or self.stride != 1 or self.kernel is None:
+        if size is None or self.stride != 1:
             return None
-        if self.same:
-            return size
-        before = size + self.dilation * (self.kernel - 1) - self.low - self.high
-        if before < 1:
-            raise Contradiction(f"would need an input of size {before} for an output of size {size}", "Output")
-        return before
+        more = 0 if self.same else self.reach - 1 - self.low - self.high
+        if isinstance(size, Length):  # another length by name, so that this one follows from that of what is given
+            return Length(f"{size.name}{size.steps or ''}{more:+d}") if more else size
+        if size + more < 1:
+            raise Contradiction(f"would need an input of size {size + more} for an output of size {size}", "Output")
+        return size + more
 
 
-class _Sliding(Layer):
-    """What convolution and pooling share: the kernel's way over the levels that are not the channel."""
+class Sliding(Layer):
+    """What convolution, deconvolution and pooling share: the kernel's way over the levels that are not the channel."""
 
     signature = "... -> ..."
+    window: ClassVar[type[Window]] = Window
+    most_dimensions: ClassVar[int] = 3
+    fill: ClassVar[float] = 0.0
+    """What stands in the place of the elements beyond a sequence."""
     KernelSize: Any
     Stride: Any
     PaddingSize: Any
@@ -101,13 +108,17 @@ class _Sliding(Layer):
         if self.Dimensionality is not Automatic:
             return self.Dimensionality
         found = next((len(each) - 1 for each in sizes if each is not None), None)
-        if found is not None and not 1 <= found <= 3:
+        if found is not None and not 1 <= found <= self.most_dimensions:
             raise Contradiction(
-                "takes an array of rank 2 to 4: a channel and 1 to 3 dimensions", "Input" if sizes[0] is not None else "Output"
+                f"takes an array of rank 2 to {self.most_dimensions + 1}: a channel and 1 to {self.most_dimensions} dimensions",
+                "Input" if sizes[0] is not None else "Output",
             )
         return found
 
     def _check(self) -> None:
+        outputs, groups = self.__dict__.get("OutputChannels", 1), self.__dict__.get("ChannelGroups", 1)
+        if outputs % groups:
+            raise DeclarationError(f"ChannelGroups of {self.title()} must divide the {outputs} output channels. Got {groups}.")
         lengths = {
             name: len(value)
             for name in ("KernelSize", "Stride", "PaddingSize", "Dilation")
@@ -118,15 +129,17 @@ class _Sliding(Layer):
         if len(set(lengths.values())) > 1:
             said = ", ".join(f"{name} says {length}" for name, length in lengths.items())
             raise DeclarationError(f"The settings of {self!r} disagree on the number of dimensions: {said}.")
+        if any(not 1 <= length <= self.most_dimensions for length in lengths.values()):
+            raise DeclarationError(
+                f"{self.title()} works in 1 to {self.most_dimensions} dimensions. The settings of {self!r} say "
+                f"{max(lengths.values())}."
+            )
         super()._check()
 
-    def windows(self, dimensions: int, kernel: tuple[int | None, ...] | None = None) -> list[Window]:
+    def windows(self, dimensions: int) -> list[Window]:
         """The window of each dimension."""
-        kernels = per_dimension(self.KernelSize, dimensions) if kernel is None else kernel
-        strides = per_dimension(self.Stride, dimensions)
-        dilations = per_dimension(self.__dict__.get("Dilation", 1), dimensions)
-        padding = per_dimension(self.PaddingSize, dimensions)
-        return [Window(*each) for each in zip(kernels, strides, dilations, padding)]
+        settings = (self.KernelSize, self.Stride, self.__dict__.get("Dilation", 1), self.PaddingSize)
+        return [self.window(*each) for each in zip(*(per_dimension(setting, dimensions) for setting in settings))]
 
     def split(self, sizes: tuple[Size, ...]) -> tuple[Size, tuple[Size, ...]]:
         """The channel's size and the others."""
@@ -151,18 +164,69 @@ class _Sliding(Layer):
         open_ = (None,) * dimensions
         channels_in, sizes_in = (None, open_) if inputs is None else self.split(inputs)
         channels_out, sizes_out = (None, open_) if outputs is None else self.split(outputs)
+        for name, channels in (("Input", channels_in), ("Output", channels_out)):
+            if isinstance(channels, Length):
+                raise Contradiction("has channels, which cannot be of varying number; Interleaving=True puts them last", name)
         made = tuple(merge_sizes(window.output(a), b, "Output") for window, a, b in zip(windows, sizes_in, sizes_out))
         needed = tuple(a if a is not None else window.input(b) for window, a, b in zip(windows, sizes_in, made))
         return channels_in, needed, channels_out, made
 
+    def grouped(self, channels: Size) -> Size:
+        """The channels of each group of the input's."""
+        groups = self.__dict__["ChannelGroups"]
+        if isinstance(channels, int) and channels % groups:
+            raise Contradiction(
+                f"has ChannelGroups {groups}, which does not divide the {channels} channels of its input", "Input"
+            )
+        return channels // groups if isinstance(channels, int) else None
 
-class ConvolutionLayer(_Sliding):
+    def with_biases(self, arrays: Any, y: Any) -> Any:
+        """The values with a bias added to each channel."""
+        if arrays.Biases is None:
+            return y
+        return y + (arrays.Biases if self.Interleaving else arrays.Biases.reshape((-1,) + (1,) * (y.ndim - 1)))
+
+    def apply(self, arrays: Any, x: Any) -> Any:
+        if isinstance(x, Sequence):
+            return self._over_sequence(arrays, x)
+        windows = self.windows(x.ndim - 1)
+        return self.slide(arrays, x, windows, [w.pads(size) for w, size in zip(windows, self.split(x.shape)[1])])
+
+    def _over_sequence(self, arrays: Any, x: Sequence) -> Sequence:
+        """The values at the real elements of a sequence: those beyond it count as padding."""
+        first, *others = self.windows(x.data.ndim - 1)
+        beyond = ((0, 0),) * (x.data.ndim - 1)
+        mask = x.mask.reshape((-1,) + (1,) * (x.data.ndim - 1))
+        count = max(first.count(len(mask)), 1)
+        most = first.reach if first.same else first.low
+        width = (count - 1) * first.stride + first.reach
+        padding = ((most, max(width - len(mask), 0)), *beyond)
+
+        def placed(values: Any, fill: float) -> Any:
+            """The values from where the first window begins, which for "Same" depends on the length."""
+            return lax.dynamic_slice_in_dim(
+                jnp.pad(values, padding, constant_values=fill), most - first.pads(x.length)[0], width, 0
+            )
+
+        pads = [(0, 0), *(w.pads(size) for w, size in zip(others, x.data.shape[1:]))]
+        data = placed(jnp.where(mask, x.data, self.fill), self.fill)
+        real = placed(jnp.broadcast_to(mask, x.data.shape).astype(data.dtype), 0)
+        y = self.slide(arrays, data, [first, *others], pads, real)
+        length = jnp.maximum(first.count(x.length), 1)
+        return Sequence(y[jnp.minimum(jnp.arange(count), length - 1)], length)  # padding repeats the last element
+
+    def slide(self, arrays: Any, x: Any, windows: list[Window], pads: list[tuple[int, int]], real: Any = None) -> Any:
+        """The values for these paddings; `real` is 1 at the elements that are in the input, where not all are."""
+        raise NotImplementedError
+
+
+class ConvolutionLayer(Sliding):
     """Cross-correlation of an array with kernels, in 1, 2 or 3 dimensions.
 
     y[o, p...] = Biases[o] + Σ over c, k... of Weights[o, c, k...] · x[c, stride·p + dilation·k - padding ...]
 
-    Ports: Input {channels, d1, …} (channels last when Interleaving); Output {OutputChannels, …}, real. Each size becomes
-    floor((d + padding - dilation·(kernel - 1) - 1) / stride) + 1.
+    Ports: Input {channels, d1, …} (channels last when Interleaving: then level 1 may vary); Output {OutputChannels, …}, real. Each
+    size becomes floor((d + padding - dilation·(kernel - 1) - 1) / stride) + 1; what is beyond a sequence is 0.
 
     Arrays: Weights {OutputChannels, channels / ChannelGroups, kernel…}; Biases {OutputChannels}, or None.
 
@@ -170,13 +234,12 @@ class ConvolutionLayer(_Sliding):
     padded on each side (default 0), pairs, or "Same" (output size = ceil(d / Stride)); Dilation (1); ChannelGroups (1);
     Dimensionality (Automatic); Interleaving (False).
 
-    Raises ShapeError where an output size would fall below 1.
+    Raises ShapeError where an output size would fall below 1, EncodingError where a sequence is too short.
 
     >>> ConvolutionLayer(1, [2], Weights=[[[1, -1]]], Biases=None)([[1.0, 4.0, 9.0]]).tolist()
     [[-3.0, -5.0]]
 
-    Differences from Wolfram: "Same" puts an odd element after [M]; varying sizes are not taken yet.
-    Source: Wolfram's public reference page.
+    Differences from Wolfram: "Same" puts an odd element after [M]. Source: Wolfram's public reference page.
     """
 
     OutputChannels: Any = parameter(POSITIVE, positional=True)
@@ -190,13 +253,7 @@ class ConvolutionLayer(_Sliding):
     Weights = array("...")
     Biases = array("channels", 0.0, optional=True)
 
-    def _check(self) -> None:
-        if self.OutputChannels % self.ChannelGroups:
-            raise DeclarationError(
-                f"ChannelGroups of ConvolutionLayer must divide the {self.OutputChannels} output channels. "
-                f"Got {self.ChannelGroups}."
-            )
-        super()._check()
+    varying = "aware"
 
     def relate(self, types: Mapping[str, ArrayType]) -> Mapping[str, ArrayType]:
         weights = types.get("Weights", OPEN).sizes
@@ -205,58 +262,48 @@ class ConvolutionLayer(_Sliding):
         if dimensions is None:
             return {**biases, "Output": ArrayType(None, REAL)}
         channels, inputs, made, outputs = self.slid(types, dimensions, self.windows(dimensions))
-        groups = self.ChannelGroups
         if weights is not None and len(weights) == dimensions + 2 and isinstance(weights[1], int):
-            channels = merge_sizes(channels, weights[1] * groups, "Input")
-        if isinstance(channels, int) and channels % groups:
-            raise Contradiction(
-                f"has ChannelGroups {groups}, which does not divide the {channels} channels of its input", "Input"
-            )
-        per_group = channels // groups if isinstance(channels, int) else None
+            channels = merge_sizes(channels, weights[1] * self.ChannelGroups, "Input")
         kernel = per_dimension(self.KernelSize, dimensions)
         return {
             "Input": ArrayType(self.joined(channels, inputs)),
             "Output": ArrayType(self.joined(merge_sizes(made, self.OutputChannels, "Output"), outputs), REAL),
-            "Weights": ArrayType((self.OutputChannels, per_group, *kernel), REAL),
+            "Weights": ArrayType((self.OutputChannels, self.grouped(channels), *kernel), REAL),
             **biases,
         }
 
-    def apply(self, arrays: Any, x: Any) -> Any:
-        dimensions = x.ndim - 1
-        sizes = x.shape[:-1] if self.Interleaving else x.shape[1:]
-        windows = self.windows(dimensions)
-        letters = "DHW"[-dimensions:]
-        layout = (
-            (f"N{letters}C", f"OI{letters}", f"N{letters}C")
-            if self.Interleaving
-            else (f"NC{letters}", f"OI{letters}", f"NC{letters}")
-        )
+    def slide(self, arrays: Any, x: Any, windows: list[Window], pads: list[tuple[int, int]], real: Any = None) -> Any:
         y = lax.conv_general_dilated(
             x[None].astype(arrays.Weights.dtype),
             arrays.Weights,
             [w.stride for w in windows],
-            [w.pads(size) for w, size in zip(windows, sizes)],
+            pads,
             rhs_dilation=[w.dilation for w in windows],
-            dimension_numbers=layout,
+            dimension_numbers=layout(len(windows), self.Interleaving),
             feature_group_count=self.ChannelGroups,
         )[0]
-        if arrays.Biases is None:
-            return y
-        return y + (arrays.Biases if self.Interleaving else arrays.Biases.reshape((-1,) + (1,) * dimensions))
+        return self.with_biases(arrays, y)
 
 
-class PoolingLayer(_Sliding):
+def layout(dimensions: int, interleaving: bool) -> tuple[str, str, str]:
+    """How JAX calls the axes of input, weights and output."""
+    letters = "DHW"[-dimensions:]
+    data = f"N{letters}C" if interleaving else f"NC{letters}"
+    return data, f"OI{letters}", data
+
+
+class PoolingLayer(Sliding):
     """The maximum, mean or total of a window that slides over each channel.
 
     y[c, p...] = f over k... of x[c, stride·p + k - padding ...]
 
-    Ports: Input {channels, d1, …} (channels last when Interleaving), rank 2 to 4; Output {channels, …}, real. Each size becomes
-    floor((d + padding - kernel) / stride) + 1.
+    Ports: Input {channels, d1, …} (channels last when Interleaving: then level 1 may vary), rank 2 to 4; Output {channels, …}, real.
+    Each size becomes floor((d + padding - kernel) / stride) + 1; what is beyond a sequence counts as padding.
 
     Parameters: KernelSize, a size or one for each dimension; Stride (default 1, as in Mathematica: not the kernel's size);
     Function, Max (default), Mean or Total; PaddingSize, Dimensionality, Interleaving as in ConvolutionLayer.
 
-    Raises ShapeError where an output size would fall below 1.
+    Raises ShapeError where an output size would fall below 1, EncodingError where a sequence is too short.
 
     >>> PoolingLayer([2], [2])([[1.0, 4.0, 9.0, 3.0]]).tolist()
     [[4.0, 9.0]]
@@ -272,6 +319,12 @@ class PoolingLayer(_Sliding):
     Dimensionality: Any = parameter(one_of(1, 2, 3), Automatic)
     Interleaving: Any = parameter(BOOLEAN, False)
 
+    varying = "aware"
+
+    @property
+    def fill(self) -> float:  # type: ignore[override]
+        return -jnp.inf if self.Function is FUNCTIONS["Max"] else 0.0
+
     def relate(self, types: Mapping[str, ArrayType]) -> Mapping[str, ArrayType]:
         dimensions = self.dimensions(types["Input"].sizes, types["Output"].sizes)
         if dimensions is None:
@@ -280,25 +333,19 @@ class PoolingLayer(_Sliding):
         channels = merge_sizes(channels, made, "Output")
         return {"Input": ArrayType(self.joined(channels, inputs)), "Output": ArrayType(self.joined(channels, outputs), REAL)}
 
-    def apply(self, arrays: Any, x: Any) -> Any:
+    def slide(self, arrays: Any, x: Any, windows: list[Window], pads: list[tuple[int, int]], real: Any = None) -> Any:
         x = x if jnp.issubdtype(x.dtype, jnp.floating) else x.astype(jnp.result_type(float))
-        dimensions = x.ndim - 1
-        sizes = x.shape[:-1] if self.Interleaving else x.shape[1:]
-        windows = self.windows(dimensions)
         kernel: Any = self.joined(1, tuple(w.kernel for w in windows))
         strides: Any = self.joined(1, tuple(w.stride for w in windows))
-        padding: Any = self.joined((0, 0), tuple(w.pads(size) for w, size in zip(windows, sizes)))  # type: ignore[arg-type]
+        padding: Any = self.joined((0, 0), tuple(pads))
         if self.Function is FUNCTIONS["Max"]:
-            return lax.reduce_window(x, -jnp.inf, lax.max, kernel, strides, padding)
-        total = lax.reduce_window(x, 0.0, lax.add, kernel, strides, padding)
+            return lax.reduce_window(x, self.fill, lax.max, kernel, strides, padding)
+        total = lax.reduce_window(x, self.fill, lax.add, kernel, strides, padding)
         if self.Function is FUNCTIONS["Total"]:
             return total
         if MEAN_COUNTS_PADDING:
-            count = 1
-            for window in windows:
-                count *= window.kernel or 1
-            return total / count
-        ones = jax.lax.stop_gradient(jnp.ones_like(x))
+            return total / math.prod(kernel)
+        ones = jnp.ones_like(x) if real is None else real
         return total / lax.reduce_window(ones, 0.0, lax.add, kernel, strides, padding)
 
 

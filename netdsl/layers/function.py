@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from netdsl.declarations import FUNCTION, NAMES, either, one_of, parameter
+from netdsl.declarations import FUNCTION, NAMES, POSITIVE, either, one_of, parameter
 from netdsl.errors import DeclarationError
 from netdsl.functions import Function as NumericFunction
 from netdsl.nets import Layer, NetArray, named_arrays
@@ -22,6 +22,9 @@ __all__ = ["FunctionLayer"]
 VARYING_SAMPLES = (3, 5)
 """The lengths at which a function of a varying sequence is tried to learn what it gives."""
 
+TRIED_RANKS = 4
+"""A function is tried on arrays of lower rank than this to learn whether it gives a dict."""
+
 
 class FunctionLayer(Layer):
     """A function of one example, written in JAX.
@@ -29,27 +32,37 @@ class FunctionLayer(Layer):
     y = f(x), or y = f(a, b, …) with one input port for each argument
 
     Ports: Input for a function of one argument, else one port named after each argument (InputPorts overrides); Output, or the
-    keys of the dict that the function returns (OutputPorts names them). Sizes follow by tracing once the inputs' are known.
+    keys of the dict that the function returns, found by trying it on small arrays (where that fails, OutputPorts names them).
+    Sizes follow by tracing once the inputs' are known.
 
     Arrays: every NetArray(name, Dimensions=[…]) that the function uses, learnable, under its name.
 
-    Parameters: Function, any JAX-traceable function; InputPorts, OutputPorts, lists of names; Varying, None (default: a varying
-    input is refused) or "elementwise" (the function treats each element of level 1 by itself).
+    Parameters: Function, any JAX-traceable function; InputPorts, a list of names, or a number for a function of any number of
+    arguments (Input1, Input2, …); OutputPorts, a list of names; Varying, None (default: a varying input is refused) or
+    "elementwise" (the function treats each element of level 1 by itself).
 
     Raises ShapeError with the function's own message when it fails on the sizes it gets.
 
     >>> FunctionLayer(lambda a, b: a * b + 1)({"a": [1.0, 2.0], "b": [3.0, 4.0]}).tolist()
     [4.0, 9.0]
+    >>> FunctionLayer(lambda x: {"Sum": Total(x), "Mean": Mean(x)}).output_names
+    ('Sum', 'Mean')
 
-    Differences from Wolfram: the function is Python; slots are its arguments. Source: Wolfram's public reference page.
+    Differences from Wolfram: the function is Python; slots are its arguments; a net used inside keeps the arrays it has, and
+    NetGraph does not expose what was traced. Source: Wolfram's public reference page.
     """
 
     Function: Any = parameter(FUNCTION, positional=True)
-    InputPorts: Any = parameter(NAMES, Automatic)
+    InputPorts: Any = parameter(either(POSITIVE, NAMES), Automatic)
     OutputPorts: Any = parameter(NAMES, Automatic)
     Varying: Any = parameter(either(one_of("elementwise")), None)
 
     traced_arrays = True
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        if len(arguments) == 1 and callable(arguments[0]) and options.get("OutputPorts", Automatic) is Automatic:
+            options["OutputPorts"] = _found_outputs(arguments[0], options.get("InputPorts", Automatic))
+        super().__init__(*arguments, **options)
 
     @property
     def varying(self) -> str | None:  # type: ignore[override]
@@ -57,9 +70,9 @@ class FunctionLayer(Layer):
 
     @property
     def input_names(self) -> tuple[str, ...]:
-        if self.InputPorts is not Automatic:
-            return self.InputPorts
-        return self._cached("_input_names", lambda: _argument_names(self.Function, repr(self)))
+        if self.InputPorts is Automatic:
+            return self._cached("_input_names", lambda: argument_names(self.Function, repr(self)))
+        return _numbered(self.InputPorts) if isinstance(self.InputPorts, int) else self.InputPorts
 
     @property
     def output_names(self) -> tuple[str, ...]:
@@ -187,7 +200,34 @@ def _captured(function: Any) -> list[NetArray]:
     return [value for value in found if isinstance(value, NetArray)]
 
 
-def _argument_names(function: Any, text: str) -> tuple[str, ...]:
+def _numbered(count: int) -> tuple[str, ...]:
+    return tuple(f"Input{i + 1}" for i in range(count))
+
+
+def _found_outputs(function: Any, ports: Any) -> Any:
+    """The keys of the dict that a function gives for small arrays of some rank; Automatic where it gives none, or always fails."""
+    if isinstance(function, NumericFunction):
+        return Automatic
+    keys: list[Any] = []
+
+    def noted(*xs: Any) -> Any:
+        result = function(*xs)
+        keys.append(list(result) if isinstance(result, Mapping) else None)  # JAX would sort them
+        return result
+
+    for rank in range(TRIED_RANKS):
+        try:
+            count = ports if isinstance(ports, int) else len(argument_names(function, "") if ports is Automatic else ports)
+            with named_arrays():
+                jax.eval_shape(noted, *[jax.ShapeDtypeStruct((2,) * rank, jnp.float32)] * count)
+        except Exception:  # a function that fails for these arrays may do for those that it gets
+            continue
+        return keys[-1] or Automatic
+    return Automatic
+
+
+def argument_names(function: Any, text: str) -> tuple[str, ...]:
+    """The input ports of a function: its arguments without default, Input if there is just one."""
     if isinstance(function, NumericFunction):
         return ("Input",)
     try:

@@ -117,6 +117,7 @@ class EmbeddingLayer(Layer):
     ClassNumber: Any = parameter(POSITIVE, Automatic, positional=True, binds="n")
     Weights = array("n size")
 
+    arithmetic = "exact"
     signature = "... of 1..n -> ... size"
     varying = "elementwise"
 

@@ -8,11 +8,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from netdsl.declarations import one_of, parameter
+from netdsl.declarations import number, one_of, parameter
 from netdsl.nets import Layer, Sequence
-from netdsl.shapes import ArrayType, Signature, parse_signature
+from netdsl.shapes import INTEGER, ArrayType, Contradiction, Elements, Signature, parse_signature
 
-__all__ = ["CrossEntropyLossLayer", "MeanAbsoluteLossLayer", "MeanSquaredLossLayer"]
+__all__ = ["CTCLossLayer", "ContrastiveLossLayer", "CrossEntropyLossLayer", "MeanAbsoluteLossLayer", "MeanSquaredLossLayer"]
 
 SMALLEST = float(jnp.finfo(jnp.float32).tiny)
 """Probabilities are clipped here before their logarithm, so that losses and gradients stay finite."""
@@ -51,6 +51,7 @@ class MeanSquaredLossLayer(Layer):
     Differences from Wolfram: none known. Source: Wolfram's public reference page.
     """
 
+    arithmetic = "exact"
     signature = "Input: ..., Target: ... -> Loss:"
     varying = "aware"
 
@@ -72,6 +73,7 @@ class MeanAbsoluteLossLayer(Layer):
     Differences from Wolfram: none known. Source: Wolfram's public reference page.
     """
 
+    arithmetic = "exact"
     signature = "Input: ..., Target: ... -> Loss:"
     varying = "aware"
 
@@ -109,6 +111,7 @@ class CrossEntropyLossLayer(Layer):
 
     TargetForm: Any = parameter(one_of("Index", "Probabilities", "Binary"), positional=True)
 
+    arithmetic = "exact"
     signature = "Input: ..., Target: ... -> Loss:"
     varying = "aware"
 
@@ -137,3 +140,82 @@ class CrossEntropyLossLayer(Layer):
         if self.TargetForm == "Binary":
             return mean_over(jax.nn.softplus(logits) - target * logits, sequence)
         return self.from_log_probabilities(jax.nn.log_softmax(logits, axis=-1), target, sequence)
+
+
+class CTCLossLayer(Layer):
+    """The connectionist temporal classification of a sequence: how unlikely it is to be read, whatever the timing.
+
+    Loss = -log Σ over readings r of Π over t of Input[t, r[t]]; a reading gives each t a class or the blank, and becomes Target
+    when first neighbours that are equal are joined and then the blanks are left out.
+
+    Ports: Input {T, c + 1}, at each t the probabilities of c classes and, last, of the blank; Target {n}, integers 1..c, n at most
+    T; Loss, a number. T and n may vary.
+
+    A SoftmaxLayer before it is computed together with it, so that loss and gradient stay finite for large logits; probabilities
+    alone are clipped at the smallest normal float32. A target that no reading of T steps gives has a loss of 100,000 or more.
+
+    >>> round(float(CTCLossLayer()({"Input": [[0.5, 0.5], [0.5, 0.5]], "Target": [1]})), 4)
+    0.2877
+
+    Differences from Wolfram: probabilities that do not sum to 1 are scaled so that they do. Source: Wolfram's public reference page;
+    Graves et al., Connectionist temporal classification, 2006.
+    """
+
+    arithmetic = "exact"
+    signature = "Input: t size, Target: n of 1..classes -> Loss:"
+    varying = "aware"
+
+    def relate(self, types: Mapping[str, ArrayType]) -> Mapping[str, ArrayType]:
+        said = self.by_signature(types)
+        size, classes = said["Input"].sizes[1], (said["Target"].elements or INTEGER).high  # type: ignore[index]
+        if isinstance(size, int):
+            if size < 2 or classes not in (None, size - 1):
+                needs = f"{classes} classes" if classes else "one class"
+                raise Contradiction(f"needs the probabilities of {needs} and the blank, not {size}", "Input")
+            classes = size - 1
+        elif classes is not None:
+            size = classes + 1
+        elements = INTEGER if classes is None else Elements("integer", 1, classes)
+        return said | {"Input": said["Input"].repeated((size,)), "Target": ArrayType(said["Target"].sizes, elements)}
+
+    def apply(self, arrays: Any, x: Any, target: Any) -> Any:
+        return self.from_logits(x.with_data(safe_log(x.data)) if isinstance(x, Sequence) else safe_log(x), target)
+
+    def from_logits(self, logits: Any, target: Any) -> Any:
+        """The loss where what SoftmaxLayer would get is given."""
+        import optax
+
+        (logits, beyond), (target, none) = _padded(logits), _padded(target)
+        with jax.default_matmul_precision("highest"):  # optax picks the logarithms of classes by a matrix product
+            return optax.ctc_loss(logits[None], beyond[None], target[None] - 1, none[None], blank_id=logits.shape[-1] - 1)[0]
+
+
+def _padded(x: Any) -> tuple[Any, Any]:
+    """The elements of what may be a sequence, and 1 for each that is padding, else 0."""
+    data, real = (x.data, x.mask) if isinstance(x, Sequence) else (x, jnp.ones(len(x), bool))
+    return data, 1.0 - real
+
+
+class ContrastiveLossLayer(Layer):
+    """A loss of a distance that is to be small for what is alike, and at least a margin for what is different.
+
+    Loss = Input where Target is False (alike), max(0, Margin - Input) where it is True (different)
+
+    Ports: Input, a distance; Target, True or False, as 1 or 0; Loss, a number.
+
+    Parameters: Margin, a number of at least 0 (default 0.5).
+
+    >>> ContrastiveLossLayer()({"Input": [0.25, 0.25], "Target": [False, True]}).tolist()
+    [0.25, 0.25]
+
+    Differences from Wolfram: a target between 0 and 1 weighs the two losses. Source: Wolfram's public reference page; the closed form
+    is remembered [M].
+    """
+
+    Margin: Any = parameter(number(0), 0.5, positional=True)
+
+    arithmetic = "exact"
+    signature = "Input:, Target: -> Loss:"
+
+    def apply(self, arrays: Any, x: Any, target: Any) -> Any:
+        return target * jnp.maximum(self.Margin - x, 0) + (1 - target) * x

@@ -9,16 +9,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from netdsl.containers import NetPort
+from netdsl.containers.states import states_given, with_states
 from netdsl.declarations import FrozenDict
 from netdsl.errors import EncodingError, UninitializedError, UnsupportedError, excerpt, listing
 from netdsl.initialization import seed_of
+from netdsl.layers.placeholder import refuse_placeholders
 from netdsl.lowering.compilation import compiled, note_trace
 from netdsl.lowering.exhaustion import Attempt, bytes_of, explained, type_elements
-from netdsl.lowering.function import run_batch, skeleton
+from netdsl.lowering.function import draws_always, run_batch, skeleton
 from netdsl.lowering.identity import program_key
 from netdsl.lowering.inputs import PortData, check_lengths, given_ports, pad_sequences, port_data
 from netdsl.lowering.parts import in_parts, part_size
-from netdsl.lowering.request import Wanted, wanted_values
+from netdsl.lowering.request import Wanted, inside, wanted_values
 from netdsl.lowering.settings import Settings, settings_of
 from netdsl.nets import SHARED, ArrayPath, Net, Ref, Sequence, path_text
 from netdsl.shapes import ArrayType
@@ -35,9 +38,11 @@ def evaluate(net: Net, data: Any = None, property: Any = Automatic, /, **options
 
 
 def _evaluated(net: Net, data: Any, property: Any, settings: Settings) -> Any:
+    refuse_placeholders(net)
     if data is None and not net.input_names:
         data = {}
     net = _with_inputs(net, data)
+    net, data, property = _with_states(net, data, property)
     given = {port: port_data(net, port, thing) for port, thing in given_ports(net, data).items()}
     net = declared_net(net, {port: batch.type for port, batch in given.items()})
     count, many = _count(net, given)
@@ -70,6 +75,17 @@ def _with_inputs(net: Net, data: Any) -> Net:
             raise EncodingError(f"{net.title()} takes a list of its inputs: [a, b, ...]. Got {excerpt(data)}.")
         return net.changed(InputPorts=len(data))
     return net
+
+
+def _with_states(net: Net, data: Any, property: Any) -> tuple[Net, Any, Any]:
+    """The net with the states that are given among its inputs, and what is given to it and asked of it."""
+    states = states_given(net, data) if isinstance(data, Mapping) else {}
+    if not states:
+        return net, data, property
+    graph = net._cached("_with_states", dict).setdefault(tuple(states), None) or with_states(net, states)
+    net.__dict__["_with_states"][tuple(states)] = graph
+    data = {port: value for port, value in data.items() if not isinstance(port, NetPort)}
+    return graph, {**data, **states}, inside(property, "net")
 
 
 def declared_net(net: Net, types: Mapping[str, ArrayType]) -> Net:
@@ -193,7 +209,7 @@ def _run(
         lambda: _batch_function(skeleton(net), refs, compact, settings, platform),
     )
     states = net.state_paths()
-    seed = np.uint32(seed_of(settings.seed) % 2**32) if settings.training else np.uint32(0)
+    seed = np.uint32(seed_of(settings.seed) % 2**32) if settings.training or draws_always(net) else np.uint32(0)
     if device is not None:
         arrays = jax.device_put(dict(arrays), device)
     trainable = {path: value for path, value in arrays.items() if path not in states}
@@ -214,7 +230,7 @@ def _run(
 
 def _parted(net: Net, given: Mapping[str, PortData], count: int, settings: Settings) -> bool:
     """Whether this is done in parts: where examples do not see each other, on the processor that JAX computes on by itself."""
-    alone = not settings.training and not any(isinstance(batch.values, list) for batch in given.values())
+    alone = not settings.training and not draws_always(net) and not any(isinstance(b.values, list) for b in given.values())
     by_itself = settings.device is None or settings.device == jax.devices()[0]
     return (
         alone and by_itself and jax.default_backend() == "cpu" and count > part_size(net, settings.precision, settings.batch_size)

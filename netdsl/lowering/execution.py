@@ -9,6 +9,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cache, partial
 from typing import Any
 
 import jax
@@ -16,16 +17,17 @@ import jax.numpy as jnp
 
 from netdsl.errors import DeclarationError
 from netdsl.functions import FUNCTIONS
-from netdsl.layers import ConvolutionLayer, CrossEntropyLossLayer, ElementwiseLayer, SoftmaxLayer
+from netdsl.layers import ConvolutionLayer, CrossEntropyLossLayer, CTCLossLayer, ElementwiseLayer, SoftmaxLayer
 from netdsl.lowering.kernels import EXAMPLES_LAST, KERNELS, keeps_layout
 from netdsl.lowering.kernels.convolution import form
 from netdsl.lowering.kernels.increasing import Increased, increasing
 from netdsl.lowering.kernels.pooling import only_chooses
 from netdsl.lowering.precision import REAL32, Precision, cast
-from netdsl.nets import SHARED, ArrayPath, Arrays, Layer, Net, NetArray, Ref, Sequence, Solved, Step, element_name
+from netdsl.lowering.wires import BEHIND, FIRST, LAST, Wire
+from netdsl.nets import SHARED, ArrayPath, Arrays, Layer, Net, NetArray, Ref, Sequence, Solved, Step, element_name, padded_alike
 from netdsl.shapes import ArrayType
 
-__all__ = ["Context", "Wire", "device_halves", "execute"]
+__all__ = ["Context", "device_halves", "execute"]
 
 
 @dataclass(frozen=True)
@@ -54,102 +56,15 @@ class Context:
     def key(self, path: ArrayPath, indices: tuple[Any, ...]) -> Any:
         """The random key of a layer for one example: the same whatever the batch size or padding."""
         if self.seed is None:
+            when, mode = (" while training", ", training=True") if self.training else ("", "")
             raise DeclarationError(
-                f"A random key is missing: {element_name(self.prefix + path)} draws random numbers while training. "
-                "Call f(arrays, state, inputs, jax.random.key(1), training=True)."
+                f"A random key is missing: {element_name(self.prefix + path)} draws random numbers{when}. "
+                f"Call f(arrays, state, inputs, jax.random.key(1){mode})."
             )
         key = jax.random.fold_in(self.seed, zlib.crc32("/".join(self.prefix + path).encode()))
         for index in indices:
             key = jax.random.fold_in(key, index)
         return key
-
-
-FIRST, LAST, BEHIND = "first", "last", "behind"
-"""Layouts of a batch: (examples, channels, positions…) as types say, (examples, positions…, channels), and (channels, positions…,
-examples). Channels are level 1 of the type, whatever it means."""
-
-
-def _axes(layout: str, rank: int) -> list[int]:
-    """The axes of `FIRST` in the order that they have in a layout."""
-    if rank == 1:
-        return [0]
-    return {FIRST: [0, *range(1, rank)], LAST: [0, *range(2, rank), 1], BEHIND: [*range(1, rank), 0]}[layout]
-
-
-@jax.tree_util.register_pytree_node_class
-class Wire:
-    """The values on a wire for a batch, in the layouts they were asked for, and what they came from.
-
-    `made` is the layout they were made in; `logits` are those of a probability; `increased` says of what the values are an
-    increasing function, in the layout they were made in. Values that may never be asked for are made when they are, by `later`:
-    until then something of their shape stands in their place. As a pytree a wire has the values as their type says, so that it
-    can be mapped over the batch.
-    """
-
-    __slots__ = ("increased", "later", "layouts", "logits", "made")
-
-    def __init__(
-        self,
-        value: Any,
-        layout: str = FIRST,
-        logits: tuple[str, Any] | None = None,
-        later: Callable[[], Any] | None = None,
-        increased: Increased | None = None,
-    ) -> None:
-        self.layouts, self.made, self.logits, self.later, self.increased = {layout: value}, layout, logits, later, increased
-
-    @classmethod
-    def of(cls, increased: Increased, layout: str) -> Wire:
-        """What an increasing function makes of something."""
-        return cls(increased.of, layout, later=lambda: increased.value, increased=increased)
-
-    @property
-    def value(self) -> Any:
-        """The values as their type says, the examples first."""
-        return self.within(FIRST)
-
-    @property
-    def is_sequence(self) -> bool:
-        return isinstance(self.layouts.get(FIRST), Sequence)
-
-    @property
-    def rank(self) -> int:
-        """The number of axes, that of the examples among them."""
-        return next(iter(self.layouts.values())).ndim
-
-    def shape(self, layout: str) -> tuple[int, ...]:
-        """The shape that the values have in a layout."""
-        known, value = next(iter(self.layouts.items()))
-        order = _axes(known, value.ndim)
-        return tuple(value.shape[order.index(axis)] for axis in _axes(layout, value.ndim))
-
-    def within(self, layout: str) -> Any:
-        """The values in a layout, which is kept."""
-        if self.later is not None:
-            self.layouts[self.made], self.later = self.later(), None
-        if layout not in self.layouts:
-            known, value = next(iter(self.layouts.items()))
-            order = _axes(known, value.ndim)
-            self.layouts[layout] = jnp.transpose(value, [order.index(axis) for axis in _axes(layout, value.ndim)])
-        return self.layouts[layout]
-
-    def cast(self, dtype: Any) -> Wire:
-        """The same values, and the logits they came from, in another type; for None itself."""
-        if dtype is None:
-            return self
-        logits = None if self.logits is None else (self.logits[0], cast(self.logits[1], dtype))
-        other = Wire(self.within(self.made), self.made, logits)
-        other.layouts = {layout: cast(value, dtype) for layout, value in self.layouts.items()}
-        return other
-
-    def tree_flatten(self) -> tuple[tuple[Any, Any], str | None]:
-        kind, logits = self.logits or (None, None)
-        return (self.value, logits), kind
-
-    @classmethod
-    def tree_unflatten(cls, kind: str | None, children: tuple[Any, Any]) -> Wire:
-        value, logits = children
-        return cls(value, logits=None if kind is None else (kind, logits))
 
 
 def device_halves(net: Net, values: Mapping[str, Any], compact: frozenset[str]) -> dict[str, Any]:
@@ -173,13 +88,20 @@ def execute(
     """The wires of a batch and the state after it; `solved` says the types where the net alone does not."""
     program = net.program
     solved = solved or net.solved
-    wires: dict[Ref, Wire] = {(-1, port): Wire(value) for port, value in inputs.items()}
+    wires: dict[Ref, Wire] = {}
+    padded: dict[Any, int] = {}
+
+    def keep(ref: Ref, wire: Wire) -> None:
+        wires[ref] = padded_alike(wire, (solved.types[ref].sizes or ())[0], padded) if wire.is_sequence else wire
+
+    for port, value in inputs.items():
+        keep((-1, port), Wire(value))
     changed = dict(state)
     for index, step in enumerate(program.steps):
         given = {port: wires[ref] for port, ref in step.inputs}
         outputs = _Run(step, arrays, changed, context, solved.step_types(step, index)).outputs(given)
         for port, wire in zip(step.outputs, outputs):
-            wires[index, port] = wire
+            keep((index, port), wire)
     return wires, changed
 
 
@@ -197,14 +119,18 @@ class _Run:
         self.step, self.layer, self.context, self.state = step, step.layer, context, state
         self.all_arrays, self.types = arrays, types
         self.dtype = context.precision.of(step.layer)
+        self.seeded = tuple(port for port, _ in step.inputs if port in step.layer.state_names)
+        self.drawing = "key" in self.layer.needs and (
+            self.layer.draws == "always" or (context.training and self.layer.draws is not None)
+        )
 
     def outputs(self, given: dict[str, Wire]) -> tuple[Wire, ...]:
         wires = [wire.cast(self.dtype) for wire in given.values()]
         special = self._fused_loss(wires)
-        if special is None:
+        if special is None and not self.seeded:
             special = self._kernel(wires)
         if special is not None:
-            return (special,)
+            return (special, *self._states_later(wires))
         layer, layout = self._layout(wires)
         function = increasing(self.layer)
         if function is not None and not wires[0].is_sequence:
@@ -241,7 +167,7 @@ class _Run:
         context, needs = self.context, layer.needs
         extra: dict[str, Any] = {"training": context.training, "axes": axes, "weight": weight}
         if "key" in needs:
-            extra["key"] = context.key(self.step.path, indices) if context.training else None
+            extra["key"] = context.key(self.step.path, indices) if self.drawing else None
         if "sizes" in needs:
             extra["sizes"] = self.types[self.step.outputs[0]].sizes
         if "inner" in needs:
@@ -261,7 +187,11 @@ class _Run:
         kinds: list[str | None] = [None]
 
         def one(values: list[Any], indices: tuple[Any, ...], weight: Any) -> Any:
+            ports = len(values) - len(self.seeded)
             extra = self._extra(layer, states, indices, weight, (*context.axes, context.axis))
+            if "states" in layer.needs:
+                extra["states"] = dict(zip(self.seeded, values[ports:]))
+            values = values[:ports]
             sequence = next((v for v in values if isinstance(v, Sequence)), None)
             unwrap = sequence is not None and layer.varying == "elementwise"
             if unwrap:
@@ -284,6 +214,16 @@ class _Run:
             wires[0].logits = (kinds[0], _in_place_of(wires[0].value, logits))
         return wires
 
+    def _states_later(self, given: list[Wire]) -> tuple[Wire, ...]:
+        """The states after a layer whose kernel gives none, made by its `apply` when somebody asks for them."""
+        names = self.layer.state_names
+        if not names:
+            return ()
+        made = cache(lambda: self._mapped(self.layer, FIRST, *(wire.value for wire in given))[-len(names) :])
+        count = len(self.context.weights)
+        shapes = [jax.ShapeDtypeStruct((count, *self.types[name].sizes), jnp.float32) for name in names]  # type: ignore[misc]
+        return tuple(Wire(shape, later=partial(lambda at: made()[at].value, at)) for at, shape in enumerate(shapes))
+
     def _keep(self, layer: Layer, new: Mapping[Any, Any]) -> None:
         """Put what became of a layer's state into that of the net, in the types it has there: loops carry it on."""
         after = new if layer.nets else {(*self.step.path, name): value for name, value in new.items()}
@@ -304,10 +244,10 @@ class _Run:
 
     def _fused_loss(self, given: list[Wire]) -> Wire | None:
         layer = self.layer
-        if not isinstance(layer, CrossEntropyLossLayer) or given[0].logits is None:
+        if not isinstance(layer, (CrossEntropyLossLayer, CTCLossLayer)) or given[0].logits is None:
             return None
         kind, logits = given[0].logits
-        if (kind == "sigmoid") is not (layer.TargetForm == "Binary"):
+        if (kind == "sigmoid") is not (layer.__dict__.get("TargetForm") == "Binary"):
             return None
         return Wire(jax.vmap(layer.from_logits)(logits, given[1].value))
 
@@ -343,9 +283,11 @@ class _Run:
     def _chosen(self, given: list[Wire]) -> tuple[Callable[..., Any] | None, str]:
         """The kernel for this layer, and the layout in which it is given its inputs."""
         kind = type(self.layer)
-        kernel = KERNELS.get(self.context.platform, {}).get(kind)
+        kernel = None if self.drawing else KERNELS.get(self.context.platform, {}).get(kind)
+        if "Interleaving" in self.layer.__dict__ and any(wire.is_sequence for wire in given):
+            return None, FIRST
         if self.layer.__dict__.get("Interleaving") is False:
-            return (None, FIRST) if any(wire.is_sequence for wire in given) else (kernel, self._of_kernel(given))
+            return kernel, self._of_kernel(given)
         if kind in EXAMPLES_LAST and BEHIND in given[0].layouts:
             return EXAMPLES_LAST[kind], BEHIND
         return kernel, FIRST
@@ -360,7 +302,7 @@ class _Run:
     def _layout(self, given: list[Wire]) -> tuple[Layer, str]:
         """The layer as it is mapped over the batch, and the layout for it: that of its inputs where it can compute there."""
         layer = self.layer
-        if any(wire.is_sequence for wire in given):
+        if any(wire.is_sequence for wire in given) or layer.state_names:
             return layer, FIRST
         if keeps_layout(layer, {wire.rank for wire in given}):
             return layer, max((LAST, BEHIND, FIRST), key=lambda layout: sum(layout in wire.layouts for wire in given))
@@ -394,21 +336,25 @@ class _Inner:
         )
         self.logits: tuple[str, Any] | None = None
 
-    def __call__(self, inputs: Mapping[str, Any], state: Mapping[ArrayPath, Any]) -> tuple[dict[str, Any], dict[ArrayPath, Any]]:
-        """The outputs of the inner net by port, and the state after it, for one application."""
+    def __call__(
+        self, inputs: Mapping[str, Any], state: Mapping[ArrayPath, Any], index: Any = None, weight: Any = 1.0
+    ) -> tuple[dict[str, Any], dict[ArrayPath, Any]]:
+        """The outputs of the inner net by port, and the state after it, for one application: the one of this `index` among several."""
         context = self.context
-        alone = replace(context, indices=tuple(i[None] for i in context.indices), weights=context.weights[None])
+        indices = context.indices if index is None else (*context.indices, jnp.asarray(index))
+        alone = replace(context, indices=tuple(i[None] for i in indices), weights=(context.weights * weight)[None])
         outputs, after = self._batch(jax.tree.map(lambda x: jnp.asarray(x)[None], dict(inputs)), state, alone)
         self.logits = None if self.logits is None else (self.logits[0], self.logits[1][0])
         return jax.tree.map(lambda x: x[0], outputs), after
 
     def mapped(
-        self, inputs: Mapping[str, Any], state: Mapping[ArrayPath, Any], weights: Any
+        self, inputs: Mapping[str, Any], state: Mapping[ArrayPath, Any], weights: Any, places: tuple[Any, ...] | None = None
     ) -> tuple[dict[str, Any], dict[ArrayPath, Any]]:
-        """The inner net over level 1 of its inputs; `weights` is one number for each element, or one for all."""
+        """The inner net over level 1 of its inputs; `weights` is one number for each element, or one for all; `places` are the
+        elements' own indices, by which they draw random numbers, where these are not 0, 1, 2 …"""
         context = self.context
         count = jax.tree.leaves(dict(inputs))[0].shape[0]
-        indices = (*(jnp.broadcast_to(i, (count,)) for i in context.indices), jnp.arange(count))
+        indices = (*(jnp.broadcast_to(i, (count,)) for i in context.indices), *(places or (jnp.arange(count),)))
         weights = jnp.broadcast_to(jnp.asarray(weights, jnp.float32), (count,))
         return self._batch(inputs, state, replace(context, indices=indices, weights=weights))
 

@@ -14,6 +14,7 @@ import jax
 import numpy as np
 
 from netdsl.errors import DeviceError, size_text
+from netdsl.layers.compiled import host_failures
 from netdsl.lowering.precision import REAL32, Precision
 from netdsl.nets import Net, Solved
 from netdsl.shapes import ArrayType, Length
@@ -93,10 +94,13 @@ class Attempt:
 def explained(attempt: Callable[[], Attempt]) -> Iterator[None]:
     """A context that turns the want of memory into a DeviceError; what was attempted is asked only then.
 
+    What a function of the user's did wrong on the host becomes an EncodingError.
+
     What computed values are still under way must be waited for inside.
     """
     try:
-        yield
+        with host_failures():
+            yield
     except (MemoryError, jax.errors.JaxRuntimeError) as error:
         text, on_host = str(error), isinstance(error, MemoryError)
         if not on_host and EXHAUSTED not in text:
@@ -139,6 +143,7 @@ def wire_elements(solved: Solved, length: int) -> int:
     """How many numbers are on all wires of a program for one example, varying ones taken to have this length."""
     total = sum(type_elements(type_, length) for type_ in solved.types.values())
     for index, step in enumerate(solved.program.steps):
+        total -= sum(type_elements(solved.types[index, state], length) for state in step.layer.state_names)  # seldom asked for
         if step.layer.nets:
             types = solved.step_types(step, index)
             repeated = type_elements(ArrayType((types[step.inputs[0][0]].sizes or ())[:1]), length)

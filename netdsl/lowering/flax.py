@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from netdsl.errors import DeclarationError, UninitializedError, excerpt, listing
-from netdsl.lowering.function import net_function, skeleton
+from netdsl.lowering.function import draws_always, net_function, skeleton
 from netdsl.lowering.identity import program_key
 from netdsl.nets import ArrayPath, Net, path_text
 
@@ -53,7 +53,7 @@ class FlaxModule(nnx.Module):
 
     def __call__(self, inputs: Any, *, training: bool | None = None, key: Any = None) -> Any:
         training = not self.deterministic if training is None else training
-        if training and key is None and self.rngs is not None:
+        if (training or self._net.draws) and key is None and self.rngs is not None:
             key = self.rngs.dropout()
         held = self._net
         arrays = {path: _at(self.arrays, path)[...] for path in held.arrays}
@@ -76,7 +76,7 @@ class _Held:
 
     def __init__(self, net: Net) -> None:
         self.net = skeleton(net)
-        self.arrays, self.states = tuple(net.arrays), tuple(net.state)
+        self.arrays, self.states, self.draws = tuple(net.arrays), tuple(net.state), draws_always(net)
         self.function = net_function(self.net)
         self.key = (program_key(net), self.arrays, self.states)
 

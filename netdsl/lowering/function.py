@@ -14,7 +14,7 @@ from netdsl.lowering.precision import REAL32, Precision, cast
 from netdsl.nets import ArrayPath, Net, Ref
 from netdsl.shapes import describe
 
-__all__ = ["net_function", "run_batch", "skeleton"]
+__all__ = ["draws_always", "net_function", "run_batch", "skeleton"]
 
 
 def run_batch(
@@ -45,6 +45,11 @@ def run_batch(
     return {ref: cast(wires[ref].value, precision.held) for ref in refs}, after
 
 
+def draws_always(net: Net) -> bool:
+    """Whether a layer of the net draws random numbers in test mode too."""
+    return net._cached("_draws_always", lambda: any(layer.draws == "always" for _, layer in net.leaves()))
+
+
 def skeleton(net: Net) -> Net:
     """The net without the values of its arrays: what compiled functions hold on to."""
     bare = jax.tree_util.tree_map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), net)
@@ -58,7 +63,7 @@ def net_function(net: Net, /) -> Callable[..., Any]:
     `arrays` and `state` are dicts by path, as `net.arrays` and `net.state`; `inputs` is a dict from ports to arrays with the
     examples first (for one input port the array itself may stand), in the port's own form (a netdsl.nets.Sequence where it
     varies); integer ports count from 1. `outputs` is a dict from ports, or for one output port the array itself. `key` is needed
-    where the net draws random numbers while training. The function can be jitted, differentiated and vmapped.
+    where the net draws random numbers, while training or always. The function can be jitted, differentiated and vmapped.
     """
     if any(net.port_type(port).sizes is None for port in net.input_names):
         unknown = [port for port in net.input_names if net.port_type(port).sizes is None]

@@ -13,6 +13,7 @@ from jax.extend.core import ClosedJaxpr, Jaxpr
 
 from netdsl.declarations import Declared
 from netdsl.functions import Function
+from netdsl.layers import CompiledLayer
 from netdsl.nets import Net, NetArray, Solved, Step, named_arrays
 from netdsl.shapes import ArrayType, Length
 from netdsl.symbols import Rule, Span, Symbol
@@ -45,7 +46,8 @@ def _program_text(net: Net, solved: Solved | None = None) -> str:
 
 def _layer_text(step: Step, types: Mapping[str, ArrayType]) -> str:
     """A layer's class and parameters; functions by what they trace to on inputs of these types."""
-    layer, samples = step.layer, _samples(step, types)
+    layer = step.layer
+    samples = None if isinstance(layer, CompiledLayer) else _samples(step, types)  # what runs on the host is not traced
     parts = [type(layer).__name__]
     if "sizes" in layer.needs:
         parts.append(_type(types[step.outputs[0]]))

@@ -6,6 +6,7 @@ import mmap
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 import jax
@@ -14,7 +15,7 @@ import numpy as np
 
 from netdsl.errors import EncodingError, excerpt, listing, nearest
 from netdsl.lowering.precision import cast
-from netdsl.nets import Net
+from netdsl.nets import Net, element_name
 from netdsl.shapes import REAL, ArrayType, Length, describe
 
 __all__ = ["PortData", "check_integers", "check_lengths", "given_ports", "pad_sequences", "port_data"]
@@ -231,19 +232,51 @@ def _stacked(arrays: list[Any], type_: ArrayType) -> Any:
 
 
 def check_lengths(net: Net, given: Mapping[str, PortData]) -> None:
-    """Refuse examples whose sequences at two ports must be of equal length and are not."""
+    """Refuse examples whose sequences at two ports must be of equal length and are not, or are too short for a layer."""
+    lengths: dict[str, Any] = {port: (net.port_type(port).sizes or ())[0] for port in given if net.port_type(port).varying}
+    if not lengths:
+        return
     first: dict[Length, str] = {}
-    for port, batch in given.items():
-        if not net.port_type(port).varying:
-            continue
-        other = first.setdefault(net.port_type(port).sizes[0], port)  # type: ignore[index,arg-type]
-        for place, (a, b) in enumerate(zip(given[other].values, batch.values), 1):
-            if len(a) != len(b):
-                where = f" in example {place}" if batch.many else ""
+    for port, length in sorted(lengths.items(), key=lambda item: len(item[1].steps)):
+        source = Length(length.name)
+        follows = length != source and source in first
+        other = first.setdefault(source if follows else length, port)
+        for place, (a, b) in enumerate(zip(given[other].values, given[port].values), 1):
+            needed = length.value(len(a)) if follows else len(a)
+            if needed != len(b):
+                where = f" in example {place}" if given[port].many else ""
+                equal = "lengths that fit" if follows else "equal length"
                 raise EncodingError(
-                    f"The ports {other!r} and {port!r} of this {net.title()} take sequences of equal length. "
-                    f"Got lengths {len(a)} and {len(b)}{where}."
+                    f"The ports {other!r} and {port!r} of this {net.title()} take sequences of {equal}. "
+                    f"Got lengths {len(a)} and {len(b)}{where}{f', where {needed} fits' if follows else ''}."
                 )
+    _check_long_enough(net, given, first)
+
+
+def _check_long_enough(net: Net, given: Mapping[str, PortData], ports: Mapping[Length, str]) -> None:
+    """Refuse sequences that are too short for a layer."""
+    for (length, least), index in net._cached("_least_lengths", lambda: _least_lengths(net)).items():
+        port = ports.get(Length(length.name), "")
+        for place, sequence in enumerate(given[port].values if port else (), 1):
+            if length.value(len(sequence)) < least:
+                where = f" in example {place}" if given[port].many else ""
+                needed = next(n for n in count(1) if length.value(n) >= least)
+                raise EncodingError(
+                    f"The port {port!r} got a sequence of length {len(sequence)}{where}, which is too short for "
+                    f"{element_name(net.program.steps[index].path)}: it takes sequences of {needed} elements or more."
+                )
+
+
+def _least_lengths(net: Net) -> dict[tuple[Length, int], int]:
+    """The lengths that are given to layers or made by them, how long each must be, and the step that needs it first."""
+    least: dict[tuple[Length, int], int] = {}
+    for index, step in enumerate(net.program.steps):
+        refs = [(ref, step.layer.shortest()) for _, ref in step.inputs] + [((index, port), 1) for port in step.outputs]
+        for ref, needed in refs:
+            length = (net.solved.types[ref].sizes or (None,))[0]
+            if isinstance(length, Length) and (needed > 1 or length.steps):
+                least.setdefault((length, needed), index)
+    return least
 
 
 def length_bucket(length: int) -> int:

@@ -15,36 +15,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from netdsl.errors import DeclarationError, UnsupportedError, excerpt
-from netdsl.layers import (
-    BatchNormalizationLayer,
-    CatenateLayer,
-    CrossEntropyLossLayer,
-    EmbeddingLayer,
-    FlattenLayer,
-    MeanAbsoluteLossLayer,
-    MeanSquaredLossLayer,
-    NetArrayLayer,
-    ReshapeLayer,
-    SequenceLastLayer,
-    SoftmaxLayer,
-)
-from netdsl.nets import Layer, Operator
+from netdsl.nets import Layer
 from netdsl.symbols import Automatic
 
 __all__ = ["REAL32", "Precision", "cast", "precision_named"]
-
-EXACT = (
-    BatchNormalizationLayer,
-    CrossEntropyLossLayer,
-    EmbeddingLayer,
-    MeanAbsoluteLossLayer,
-    MeanSquaredLossLayer,
-    SoftmaxLayer,
-)
-"""Layers that compute in the type in which arrays are held: they add up many small numbers, or take exponentials."""
-
-MOVING = (CatenateLayer, FlattenLayer, NetArrayLayer, Operator, ReshapeLayer, SequenceLastLayer)
-"""Layers that compute nothing, or leave that to the layers inside them: they pass on what they are given, as it is."""
 
 
 @dataclass(frozen=True)
@@ -67,9 +41,9 @@ class Precision:
 
     def of(self, layer: Layer) -> Any:
         """The type to which the inputs and arrays of a layer are cast; None leaves them."""
-        if self.computed is None or isinstance(layer, MOVING):
+        if self.computed is None or layer.arithmetic == "none":
             return None
-        return self.held if isinstance(layer, EXACT) else self.computed
+        return self.held if layer.arithmetic == "exact" else self.computed
 
     @property
     def bytes(self) -> int:

@@ -6,12 +6,13 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from netdsl.containers import NetPort
+from netdsl.containers.states import ALL_STATES, state_port
 from netdsl.decoders.decoder import Decoder
 from netdsl.errors import PartError, excerpt, listing, nearest
 from netdsl.nets import Net, Ref
 from netdsl.symbols import All, Automatic, Rule
 
-__all__ = ["Wanted", "wanted_values"]
+__all__ = ["Wanted", "inside", "wanted_values"]
 
 
 class Wanted(NamedTuple):
@@ -31,6 +32,11 @@ def wanted_values(net: Net, property: Any) -> tuple[list[Wanted], Callable[[list
         decode = property is All
         wanted = [_output(net, name, Automatic if decode else None) for name in names]
         return wanted, lambda values: dict(zip(names, values))
+    if isinstance(property, NetPort) and property.path[-2:] == ALL_STATES.path:
+        around = property.path[:-2]
+        paths = _part_at(net, property)[1].recurrent_paths()
+        states = [Wanted(net.program.ports[(*around, *path[:-1]), path[-1]], None, None) for path in paths]
+        return states, lambda values: dict(zip(map(state_port, paths), values))
     if isinstance(property, (list, tuple)) and not _is_parametrized(net, property):
         groups = [wanted_values(net, each) for each in property]
         flat = [want for wanted, _ in groups for want in wanted]
@@ -41,6 +47,14 @@ def wanted_values(net: Net, property: Any) -> tuple[list[Wanted], Callable[[list
 
         return flat, shape
     return [_one(net, property)], lambda values: values[0]
+
+
+def inside(property: Any, name: str) -> Any:
+    """What is asked of a net, as it is asked of the net that holds it under this name."""
+    if isinstance(property, list):
+        return [inside(each, name) for each in property]
+    deep = isinstance(property, NetPort) and len(property.path) > 1
+    return NetPort(name, *property.path) if deep else property
 
 
 def _is_parametrized(net: Net, property: Any) -> bool:
@@ -95,17 +109,22 @@ def _activation(net: Net, port: NetPort) -> Wanted:
     path = port.path
     if len(path) == 1 and path[0] in net.output_names:
         return _output(net, path[0], Automatic)
-    inner: Net = net
-    names: list[str] = []
-    for step in path[:-1]:
-        keys = list(inner.nets)
-        name = keys[step - 1 if step > 0 else step] if isinstance(step, int) and 1 <= abs(step) <= len(keys) else step
-        if name not in inner.nets:
-            raise PartError(f"{port!r}: there is no layer {step!r}. {nearest(step, keys)}")
-        names.append(name)
-        inner = inner.nets[name]
-    ref = net.program.ports.get((tuple(names), path[-1]))
+    names, inner = _part_at(net, port)
+    ref = net.program.ports.get((names, path[-1]))
     if ref is None:
         ports = [*inner.input_names, *inner.output_names]
         raise PartError(f"{port!r}: {inner.title()} has no port {path[-1]!r} that can be read. {nearest(path[-1], ports)}")
     return Wanted(ref, None, None)
+
+
+def _part_at(net: Net, port: NetPort) -> tuple[tuple[str, ...], Net]:
+    """The names on the way to the part that a port belongs to, and the part."""
+    names: list[str] = []
+    for step in port.path[: -2 if port.path[-2:] == ALL_STATES.path else -1]:
+        keys = list(net.nets)
+        name = keys[step - 1 if step > 0 else step] if isinstance(step, int) and 1 <= abs(step) <= len(keys) else step
+        if name not in net.nets:
+            raise PartError(f"{port!r}: there is no layer {step!r}. {nearest(step, keys)}")
+        names.append(name)
+        net = net.nets[name]
+    return tuple(names), net

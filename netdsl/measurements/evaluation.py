@@ -27,8 +27,9 @@ from netdsl.lowering import (
     program_key,
     skeleton,
 )
-from netdsl.lowering.execution import Context, Wire, device_halves, execute
+from netdsl.lowering.execution import Context, device_halves, execute
 from netdsl.lowering.settings import BATCH_SIZE
+from netdsl.lowering.wires import Wire
 from netdsl.measurements.comparison import NUMBERS, Comparison
 from netdsl.nets import Net, Ref, Sequence
 

@@ -1,12 +1,12 @@
 """The data model: nets, layers, ports, arrays, paths and the flat program."""
 
-from netdsl.nets.arrays import ArrayDeclaration, ArrayPath, Arrays, NetArray, array, named_arrays, state
+from netdsl.nets.arrays import ArrayDeclaration, ArrayPath, Arrays, NetArray, array, lift_shared, named_arrays, state
 from netdsl.nets.layer import Layer, Operator
 from netdsl.nets.multipliers import multipliers_by_path
 from netdsl.nets.net import SHARED, Net, declared_port
 from netdsl.nets.program import Parts, Program, Ref, Solved, Step, path_text
 from netdsl.nets.report import element_name
-from netdsl.nets.sequence import Sequence
+from netdsl.nets.sequence import Sequence, padded_alike
 
 __all__ = [
     "SHARED",
@@ -26,8 +26,10 @@ __all__ = [
     "array",
     "declared_port",
     "element_name",
+    "lift_shared",
     "multipliers_by_path",
     "named_arrays",
+    "padded_alike",
     "path_text",
     "state",
 ]

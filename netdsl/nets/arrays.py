@@ -11,12 +11,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from netdsl.declarations import frozen
+from netdsl.declarations import FrozenDict, frozen
 from netdsl.errors import DeclarationError, excerpt
 from netdsl.shapes.signature import Slot, parse_slot
 from netdsl.symbols import Automatic, Symbol
 
-__all__ = ["ArrayDeclaration", "Arrays", "NetArray", "array", "as_array", "state"]
+__all__ = ["ArrayDeclaration", "Arrays", "NetArray", "array", "as_array", "lift_shared", "state"]
 
 ArrayPath = tuple[str, ...]
 
@@ -251,4 +251,24 @@ def as_array(value: Any, where: str) -> Any:
     if isinstance(value, np.ma.MaskedArray):
         raise DeclarationError(f"{where} is a masked array. Fill it first: value.filled(0).")
     dtype = jax.dtypes.canonicalize_dtype(values.dtype) if values.dtype == np.float64 else np.float32
-    return jax.device_put(np.ascontiguousarray(values, dtype))  # jnp.asarray compiles a program for each new shape
+    return jax.device_put(np.asarray(values, dtype, order="C"))  # jnp.asarray compiles a program for each new shape
+
+
+def lift_shared(net: Any) -> None:
+    """Move the shared arrays of the parts into the table of the container that is being made."""
+    table = dict(net.shared)
+    parts: dict[str, Any] = {}
+    for name, part in net.nets.items():
+        for key, value in part.shared.items():
+            known = table.get(key, Automatic)
+            if known is Automatic or known is value or value is Automatic:
+                table[key] = value if known is Automatic else known
+            elif known.shape != value.shape or not bool((known == value).all()):
+                raise DeclarationError(
+                    f"The shared array NetArray({key!r}) comes with different values in layer {name!r} and elsewhere "
+                    f"in this {net.title()}. Give it values in one place."
+                )
+        parts[name] = part.rebuilt(shared=FrozenDict()) if part.shared else part
+    if table:
+        net.__dict__["shared"] = FrozenDict(table)
+        net.__dict__["nets"] = FrozenDict(parts)

@@ -5,18 +5,19 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 from netdsl.errors import DeclarationError
 from netdsl.nets.arrays import ArrayDeclaration, NetArray, as_array
 from netdsl.nets.net import Net
 from netdsl.nets.program import Parts, Solved, Step
-from netdsl.shapes import ArrayType, Signature, Size, parse_signature
+from netdsl.shapes import ArrayType, Signature, Size, parse_signature, parse_slot
 from netdsl.symbols import Automatic
 
 __all__ = ["Layer", "Operator"]
 
-CONTEXT = ("key", "training", "axes", "weight", "state", "inner", "sizes")
+CONTEXT = ("key", "training", "axes", "weight", "state", "states", "inner", "sizes")
 """What `apply` may declare as keyword-only arguments, and then receives."""
 
 
@@ -29,18 +30,26 @@ class Layer(Net):
     - `signature`, its ports and how their sizes relate (or its own `relate`);
     - its arrays, with `array` and `state`;
     - `varying`: how it takes sequences of varying length: "elementwise" along level 1, "aware" of them, or None: not at all;
+      and `shortest`, the least length it takes;
+    - `arithmetic`: "none" where it passes numbers on as they are, or leaves computing to the layers inside it; "exact" where it
+      computes in the type in which arrays are held (it adds up many small numbers, or takes exponentials); else "free";
+    - `draws`: when it draws random numbers, if it asks for a key: while "training", "always", or None: never;
+      the key is None at other times;
     - `apply(arrays, *inputs)` for one example, without a batch axis, in pure JAX. It may ask, as keyword-only arguments, for
       ``key`` (random key), ``training`` (bool), ``axes`` (names of the mapped axes around it), ``weight`` (1, or 0 for a
       padded example), ``state`` (its state arrays; it then returns ``(outputs, state)``), ``inner`` (its inner
-      nets' runners) and ``sizes`` (of its first output).
+      nets' runners), ``sizes`` (of its first output) and ``states`` (what its state ports are given, by name; it then returns
+      what becomes of each state after its outputs).
     """
 
     signature: ClassVar[str] = "... -> ..."
     variadic: ClassVar[bool] = False
     """Whether it takes any number of inputs: its parameter InputPorts gives their number or names; Automatic leaves them open."""
     varying: str | None = None
-    recurrent_states: ClassVar[tuple[str, ...]] = ()
-    """The names of the states that a recurrent layer carries along."""
+    arithmetic: ClassVar[str] = "free"
+    recurrent_states: Mapping[str, str] = MappingProxyType({})
+    """The states that a recurrent layer carries along, and their sizes as in a signature: its state ports."""
+    draws: str | None = "training"
     traced_arrays: ClassVar[bool] = False
     """Whether the layer's arrays are known only once its function was traced."""
     array_declarations: ClassVar[dict[str, ArrayDeclaration]] = {}
@@ -115,12 +124,20 @@ class Layer(Net):
     def output_names(self) -> tuple[str, ...]:
         return tuple(slot.name for slot in self.parsed.outputs)
 
+    def recurrent_paths(self) -> tuple[tuple[str, ...], ...]:
+        return tuple((name,) for name in self.recurrent_states)
+
+    def shortest(self) -> int:
+        """The number of elements that a sequence of varying length must have at least."""
+        return 1
+
     def parts(self) -> Parts | None:
         return None
 
     def port_sets(self, step: Step) -> tuple[frozenset[str], frozenset[str]]:
         """The input and output ports of this layer in a step."""
-        return _frozen(tuple(port for port, _ in step.inputs)), _frozen(step.outputs)
+        inputs = tuple(port for port, _ in step.inputs)
+        return _frozen(inputs), _frozen(tuple(port for port in step.outputs if port not in inputs))
 
     # Types
 
@@ -141,7 +158,7 @@ class Layer(Net):
     def by_signature(self, types: Mapping[str, ArrayType]) -> dict[str, ArrayType]:
         """What the signature says of ports and arrays."""
         present = tuple(name for name in self.array_declarations if name in types)
-        return _with_arrays(type(self), present).relate(types, self.bound())
+        return _with_arrays(type(self), present, tuple(self.recurrent_states.items())).relate(types, self.bound())
 
     default: ClassVar[Any] = None
     """A relation like `relate` that is asked once, after everything that follows is known."""
@@ -165,10 +182,13 @@ class Layer(Net):
 class Operator(Layer):
     """The abstract operator: a layer that holds inner nets in `nets` and runs them through ``inner``."""
 
+    arithmetic = "none"
+
 
 @lru_cache(maxsize=4096)
-def _with_arrays(cls: type[Layer], present: tuple[str, ...]) -> Signature:
-    return cls.parsed._replace(arrays=tuple(cls.array_declarations[name].slot for name in present))
+def _with_arrays(cls: type[Layer], present: tuple[str, ...], states: tuple[tuple[str, str], ...]) -> Signature:
+    arrays = [cls.array_declarations[name].slot for name in present]
+    return cls.parsed._replace(arrays=(*arrays, *(parse_slot(sizes, name) for name, sizes in states)))
 
 
 @lru_cache(maxsize=4096)

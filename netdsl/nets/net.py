@@ -17,6 +17,7 @@ from netdsl.encoders.encoder import Encoder
 from netdsl.errors import DeclarationError, PartError, ShapeError, excerpt, nearest, public
 from netdsl.nets.arrays import ArrayPath, NetArray, as_array
 from netdsl.nets.program import SHARED, Parts, Program, Solved, flatten, path_text, solve
+from netdsl.nets.pytree import flatten_net, flatten_with_keys, unflatten
 from netdsl.nets.report import contradictions
 from netdsl.shapes import ArrayType, parse_type, shape_form
 from netdsl.symbols import All, Automatic, Rule, is_rules
@@ -54,7 +55,7 @@ class Net(Declared):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        jax.tree_util.register_pytree_with_keys(cls, _flatten_with_keys, _unflatten, _flatten)
+        jax.tree_util.register_pytree_with_keys(cls, flatten_with_keys, unflatten, flatten_net)
 
     # Construction
 
@@ -126,6 +127,21 @@ class Net(Declared):
     def output_names(self) -> tuple[str, ...]:
         """The names of the output ports, in order."""
         raise NotImplementedError
+
+    @property
+    def state_names(self) -> tuple[str, ...]:
+        """The names of the state ports, "part/State" for those of a part: inputs that may be left out, outputs nobody has to take."""
+        return tuple(map("/".join, self.recurrent_paths()))
+
+    def recurrent_paths(self) -> tuple[ArrayPath, ...]:
+        """The paths of the states that recurrent layers inside carry along, those left out that a graph feeds."""
+
+        def found() -> tuple[ArrayPath, ...]:
+            parts = self.parts()
+            inside = ((name, path) for name, part in self.nets.items() for path in part.recurrent_paths())
+            return tuple((name, *path) for name, path in inside if parts is None or "/".join(path) not in parts.feeds[name])
+
+        return self._cached("_recurrent_paths", found)
 
     def parts(self) -> Parts | None:
         """The parts of a container and the wires between them; None for a layer."""
@@ -411,35 +427,3 @@ def _bits_equal(a: Any, b: Any) -> bool:
     if not (hasattr(a, "dtype") and hasattr(b, "dtype")):
         return type(a) is type(b) and bool(a == b)
     return a.shape == b.shape and a.dtype == b.dtype and np.asarray(a).tobytes() == np.asarray(b).tobytes()
-
-
-def _flatten(net: Net) -> tuple[tuple[Any, ...], Any]:
-    values = net.__dict__
-    arrays = {name: values[name] for name in net.array_declarations}
-    leaves = {name: value for name, value in arrays.items() if not isinstance(value, NetArray)}
-    fixed = tuple((name, value) for name, value in arrays.items() if isinstance(value, NetArray))
-    meta = tuple(
-        (name, value)
-        for name, value in values.items()
-        if not name.startswith("_") and name not in ("nets", "shared") and name not in arrays
-    )
-    data = (*leaves.values(), *net.nets.values(), *net.shared.values())
-    return data, (type(net), meta, fixed, tuple(leaves), tuple(net.nets), tuple(net.shared))
-
-
-def _flatten_with_keys(net: Net) -> tuple[tuple[Any, ...], Any]:
-    data, aux = _flatten(net)
-    names = [*aux[3], *aux[4], *(f"{SHARED}/{name}" for name in aux[5])]
-    return tuple((jax.tree_util.DictKey(name), value) for name, value in zip(names, data)), aux
-
-
-def _unflatten(aux: Any, data: Any) -> Net:
-    cls, meta, fixed, arrays, nets, shared = aux
-    net = object.__new__(cls)
-    values = list(data)
-    net.__dict__.update(meta)
-    net.__dict__.update(fixed)
-    net.__dict__.update(zip(arrays, values))
-    net.__dict__["nets"] = FrozenDict(zip(nets, values[len(arrays) :]))
-    net.__dict__["shared"] = FrozenDict(zip(shared, values[len(arrays) + len(nets) :]))
-    return net

@@ -48,7 +48,13 @@ class Step:
     path: ArrayPath
     layer: Layer
     inputs: tuple[tuple[str, Ref], ...]
+    """What feeds each input port, and after them the state ports that are fed."""
     outputs: tuple[str, ...]
+    """The output ports, and after them all state ports."""
+
+    def gives(self, slot: str) -> bool:
+        """Whether this is an output port that is no input too, as a state that is fed is."""
+        return slot in self.outputs and all(port != slot for port, _ in self.inputs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,17 +117,22 @@ class _Flattener:
         parts = net.parts()
         if parts is None:
             index = len(self.steps)
-            outputs = net.output_names
-            inputs = net.input_names or sorted(incoming, key=lambda port: (len(port), port))  # Input2 before Input10
+            states = net.state_names
+            outputs = (*net.output_names, *states)
+            ports = [port for port in incoming if port not in states]
+            inputs = net.input_names or tuple(sorted(ports, key=lambda port: (len(port), port)))  # Input2 before Input10
+            inputs = (*inputs, *(state for state in states if state in incoming))
             self.steps.append(Step(path, net, tuple((port, incoming[port]) for port in inputs), outputs))  # type: ignore[arg-type]
             outgoing = {port: (index, port) for port in outputs}
         else:
             local: dict[PortRef, Ref] = {("", port): ref for port, ref in incoming.items()}
             for name, part in parts.nets.items():
                 feeds = {port: local[source] for port, source in parts.feeds[name].items()}
+                feeds |= {state: incoming[at] for state in part.state_names if (at := f"{name}/{state}") in incoming}
                 for port, ref in self.visit(part, (*path, name), feeds).items():
                     local[name, port] = ref
             outgoing = {port: local[source] for port, source in parts.outputs.items()}
+            outgoing |= {f"{name}/{state}": local[name, state] for name, part in parts.nets.items() for state in part.state_names}
         self._note(net, path, outgoing, inputs=False)
         return outgoing
 
@@ -156,7 +167,8 @@ class _Flattener:
 def flatten(net: Net) -> Program:
     """The flat program of a net."""
     flattener = _Flattener()
-    outputs = flattener.visit(net, (), {port: (-1, port) for port in net.input_names})
+    outgoing = flattener.visit(net, (), {port: (-1, port) for port in net.input_names})
+    outputs = {port: outgoing[port] for port in net.output_names}
     decoders = {port: flattener.decoders[ref] for port, ref in outputs.items() if ref in flattener.decoders}
     encoders = {port: encoder for port, (_, encoder) in flattener.encoders.items()}
     return Program(
@@ -190,8 +202,9 @@ def _solve_once(net: Net, extra: Mapping[str, ArrayType], defaults: bool, source
     array_variables: dict[ArrayPath, int] = {}
     for index, step in enumerate(program.steps):
         slots = {port: numbers[ref] for port, ref in step.inputs}
-        for port in step.outputs:
-            slots[port] = numbers[index, port] = len(numbers)
+        for port in step.outputs:  # a state has one type, before and after
+            same = slots.get(port) if port in step.layer.state_names else None
+            slots[port] = numbers[index, port] = len(numbers) if same is None else same
         given = {}
         layer = step.layer
         for name, value in layer.array_values().items():

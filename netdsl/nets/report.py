@@ -63,7 +63,8 @@ class _Report:
         far = self._far_end(clash)
         ends = sorted((near, far), key=lambda end: end.verb != "gives")
         head = f"cannot connect {ends[0].name} to {ends[1].name} of this {self.net.title()}."
-        return "\n".join([head, *_table(ends), _advice(ends)])
+        alike = describe(near.type) == describe(far.type) and near.type != far.type
+        return "\n".join([head, *_table(ends), *([f"  Here {clash.fact}."] if alike else []), _advice(ends)])
 
     def _far_end(self, clash: Clash) -> _End:
         """The other side of the wire at which `clash` shows."""
@@ -74,7 +75,7 @@ class _Report:
             step = self.steps[origin.owner]
             if ref is not None and not producing and ref[0] >= 0 and origin.owner != ref[0]:
                 return self._end(Origin(ref[0], ref[1], "derived"), ref[1], clash.old)
-            if origin.slot in step.outputs or any(port == origin.slot for port, _ in step.inputs):
+            if step.gives(origin.slot) or any(port == origin.slot for port, _ in step.inputs):
                 return self._end(origin, origin.slot, clash.old)
         if origin is not None and not isinstance(origin.owner, int):
             return self._end(origin, origin.slot, clash.old)
@@ -88,7 +89,7 @@ class _Report:
             path, port = clash.owner[1], clash.owner[2]
             return next((ref for ref, _, where, _ in self.solved.program.declared if where == (path, port)), None)
         step = self.steps[clash.owner]
-        if clash.slot in step.outputs:
+        if step.gives(clash.slot):
             return clash.owner, clash.slot
         return dict(step.inputs).get(clash.slot)
 
@@ -112,7 +113,7 @@ class _Report:
             return _End(name, "", "gives" if gives else "takes", type_, why, advice)
         step = self.steps[origin.owner]
         name = element_name(step.path)
-        output = slot in step.outputs
+        output = step.gives(slot)
         return _End(
             name,
             step.layer.title(),
@@ -131,7 +132,7 @@ class _Report:
             value: Any = step.layer.__dict__.get(name)
             shape = f", float32[{', '.join(map(str, value.shape))}]" if hasattr(value, "dtype") else ""
             return f"from its {name}{shape}"
-        if slot in step.outputs:
+        if step.gives(slot):
             first = next(iter(step.inputs), None)
             if first is not None:
                 source = self.solved.types.get(first[1], OPEN)
@@ -151,7 +152,7 @@ class _Report:
             return f"drop the {array} of {name}"
         if origin.how == "parameter":
             return f"change the size of {name}"
-        if slot not in step.outputs and self._given(step) != "arrays":
+        if not step.gives(slot) and self._given(step) != "arrays":
             return f"drop the {self._given(step)} of {name}"
         return f"change {name}"
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 
-__all__ = ["Sequence"]
+__all__ = ["Sequence", "padded_alike"]
 
 
 class Sequence(NamedTuple):
@@ -26,3 +28,17 @@ class Sequence(NamedTuple):
     def with_data(self, data: Any) -> Sequence:
         """The same length over other data."""
         return Sequence(data, self.length)
+
+
+def padded_alike(batch: Any, length: Hashable, padded: dict[Any, int]) -> Any:
+    """A tree of sequences of a batch, padded as those of equal length are that came before; `padded` remembers it.
+
+    Layers that change a length leave other padding than sequences of that length have by themselves.
+    """
+    leaves = jax.tree.leaves(batch, is_leaf=lambda leaf: isinstance(leaf, Sequence))
+    have = leaves[0].data.shape[1]
+    size = padded.setdefault(length, have)
+    if size == have:
+        return batch
+    places = jnp.minimum(jnp.arange(size), have - 1)
+    return jax.tree.map(lambda leaf: leaf.with_data(leaf.data[:, places]), batch, is_leaf=lambda leaf: isinstance(leaf, Sequence))

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import NamedTuple
 
-from netdsl.shapes.types import INTEGER, OPEN, REAL, ArrayType, Elements, Length, Size
+from netdsl.shapes.types import INTEGER, OPEN, REAL, ArrayType, Elements, Length, Size, shape_text
 
 __all__ = ["Contradiction", "Signature", "Slot", "merge_sizes", "parse_signature"]
 
@@ -113,7 +113,11 @@ def merge_sizes(a: Size, b: Size, slot: str | None = None) -> Size:
     """What two sizes that must be equal say together. Two varying lengths merge into the first; the solver records it."""
     if a is None or a == b:
         return b
-    if b is None or (isinstance(a, Length) and isinstance(b, Length)):
+    if b is None:
+        return a
+    if isinstance(a, Length) and isinstance(b, Length):
+        if a.name == b.name:
+            raise Contradiction(f"needs equal lengths where {shape_text((a,))} and {shape_text((b,))} meet", slot)
         return a
     raise Contradiction(f"needs equal sizes where {_size_word(a)} and {_size_word(b)} meet", slot)
 

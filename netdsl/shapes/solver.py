@@ -179,15 +179,30 @@ class Solver:
         merged = []
         for a, b in zip(old, new):
             if isinstance(a, Length) and isinstance(b, Length) and a != b:
-                first, second = self._root(a), self._root(b)
-                if first != second:
-                    self.same[second] = first
+                self._unite(a, b)
             merged.append(merge_sizes(a, b))
         return tuple(merged)
 
+    def _unite(self, a: Length, b: Length) -> None:
+        """Record that two lengths are equal: one by its name follows from the other."""
+        first, second = self._root(a), self._root(b)
+        if first == second:
+            return
+        if first.name == second.name:
+            raise Contradiction("sequences of different lengths meet")
+        if _shift(second) is None or (_shift(second) and not first.steps):
+            first, second = second, first
+        shift = _shift(second)
+        if shift is None:
+            raise Contradiction("sequences meet whose lengths follow from different ones")
+        self.same[Length(second.name)] = first.then(-shift)
+
     def _root(self, length: Length) -> Length:
-        while length in self.same:
-            length = self.same[length]
+        while (name := Length(length.name)) in self.same:
+            root = self.same[name]
+            for step in length.steps:
+                root = root.then(*step)
+            length = root
         return length
 
     def _representative(self, type_: ArrayType) -> ArrayType:
@@ -207,6 +222,14 @@ class Solver:
     def _clash(self, clash: Clash) -> None:
         self.clashes.append(clash)
         self.failed.add(clash.owner)
+
+
+def _shift(length: Length) -> int | None:
+    """How much longer this is than the length of its name, None where that depends."""
+    if not length.steps:
+        return 0
+    (add, divide), *further = length.steps
+    return add if divide == 1 and not further else None
 
 
 def _only_level_one_varies(said: Mapping[str, ArrayType]) -> None:

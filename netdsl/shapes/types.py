@@ -33,9 +33,26 @@ __all__ = [
 
 
 class Length(NamedTuple):
-    """A varying size. Equal names mean equal lengths in every example; the empty name is a fresh one."""
+    """A varying size. Equal ones mean equal lengths in every example; the empty name is a fresh one.
+
+    `steps` say how it is made from the length of that name, n: each makes ``(n + add) // divide`` of it.
+    """
 
     name: str
+    steps: tuple[tuple[int, int], ...] = ()
+
+    def then(self, add: int, divide: int = 1) -> Length:
+        """The length ``(n + add) // divide`` of what has this length n."""
+        steps = self.steps
+        if steps and steps[-1][1] == 1:
+            add, steps = steps[-1][0] + add, steps[:-1]
+        return Length(self.name, steps if (add, divide) == (0, 1) else (*steps, (add, divide)))
+
+    def value(self, length: int) -> int:
+        """The length in an example where that of its name is `length`."""
+        for add, divide in self.steps:
+            length = (length + add) // divide
+        return length
 
     def __repr__(self) -> str:
         return "'Varying'"
@@ -168,7 +185,17 @@ def shape_text(sizes: tuple[Size, ...] | None) -> str:
     """The sizes as ``3x28x28``."""
     if sizes is None:
         return "?"
-    return "x".join("n" if isinstance(size, Length) else "?" if size is None else str(size) for size in sizes)
+    return "x".join(_size_text(size) for size in sizes)
+
+
+def _size_text(size: Size) -> str:
+    if not isinstance(size, Length):
+        return "?" if size is None else str(size)
+    text = "n"
+    for add, divide in size.steps:
+        text = f"({text}{add:+d})" if add and divide > 1 else f"{text}{add:+d}" if add else text
+        text = text if divide == 1 else f"{text}//{divide}"
+    return text
 
 
 def describe(type_: ArrayType) -> str:

@@ -8,6 +8,7 @@ from netdsl.surgery.flatten import NetFlatten
 from netdsl.surgery.patterns import NetReplace
 from netdsl.surgery.rename import NetRename
 from netdsl.surgery.replace import NetReplacePart
+from netdsl.surgery.states import NetStateObject
 
 __all__ = [
     "NetAppend",
@@ -21,5 +22,6 @@ __all__ = [
     "NetRename",
     "NetReplace",
     "NetReplacePart",
+    "NetStateObject",
     "NetTake",
 ]

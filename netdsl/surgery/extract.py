@@ -14,6 +14,7 @@ from netdsl.nets import SHARED, ArrayPath, Net, NetArray, Operator
 from netdsl.shapes import VARYING, ArrayType, Length, shape_form
 from netdsl.surgery.positions import as_path, find_part, is_numbered, missing_part, part_names, place_text, span_names
 from netdsl.surgery.rebuild import used_shared
+from netdsl.surgery.states import NetStateObject
 from netdsl.symbols import All, Automatic, Span
 
 __all__ = ["NetExtract", "part", "pinned_ports"]
@@ -42,6 +43,8 @@ def NetExtract(net: Any, position: Any, /) -> Any:
 
     Differences from Wolfram: several positions are a list of lists only. Source: Wolfram's public reference page.
     """
+    if isinstance(net, NetStateObject):
+        return dict(net.states) if position == "States" else NetExtract(net.net, position)
     if not isinstance(net, (Net, Encoder, Decoder)):
         raise DeclarationError(f"NetExtract takes a net, an encoder or a decoder. Got {excerpt(net)}.")
     if isinstance(position, (list, tuple)):

@@ -20,6 +20,7 @@ from netdsl.attachment import encoded, training_net, typed
 from netdsl.columns import Table, table
 from netdsl.errors import DataError, DeclarationError, TrainingError, UnsupportedError, listing
 from netdsl.initialization import NetInitialize
+from netdsl.layers.placeholder import refuse_placeholders
 from netdsl.lowering import WHOLE, Attempt, alone, bytes_of, cast, cores_for, explained, multiply_adds, placed, wire_elements
 from netdsl.nets import SHARED, ArrayPath, Net, Sequence, multipliers_by_path, path_text
 from netdsl.resources import ResourceData
@@ -85,6 +86,7 @@ class Training:
     """One run of NetTrain."""
 
     def __init__(self, net: Net, data: Any, settings: Settings) -> None:
+        refuse_placeholders(net)
         self.settings = settings
         everything = table(ResourceData(data, "TrainingData") if isinstance(data, str) else data, "training data")
         examples, validation = split(everything, settings.validation, settings.seed)

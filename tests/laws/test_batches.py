@@ -21,10 +21,10 @@ def test_one_is_a_batch_of_one_and_a_place_in_a_batch(specimen):
         assert np.shape(net()) == net.port_type("Output").sizes
         return
     examples = things(specimen, net, COUNT)
-    many = _outputs(net(examples), net)
-    for place in (0, COUNT - 1):
-        one = _outputs(net({port: values[place] for port, values in examples.items()}), net)
-        alone = _outputs(net({port: [values[place]] for port, values in examples.items()}), net)
+    many = _outputs(net(examples, RandomSeeding=7), net)
+    for place in (0,) if specimen.always else (0, COUNT - 1):  # what is drawn depends on the place
+        one = _outputs(net({port: values[place] for port, values in examples.items()}, RandomSeeding=7), net)
+        alone = _outputs(net({port: [values[place]] for port, values in examples.items()}, RandomSeeding=7), net)
         for port in net.output_names:
             assert len(many[port]) == COUNT
             assert len(alone[port]) == 1
@@ -36,6 +36,8 @@ def test_one_is_a_batch_of_one_and_a_place_in_a_batch(specimen):
 @pytest.mark.parametrize("specimen", [s for s in SPECIMENS if s.random], ids=str)
 def test_training_draws_do_not_depend_on_the_batch(specimen):
     net = initialized(specimen)
+    if not net.input_names:
+        return
     examples = things(specimen, net, COUNT)
     options = {"NetEvaluationMode": "Train", "RandomSeeding": 7}
     whole = _outputs(net(examples, **options), net)

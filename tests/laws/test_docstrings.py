@@ -6,11 +6,11 @@ import inspect
 import re
 
 import pytest
-from specimens import CODERS, SPECIMENS
+from specimens import CODERS, PLACEHOLDERS, SPECIMENS
 
 from netdsl.nets import Layer
 
-CLASSES = sorted({type(specimen.make()) for specimen in SPECIMENS}, key=lambda cls: cls.__name__)
+CLASSES = sorted({type(specimen.make()) for specimen in (*SPECIMENS, *PLACEHOLDERS)}, key=lambda cls: cls.__name__)
 LAYERS = [cls for cls in CLASSES if issubclass(cls, Layer)]
 CODER_CLASSES = sorted({type(specimen.make()) for specimen in CODERS}, key=lambda cls: cls.__name__)
 REARRANGING = {"NetArrayLayer", "ReshapeLayer", "NetGraph"}

@@ -15,6 +15,7 @@ from netdsl import (
     LongShortTermMemoryLayer,
     Max,
     Mean,
+    NetInitialize,
     NetMapOperator,
     PoolingLayer,
     Total,
@@ -66,7 +67,11 @@ def close(a, b):
 
 def by_apply(layer):
     """The layer's own function over a batch of examples."""
-    return lambda arrays, x: jax.vmap(lambda one: layer.apply(Arrays(arrays), one))(x)
+
+    def one(arrays, x):
+        return layer.apply(Arrays(arrays), x, states={})[0] if layer.state_names else layer.apply(Arrays(arrays), x)
+
+    return lambda arrays, x: jax.vmap(lambda each: one(arrays, each))(x)
 
 
 def by_kernel(layer):
@@ -300,6 +305,18 @@ def test_long_short_term_memory(steps, inputs, units, varying):
     assert set(arrays) == set(layer.array_declarations)
     x = different(3, steps, inputs)
     same([by_apply(layer), by_kernel(layer)], arrays, Sequence(x, jnp.arange(3) % steps + 1) if varying else x)
+
+
+def test_long_short_term_memory_with_dropout_has_no_kernel(monkeypatch):
+    used = []
+    monkeypatch.setitem(KERNELS["cpu"], LongShortTermMemoryLayer, lambda *_, **__: used.append(1))  # it leaves the work to apply
+    x = np.ones((1, 3, 2), np.float32)
+    for dropout in (None, 0.5):
+        layer = NetInitialize(LongShortTermMemoryLayer(2, Dropout=dropout, Input=[3, 2]))
+        for training in (False, True):
+            used.clear()
+            layer.function()(layer.arrays, layer.state, x, jax.random.key(1), training)
+            assert bool(used) is not (training and dropout is not None)
 
 
 def test_every_kernel_has_a_law():

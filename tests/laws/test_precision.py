@@ -16,7 +16,7 @@ COUNT = 5
 
 def evaluated(specimen, net, **options):
     """What the net gives for its examples, as a list of arrays in the order of the ports."""
-    value = net(things(specimen, net, COUNT) or None, **options)
+    value = net(things(specimen, net, COUNT) or None, RandomSeeding=7, **options)
     ports = [value[port] for port in net.output_names] if isinstance(value, dict) else [value]
     return [np.asarray(part) for port in ports for part in (port if isinstance(port, list) else [port])]
 
@@ -28,7 +28,7 @@ def in_double_precision(specimen, net):
         return jax.tree.map(lambda x: x.astype(jnp.float64) if jnp.issubdtype(x.dtype, jnp.floating) else x, tree)
 
     with jax.enable_x64(True):
-        made, _ = net.function()(*doubled((net.arrays, net.state, inputs(specimen, net, COUNT))))
+        made, _ = net.function()(*doubled((net.arrays, net.state, inputs(specimen, net, COUNT))), jax.random.key(7))
         ports = [made[port] for port in net.output_names] if isinstance(made, dict) else [made]
         return [
             part for port in ports for part in (real(port) if net.input_names or isinstance(port, Sequence) else real(port[0]))

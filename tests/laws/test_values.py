@@ -9,12 +9,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from specimens import CODERS, SPECIMENS, initialized, inputs, things
+from specimens import CODERS, PLACEHOLDERS, SPECIMENS, initialized, inputs, things
 
 import netdsl
 from netdsl import ElementwiseLayer, LinearLayer, NetChain, Ramp, SoftmaxLayer
 
-EVERY = pytest.mark.parametrize("specimen", [*SPECIMENS, *CODERS], ids=str)
+EVERY = pytest.mark.parametrize("specimen", [*SPECIMENS, *PLACEHOLDERS, *CODERS], ids=str)
 NETS = pytest.mark.parametrize("specimen", SPECIMENS, ids=str)
 NAMES = {name: value for name, value in vars(netdsl).items() if not name.startswith("_")}
 
@@ -42,7 +42,7 @@ def test_evaluation_changes_no_net(specimen):
     assert net == initialized(specimen)
 
 
-@pytest.mark.parametrize("specimen", [s for s in (*SPECIMENS, *CODERS) if s.written], ids=str)
+@pytest.mark.parametrize("specimen", [s for s in (*SPECIMENS, *PLACEHOLDERS, *CODERS) if s.written], ids=str)
 def test_the_repr_builds_it_again(specimen):
     thing = specimen.make()
     again = eval(repr(thing), dict(NAMES))

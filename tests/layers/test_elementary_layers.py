@@ -27,7 +27,6 @@ from netdsl import (
     Plus,
     Power,
     ReshapeLayer,
-    SequenceLastLayer,
     SoftmaxLayer,
     Subtract,
     ThreadingLayer,
@@ -185,13 +184,6 @@ def test_softmax(level):
     axis = level - 1 if level > 0 else level
     expected = np.exp(x - x.max(axis=axis, keepdims=True))
     np.testing.assert_allclose(SoftmaxLayer(level)(x), expected / expected.sum(axis=axis, keepdims=True), rtol=1e-4, atol=1e-7)
-
-
-def test_sequence_last():
-    x = RNG.normal(size=(4, 2))
-    close(SequenceLastLayer()(x), x[-1])
-    varying = SequenceLastLayer(Input=["Varying", 2])
-    close(np.stack(varying([x[:1], x[:4], x[:3]])), np.stack([x[0], x[3], x[2]]))
 
 
 def test_losses():

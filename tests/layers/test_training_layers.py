@@ -71,6 +71,23 @@ def test_dropout(rate):
     assert abs(made.mean() - 3) < 4 * 3 * math.sqrt(rate / (1 - rate) / len(x))
 
 
+@pytest.mark.parametrize("method", ["Dropout", "AlphaDropout"])
+def test_the_mask_of_dropout(method):
+    x = np.full(1000, 3.0)
+    layer = DropoutLayer(0.3, Method=method, OutputPorts=["Output", "BinaryMask"], Input=len(x))
+    tested = layer(x)
+    close(tested["Output"], x)
+    close(tested["BinaryMask"], np.ones_like(x))
+    made = layer(x, NetEvaluationMode="Train", RandomSeeding=1)
+    alone = DropoutLayer(0.3, Method=method, Input=len(x))(x, NetEvaluationMode="Train", RandomSeeding=1)
+    close(made["Output"], alone)
+    dropped = np.unique(alone)[0]
+    close(made["BinaryMask"], (alone != dropped).astype(float))
+    mask = DropoutLayer(0.3, OutputPorts="BinaryMask", Input=len(x))
+    assert mask.output_names == ("BinaryMask",)
+    close(mask(x, NetEvaluationMode="Train", RandomSeeding=1), made["BinaryMask"])
+
+
 def test_dropout_of_everything_and_of_nothing():
     close(DropoutLayer(1, Input=3)([1.0, 2.0, 3.0], NetEvaluationMode="Train"), [0, 0, 0])
     close(DropoutLayer(0, Input=3)([1.0, 2.0, 3.0], NetEvaluationMode="Train"), [1, 2, 3])

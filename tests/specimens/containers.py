@@ -6,27 +6,59 @@ from netdsl import (
     BatchNormalizationLayer,
     CatenateLayer,
     ConvolutionLayer,
+    CosineDistance,
     CrossEntropyLossLayer,
     DropoutLayer,
     FlattenLayer,
     LinearLayer,
     LogisticSigmoid,
+    LongShortTermMemoryLayer,
+    Mean,
     NetArray,
+    NetBidirectionalOperator,
     NetChain,
+    NetFoldOperator,
+    NetGANOperator,
     NetGraph,
     NetMapOperator,
+    NetMapThreadOperator,
+    NetNestOperator,
+    NetPairEmbeddingOperator,
     NetPort,
     Plus,
     PoolingLayer,
     Ramp,
     SoftmaxLayer,
     Tanh,
+    ThreadingLayer,
+    Times,
 )
 from specimens.specimen import Specimen
 
 
 def _shared() -> NetChain:
     return NetChain([LinearLayer(3, Weights=NetArray("w")), Tanh, LinearLayer(3, Weights=NetArray("w"), Biases=None)], Input=3)
+
+
+def _cell() -> NetGraph:
+    """One step of a recurrence."""
+    return NetGraph(
+        {"join": CatenateLayer(InputPorts=["Input", "State"]), "out": NetChain([LinearLayer(2), Tanh])},
+        [("join", "out")],
+        State=2,
+    )
+
+
+def _gate() -> NetGraph:
+    """One step that scales the state by a constant."""
+    return NetGraph(
+        {
+            "scaled": ThreadingLayer(Times, InputPorts=["State", "by"]),
+            "sum": ThreadingLayer(Plus, InputPorts=["Input", "scaled"]),
+        },
+        [("scaled", NetPort("sum", "scaled"))],
+        State=2,
+    )
 
 
 CONTAINERS = (
@@ -70,6 +102,61 @@ CONTAINERS = (
             {"net": NetChain([2, SoftmaxLayer()]), "loss": CrossEntropyLossLayer("Index")},
             [(NetPort("Target"), NetPort("loss", "Target")), (NetPort("Input"), "net", NetPort("loss", "Input"))],
             Input=3,
+        ),
+    ),
+    Specimen(
+        "map of pairs",
+        lambda: NetMapThreadOperator(ThreadingLayer(Times, InputPorts=["a", "b"]), a=[3, 2], b=[3, 2]),
+    ),
+    Specimen(
+        "map of pairs, varying",
+        lambda: NetMapThreadOperator(ThreadingLayer(Times, InputPorts=["a", "b"]), a=["Varying", 2], b=["Varying", 2]),
+    ),
+    Specimen("fold, varying", lambda: NetFoldOperator(_cell(), Input=["Varying", 2])),
+    Specimen("nest, varying", lambda: NetNestOperator(NetMapOperator([2, Tanh]), 2, Input=["Varying", 2])),
+    Specimen("bidirectional, varying", lambda: NetBidirectionalOperator(LongShortTermMemoryLayer(2), Input=["Varying", 2])),
+    Specimen(
+        "map of pairs, two levels",
+        lambda: NetMapThreadOperator(
+            NetGraph({"join": CatenateLayer(InputPorts=["a", "b"]), "out": 2}, [("join", "out")], a=1, b=2),
+            {"a": 2},
+            a=[2, 3, 1],
+            b=2,
+        ),
+    ),
+    Specimen("fold", lambda: NetFoldOperator(_cell(), Input=[3, 2])),
+    Specimen(
+        "fold with a constant", lambda: NetFoldOperator(_gate(), {"Output": "State"}, ["by"], ["Output"], by=2, Input=[3, 2])
+    ),
+    Specimen("nest", lambda: NetNestOperator(NetChain([2, Tanh, DropoutLayer(0.3)]), 3, Input=2), random=True),
+    Specimen("bidirectional", lambda: NetBidirectionalOperator(LongShortTermMemoryLayer(2), Input=[3, 2])),
+    Specimen(
+        "bidirectional, two nets",
+        lambda: NetBidirectionalOperator([NetMapOperator(2), NetMapOperator([2, Tanh])], Mean, Input=[3, 2]),
+    ),
+    Specimen("pair", lambda: NetPairEmbeddingOperator(NetChain([3, Tanh]), Input=[2, 2])),
+    Specimen("pair by angle", lambda: NetPairEmbeddingOperator(LinearLayer(3), DistanceFunction=CosineDistance, Input=[2, 2])),
+    Specimen(
+        "adversaries",
+        lambda: NetGANOperator([NetChain([3, Tanh]), NetChain([LinearLayer([]), LogisticSigmoid])], Sample=3, Latent=2),
+    ),
+    Specimen(
+        "adversaries, Wasserstein",
+        lambda: NetGANOperator([NetChain([3, Tanh]), LinearLayer([])], "Wasserstein", Sample=3, Latent=2),
+    ),
+    Specimen(
+        "states handed on",
+        lambda: NetGraph(
+            {"reads": LongShortTermMemoryLayer(2), "writes": LongShortTermMemoryLayer(2)},
+            [
+                (NetPort("reads", "State"), NetPort("writes", "State")),
+                (NetPort("reads", "CellState"), NetPort("writes", "CellState")),
+                (NetPort("Source"), "reads"),
+                (NetPort("Target"), "writes"),
+                (NetPort("reads", "Output"), None),
+            ],
+            Source=[3, 2],
+            Target=[2, 3],
         ),
     ),
     Specimen("map", lambda: NetMapOperator(NetChain([2, DropoutLayer(0.4)]), Input=[3, 2]), random=True),

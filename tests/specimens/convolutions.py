@@ -1,8 +1,21 @@
-"""Convolution and pooling: the options that change sizes or computation, in one to three dimensions."""
+"""Convolution, deconvolution, pooling, resampling: the options that change sizes or computation, in one to three dimensions."""
 
 from __future__ import annotations
 
-from netdsl import ConvolutionLayer, Max, Mean, PoolingLayer, Total
+from netdsl import (
+    All,
+    ConvolutionLayer,
+    DeconvolutionLayer,
+    ImageAugmentationLayer,
+    Max,
+    Mean,
+    PoolingLayer,
+    ResizeLayer,
+    Restricted,
+    Scaled,
+    SpatialTransformationLayer,
+    Total,
+)
 from specimens.specimen import Specimen
 
 CONVOLUTIONS = (
@@ -19,5 +32,32 @@ CONVOLUTIONS = (
     Specimen("pooling, total of a volume", lambda: PoolingLayer(2, Function=Total, Input=[1, 2, 3, 2])),
     Specimen(
         "pooling, same, interleaved", lambda: PoolingLayer([2, 3], 2, PaddingSize="Same", Interleaving=True, Input=[3, 4, 2])
+    ),
+    Specimen("deconvolution", lambda: DeconvolutionLayer(3, 2, Input=[2, 3, 4])),
+    Specimen("deconvolution of a line", lambda: DeconvolutionLayer(2, [3], Stride=2, PaddingSize=1, Biases=None, Input=[2, 4])),
+    Specimen(
+        "deconvolution, groups",
+        lambda: DeconvolutionLayer(
+            4, [2, 3], Stride=[3, 1], Dilation=[1, 2], PaddingSize=[[1, 0], 2], ChannelGroups=2, Input=[2, 2, 3]
+        ),
+    ),
+    Specimen(
+        "deconvolution, interleaved",
+        lambda: DeconvolutionLayer(2, 2, Stride=2, Interleaving=True, Dimensionality=2, Input=[2, 3, 2]),
+    ),
+    Specimen("resize", lambda: ResizeLayer([5, 2], Input=[2, 3, 4])),
+    Specimen("resize, cells", lambda: ResizeLayer([Scaled(1.5), All], Scheme="Bin", Input=[2, 3, 2])),
+    Specimen("resize of a line", lambda: ResizeLayer([Scaled(2)], Resampling="Nearest", Input=[2, 3]), backward=True),
+    Specimen(
+        "resize of classes",
+        lambda: ResizeLayer([Scaled(2), All], Resampling="Nearest", Input=[1, 2, 3, Restricted("Integer", 4)]),
+    ),
+    Specimen("resize of a volume, interleaved", lambda: ResizeLayer([2, All, 3], Interleaving=True, Input=[3, 2, 2, 2])),
+    Specimen("spatial transformation", lambda: SpatialTransformationLayer([3, 4], Input=[2, 4, 3])),
+    Specimen("image augmentation", lambda: ImageAugmentationLayer([3, 2], Input=[2, 5, 6]), random=True),
+    Specimen(
+        "image augmentation, reflected",
+        lambda: ImageAugmentationLayer([3, 2], ReflectionProbabilities=[0.5, 0.5], Input=[1, 4, 4, "Integer"]),
+        random=True,
     ),
 )

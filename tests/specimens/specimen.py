@@ -27,10 +27,14 @@ class Specimen:
     """Whether the output's type alone says the input's."""
     random: bool = False
     """Whether it draws random numbers while training."""
+    always: bool = False
+    """Whether it draws them in test mode too."""
     written: bool = True
     """Whether its repr rebuilds it: not where it holds callables."""
     sums: frozenset[str] = frozenset()
     """Input ports whose values are probabilities along the last level."""
+    shortest: int = 1
+    """The least length of its sequences."""
 
     def __str__(self) -> str:
         return self.name
@@ -68,9 +72,9 @@ def with_random_arrays(net: Net, seed: int = 1) -> Net:
     return net.with_arrays(made)
 
 
-def lengths(count: int) -> list[int]:
+def lengths(count: int, shortest: int = 1) -> list[int]:
     """The lengths of the examples at a varying port."""
-    return [(2 + 3 * i) % 5 + 1 for i in range(count)]
+    return [(2 + 3 * i) % 5 + shortest for i in range(count)]
 
 
 def things(specimen: Specimen, net: Net, count: int, seed: int = 2) -> dict[str, list[np.ndarray]]:
@@ -80,8 +84,8 @@ def things(specimen: Specimen, net: Net, count: int, seed: int = 2) -> dict[str,
     for port in net.input_names:
         type_ = net.port_type(port)
         made[port] = []
-        for length in lengths(count):
-            sizes = tuple(length if isinstance(size, Length) else size for size in type_.sizes)
+        for length in lengths(count, specimen.shortest):
+            sizes = tuple(size.value(length) if isinstance(size, Length) else size for size in type_.sizes)
             if type_.integer:
                 made[port].append(rng.integers(type_.elements.low or 1, (type_.elements.high or 3) + 1, sizes).astype(np.int32))
                 continue

@@ -3,8 +3,8 @@
 A kernel is ``kernel(layer, arrays, *inputs, …)``; it gets the inputs with the examples first. Where the layer has channels, it gets
 examples first and channels last if the layer says Interleaving, else channels first and examples last. Besides it gets what the
 layer's `apply` asks for, where `weight` has one number for each example and `axes` are those around the batch. It gives what
-`apply` gives, for the batch, or None where it leaves the work to `apply`. The laws test that each kernel and its gradient equal
-`apply`.
+`apply` gives, for the batch, or None where it leaves the work to `apply`. There is no kernel for a layer that draws random
+numbers. The laws test that each kernel and its gradient equal `apply`.
 """
 
 from __future__ import annotations

@@ -7,16 +7,18 @@ from typing import Any
 
 import jax
 
-from netdsl.layers import LinearLayer
+from netdsl.layers import FlattenLayer, LinearLayer
 from netdsl.nets import Layer
 
 __all__ = ["linear", "reshaped"]
 
 
-def reshaped(layer: Layer, arrays: Any, x: Any) -> Any:
+def reshaped(layer: Layer, arrays: Any, x: Any, *others: Any) -> Any:
     """The same numbers in an array of other sizes: those that `apply` makes."""
-    one = jax.ShapeDtypeStruct(x.shape[:-1], x.dtype)
-    return x.reshape(*jax.eval_shape(partial(layer.apply, arrays), one).shape, x.shape[-1])
+    if isinstance(layer, FlattenLayer) and isinstance(layer.Level, tuple):
+        return None  # levels may come in another order
+    one = [jax.ShapeDtypeStruct(value.shape[:-1], value.dtype) for value in (x, *others)]
+    return x.reshape(*jax.eval_shape(partial(layer.apply, arrays), *one).shape, x.shape[-1])
 
 
 def linear(layer: LinearLayer, arrays: Any, x: Any, *, sizes: tuple[int, ...]) -> Any:

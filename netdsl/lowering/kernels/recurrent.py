@@ -16,8 +16,8 @@ __all__ = ["long_short_term_memory"]
 GATES = ("InputGate", "OutputGate", "ForgetGate", "MemoryGate")
 
 
-def long_short_term_memory(layer: LongShortTermMemoryLayer, arrays: Any, x: Any) -> Any:
-    """The layer's output for a batch of sequences."""
+def long_short_term_memory(layer: LongShortTermMemoryLayer, arrays: Any, x: Any, *, key: None = None) -> Any:
+    """The layer's output for a batch of sequences, without dropout: there is no key."""
     data = x.data if isinstance(x, Sequence) else x
     into, back, biases = (
         jnp.concatenate([arrays[gate + kind] for gate in GATES]) for kind in ("InputWeights", "StateWeights", "Biases")

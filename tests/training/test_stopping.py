@@ -55,9 +55,13 @@ def interrupting(monkeypatch):
         monkeypatch.setattr(settings, "progress", lambda setting: progress)
         return progress
 
-    handler = signal.getsignal(signal.SIGINT)
-    yield press
-    assert signal.getsignal(signal.SIGINT) is handler
+    handler = signal.default_int_handler
+    before = signal.signal(signal.SIGINT, handler)  # in the background a shell has it ignored
+    try:
+        yield press
+        assert signal.getsignal(signal.SIGINT) is handler
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_rounds(net, train):

@@ -73,7 +73,7 @@ def test_rounds(net, train):
 def test_time_goal(net, train, goal):
     for rounds in (Infinity, 10**9):
         results = train(net, DATA, MaxTrainingRounds=rounds, TimeGoal=goal)
-        assert 0.6 <= results("TotalTrainingTime") < 3
+        assert 0.6 <= results("TotalTrainingTime") < 20
         assert results("ReasonTrainingStopped") == "reached the TimeGoal"
         assert results("TotalRounds") > 1
 
@@ -81,7 +81,7 @@ def test_time_goal(net, train, goal):
 def test_automatic_time(net, monkeypatch, train):
     monkeypatch.setattr(run, "AUTOMATIC_SECONDS", 0.5)
     results = train(net, DATA, MaxTrainingRounds=Automatic)
-    assert 0.5 <= results("TotalTrainingTime") < 5
+    assert 0.5 <= results("TotalTrainingTime") < 20
     assert results("ReasonTrainingStopped") == "reached the automatic 0.5 seconds"
     monkeypatch.setattr(run, "AUTOMATIC_SECONDS", 600)
     monkeypatch.setattr(run, "MOST_ROUNDS", 7)

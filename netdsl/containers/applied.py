@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from textwrap import indent
 from typing import Any, ClassVar, Self
 
-from netdsl.containers.promotion import lift_shared, promote
+from netdsl.containers.promotion import promote
 from netdsl.declarations import REQUIRED, FrozenDict
 from netdsl.errors import DeclarationError, listing
 from netdsl.layers.elementwise import equal_sizes
-from netdsl.nets import Operator, Sequence, Solved
+from netdsl.nets import Operator, Sequence, Solved, lift_shared
 from netdsl.nets.program import solve
 from netdsl.nets.report import contradictions
 from netdsl.shapes import ArrayType, Contradiction, Size, merge_sizes

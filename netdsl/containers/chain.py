@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from netdsl.containers.promotion import lift_shared, named_layers
+from netdsl.containers.promotion import named_layers
 from netdsl.declarations import source_text
 from netdsl.errors import DeclarationError, listing
-from netdsl.nets import Net, Parts
+from netdsl.nets import Net, Parts, lift_shared
 
 __all__ = ["NetChain"]
 

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from netdsl.containers.ports import Edge, NetPort, edges
-from netdsl.containers.promotion import lift_shared, named_layers
+from netdsl.containers.promotion import named_layers
 from netdsl.declarations import FrozenDict, source_text
 from netdsl.errors import DeclarationError, PartError, listing, nearest
-from netdsl.nets import Net, Parts
+from netdsl.nets import Net, Parts, lift_shared
 from netdsl.symbols import Automatic
 
 __all__ = ["NetGraph"]

@@ -12,10 +12,10 @@ from netdsl.layers.elementwise import ElementwiseLayer, ThreadingLayer
 from netdsl.layers.flax import FlaxLayer, is_flax_module, is_linen_module
 from netdsl.layers.function import FunctionLayer
 from netdsl.layers.linear import LinearLayer
-from netdsl.nets import SHARED, Net, lift_shared
+from netdsl.nets import SHARED, Net
 from netdsl.symbols import is_rules
 
-__all__ = ["lift_shared", "named_layers", "promote"]
+__all__ = ["named_layers", "promote"]
 
 
 def promote(thing: Any, where: str) -> Net:

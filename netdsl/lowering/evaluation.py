@@ -82,10 +82,11 @@ def _with_states(net: Net, data: Any, property: Any) -> tuple[Net, Any, Any]:
     states = states_given(net, data) if isinstance(data, Mapping) else {}
     if not states:
         return net, data, property
-    graph = net._cached("_with_states", dict).setdefault(tuple(states), None) or with_states(net, states)
-    net.__dict__["_with_states"][tuple(states)] = graph
+    graphs = net._cached("_with_states", dict)
+    if tuple(states) not in graphs:
+        graphs[tuple(states)] = with_states(net, states)
     data = {port: value for port, value in data.items() if not isinstance(port, NetPort)}
-    return graph, {**data, **states}, inside(property, "net")
+    return graphs[tuple(states)], {**data, **states}, inside(property, "net")
 
 
 def declared_net(net: Net, types: Mapping[str, ArrayType]) -> Net:

@@ -12,7 +12,7 @@ from netdsl.errors import PartError, excerpt, listing, nearest
 from netdsl.nets import Net, Ref
 from netdsl.symbols import All, Automatic, Rule
 
-__all__ = ["Wanted", "inside", "wanted_values"]
+__all__ = ["Wanted", "inside", "part_at", "wanted_values"]
 
 
 class Wanted(NamedTuple):
@@ -34,7 +34,7 @@ def wanted_values(net: Net, property: Any) -> tuple[list[Wanted], Callable[[list
         return wanted, lambda values: dict(zip(names, values))
     if isinstance(property, NetPort) and property.path[-2:] == ALL_STATES.path:
         around = property.path[:-2]
-        paths = _part_at(net, property)[1].recurrent_paths()
+        paths = part_at(net, property)[1].recurrent_paths()
         states = [Wanted(net.program.ports[(*around, *path[:-1]), path[-1]], None, None) for path in paths]
         return states, lambda values: dict(zip(map(state_port, paths), values))
     if isinstance(property, (list, tuple)) and not _is_parametrized(net, property):
@@ -109,7 +109,7 @@ def _activation(net: Net, port: NetPort) -> Wanted:
     path = port.path
     if len(path) == 1 and path[0] in net.output_names:
         return _output(net, path[0], Automatic)
-    names, inner = _part_at(net, port)
+    names, inner = part_at(net, port)
     ref = net.program.ports.get((names, path[-1]))
     if ref is None:
         ports = [*inner.input_names, *inner.output_names]
@@ -117,7 +117,7 @@ def _activation(net: Net, port: NetPort) -> Wanted:
     return Wanted(ref, None, None)
 
 
-def _part_at(net: Net, port: NetPort) -> tuple[tuple[str, ...], Net]:
+def part_at(net: Net, port: NetPort) -> tuple[tuple[str, ...], Net]:
     """The names on the way to the part that a port belongs to, and the part."""
     names: list[str] = []
     for step in port.path[: -2 if port.path[-2:] == ALL_STATES.path else -1]:

@@ -12,6 +12,7 @@ from netdsl.attachment import TrainingNet
 from netdsl.containers import NetPort
 from netdsl.errors import DeclarationError, PartError, UnsupportedError, excerpt, listing, nearest
 from netdsl.information import NOT_YET, PROPERTIES, Information
+from netdsl.lowering.request import part_at
 from netdsl.measurements.classification import CLASSIFICATION
 from netdsl.measurements.comparison import NUMBERS, Comparison, loss_steps
 from netdsl.measurements.outcome import Outcome
@@ -220,16 +221,9 @@ def _at(graph: Net, prefix: ArrayPath, port: NetPort) -> Any:
     net = graph
     for name in prefix:
         net = net.nets[name]
-    names = list(prefix)
-    for step in port.path[:-1]:
-        keys = list(net.nets)
-        name = keys[step - 1 if step > 0 else step] if isinstance(step, int) and 1 <= abs(step) <= len(keys) else step
-        if name not in net.nets:
-            raise PartError(f"{port!r}: there is no layer {step!r}. {nearest(step, keys)}")
-        names.append(name)
-        net = net.nets[name]
-    last = port.path[-1]
-    ref = graph.program.ports.get((tuple(names), last))
+    inner, net = part_at(net, port)
+    names, last = (*prefix, *inner), port.path[-1]
+    ref = graph.program.ports.get((names, last))
     if ref is not None:
         return ref
     arrays = net.array_values() if net.parts() is None else {}  # type: ignore[attr-defined]

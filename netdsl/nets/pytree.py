@@ -14,6 +14,7 @@ __all__ = ["flatten_net", "flatten_with_keys", "unflatten"]
 
 
 def flatten_net(net: Any) -> tuple[tuple[Any, ...], Any]:
+    """The arrays, inner nets and shared arrays of a net, and the rest of it."""
     values = net.__dict__
     arrays = {name: values[name] for name in net.array_declarations}
     leaves = {name: value for name, value in arrays.items() if not isinstance(value, NetArray)}
@@ -28,12 +29,14 @@ def flatten_net(net: Any) -> tuple[tuple[Any, ...], Any]:
 
 
 def flatten_with_keys(net: Any) -> tuple[tuple[Any, ...], Any]:
+    """The same with the name of each."""
     data, aux = flatten_net(net)
     names = [*aux[3], *aux[4], *(f"{SHARED}/{name}" for name in aux[5])]
     return tuple((jax.tree_util.DictKey(name), value) for name, value in zip(names, data)), aux
 
 
 def unflatten(aux: Any, data: Any) -> Any:
+    """The net again, from what `flatten_net` gives."""
     cls, meta, fixed, arrays, nets, shared = aux
     net = object.__new__(cls)
     values = list(data)

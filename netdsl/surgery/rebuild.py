@@ -8,10 +8,9 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from netdsl.containers import NetChain, NetGraph
-from netdsl.containers.promotion import lift_shared
 from netdsl.declarations import FrozenDict
 from netdsl.errors import DeclarationError, NetWarning, PartError, ShapeError, listing
-from netdsl.nets import SHARED, ArrayPath, Net, NetArray, Solved, declared_port, path_text
+from netdsl.nets import SHARED, ArrayPath, Net, NetArray, Solved, declared_port, lift_shared, path_text
 from netdsl.nets.program import solve
 from netdsl.nets.report import contradictions
 from netdsl.shapes import OPEN, ArrayType, Length

@@ -210,7 +210,8 @@ def _run(
         lambda: _batch_function(skeleton(net), refs, compact, settings, platform),
     )
     states = net.state_paths()
-    seed = np.uint32(seed_of(settings.seed) % 2**32) if settings.training or draws_always(net) else np.uint32(0)
+    together = settings.training or draws_always(net)
+    seed = np.uint32(seed_of(settings.seed) % 2**32) if together else None
     if device is not None:
         arrays = jax.device_put(dict(arrays), device)
     trainable = {path: value for path, value in arrays.items() if path not in states}
@@ -221,21 +222,23 @@ def _run(
         stop = min(start + size, count)
         bucket = _bucket(stop - start, size)
         inputs = {port: _batch(batch.values, start, stop, bucket) for port, batch in given.items()}
-        indices = np.arange(start, start + bucket, dtype=np.int32)
-        weights = (np.arange(bucket) < stop - start).astype(np.float32)
         if device is not None:
             inputs = jax.device_put(inputs, device)
-        parts.append((function(trainable, state, inputs, seed, indices, weights), stop - start))
+        places = ()
+        if together:
+            indices = np.arange(start, start + bucket, dtype=np.int32)
+            places = indices, (indices < stop).astype(np.float32)
+        parts.append((function(trainable, state, inputs, seed, *places), stop - start))
     return {ref: _joined([(outputs[ref], n) for outputs, n in parts]) for ref in refs}
 
 
 def _parted(net: Net, given: Mapping[str, PortData], count: int, settings: Settings) -> bool:
-    """Whether this is done in parts: where examples do not see each other, on the processor that JAX computes on by itself."""
-    alone = not settings.training and not draws_always(net) and not any(isinstance(b.values, list) for b in given.values())
-    by_itself = settings.device is None or settings.device == jax.devices()[0]
-    return (
-        alone and by_itself and jax.default_backend() == "cpu" and count > part_size(net, settings.precision, settings.batch_size)
-    )
+    """Whether this is done in parts: where examples do not see each other, on the device that JAX computes on by itself."""
+    if count <= part_size(net, settings.precision, settings.batch_size) or settings.training or draws_always(net):
+        return False
+    held = list if jax.default_backend() == "cpu" else (list, jax.Array)  # what is on the device is not sent there again
+    alone = not any(isinstance(batch.values, held) for batch in given.values())
+    return alone and (settings.device is None or settings.device == jax.devices()[0])
 
 
 def _attempt(net: Net, given: Mapping[str, PortData], count: int, refs: tuple[Ref, ...], settings: Settings) -> Attempt:
@@ -264,14 +267,17 @@ def _batch_function(
 ) -> Callable[..., Any]:
     training, precision = settings.training, settings.precision
 
-    def function(arrays: Any, state: Any, inputs: Any, seed: Any, indices: Any, weights: Any) -> Any:
+    def function(arrays: Any, state: Any, inputs: Any, seed: Any, indices: Any = None, weights: Any = None) -> Any:
         note_trace()
+        if seed is None:  # examples neither draw nor see each other: their places are of no account
+            count = jax.tree.leaves(inputs)[0].shape[0] if inputs else 1
+            indices, weights = jnp.arange(count), jnp.ones(count)
         outputs, _ = run_batch(
             net,
             arrays,
             state,
             inputs,
-            seed=jax.random.key(seed),
+            seed=None if seed is None else jax.random.key(seed),
             indices=indices,
             weights=weights,
             training=training,
@@ -302,7 +308,8 @@ def _joined(parts: list[tuple[Any, int]]) -> Any:
     if isinstance(parts[0][0], Sequence):
         return [np.asarray(value.data[i])[: int(value.length[i])] for value, n in parts for i in range(n)]
     if len(parts) == 1:
-        return parts[0][0][: parts[0][1]]
+        (value, count), *_ = parts
+        return value if len(value) == count else value[:count]
     return np.concatenate([np.asarray(value)[:n] for value, n in parts])
 
 

@@ -1,7 +1,8 @@
-"""The evaluation of many examples on a CPU: each core takes its share, in parts that fit its cache, all in one dispatch.
+"""The evaluation of many examples in parts, all in one dispatch: on a CPU each core takes its share, in parts that fit its cache.
 
-What a program needs on its way is taken from the system anew at each dispatch, and pages of it cost as much as the work of some
-examples: hence few dispatches, and many small parts in each.
+What a program needs on its way is there taken from the system anew at each dispatch, and pages of it cost as much as the work of
+some examples: hence few dispatches, and many small parts in each. On another device a part is a batch, and a dispatch costs more
+than the work of one.
 """
 
 from __future__ import annotations
@@ -42,8 +43,10 @@ LEAST_WORK = 10**8
 
 def part_size(net: Net, precision: Precision, most: int) -> int:
     """The number of examples that are computed together: a power of two, not more than `most`."""
-    largest = max((type_elements(type_, 1) for type_ in net.solved.types.values()), default=1) * precision.bytes
-    fitting = min(max(CACHE // max(largest, 1), SMALLEST), LARGEST, most)
+    fitting = most
+    if jax.default_backend() == "cpu":
+        largest = net._cached("_largest_value", lambda: max((type_elements(t, 1) for t in net.solved.types.values()), default=1))
+        fitting = min(max(CACHE // max(largest * precision.bytes, 1), SMALLEST), LARGEST, most)
     return 1 << (fitting.bit_length() - 1)
 
 
@@ -59,9 +62,10 @@ def in_parts(
     precision, compact = settings.precision, frozenset(port for port, batch in given.items() if batch.compact)
     part = part_size(net, precision, settings.batch_size)
     work = count * net._cached("_multiply_adds", lambda: multiply_adds(net))
-    cores = min(cores_available(), -(-count // part)) if work >= LEAST_WORK else 1
-    key = ("parts", program_key(net), refs, compact, part, cores, precision.name)
-    function = compiled(key, lambda: _parts_function(skeleton(net), refs, compact, part, cores, precision))
+    platform = jax.default_backend()
+    cores = min(cores_available(), -(-count // part)) if platform == "cpu" and work >= LEAST_WORK else 1
+    key = ("parts", program_key(net), refs, compact, part, cores, platform, precision.name)
+    function = compiled(key, lambda: _parts_function(skeleton(net), refs, compact, part, cores, platform, precision))
     if cores > 1:
         arrays = net._cached(f"_on_{cores}_cores_{precision.name}", lambda: placed(dict(arrays), cores, WHOLE))
     states = net.state_paths()
@@ -112,7 +116,7 @@ class _Shares:
 
 
 def _parts_function(
-    net: Net, refs: tuple[Ref, ...], compact: frozenset[str], part: int, cores: int, precision: Precision
+    net: Net, refs: tuple[Ref, ...], compact: frozenset[str], part: int, cores: int, platform: str, precision: Precision
 ) -> Callable[..., Any]:
     @jax.jit
     def at(arrays: Any, state: Any, inputs: Any, index: Any) -> Any:
@@ -128,7 +132,7 @@ def _parts_function(
             training=False,
             refs=refs,
             compact=compact,
-            platform="cpu",
+            platform=platform,
             precision=precision,
         )
         return outputs

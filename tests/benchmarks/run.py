@@ -33,7 +33,7 @@ from workloads import Workload, workloads
 
 __all__ = ["main"]
 
-LONGER = 10
+LONGER = 5
 """How many times longer than on a CPU turns are on anything faster."""
 
 STARTED = ("pytorch", "keras3", "flax_nnx")

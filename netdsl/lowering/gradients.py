@@ -75,7 +75,9 @@ def with_gradients(
         here = {**arrays, **{key.of: value for key, value in moved.items() if is_summed(key)}}
         given = {port: _replaced(value, moved.get(Gradient.of_port(port))) for port, value in inputs.items()}
         values, after = run(here, given)
-        terms = [_term(values[ref], imposed.get(port), weights) for port, ref in outputs.items() if port in imposed or not imposed]
+        terms = [
+            _term(values[ref], imposed.get(port), weights) for port, ref in outputs.items() if port in imposed or not imposed
+        ]
         return sum(terms, start=jnp.zeros(())), (values, after)
 
     point = [_real(arrays[key.of] if is_summed(key) else inputs[key.of], held) for key in wanted]

@@ -144,7 +144,9 @@ def _gradient(net: Net, gradient: NetPortGradient) -> Gradient:
     arrays = inner.array_values() if inner.parts() is None else {}
     if path[-1] not in arrays:
         ports = () if names else net.input_names
-        deeper = next((NetPortGradient(*names, *at) for at in inner.array_table() if at[0] != SHARED), None) if inner.nets else None
+        deeper = (
+            next((NetPortGradient(*names, *at) for at in inner.array_table() if at[0] != SHARED), None) if inner.nets else None
+        )
         raise PartError(
             f"{gradient!r}: {inner.title()} has no {'array' if names else 'input port or array'} {path[-1]!r}. "
             f"{nearest(path[-1], (*ports, *arrays))}"

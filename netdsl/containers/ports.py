@@ -83,7 +83,7 @@ class NetPortGradient(_Path):
 
     Raises PartError for a port or array that is not there, and for a port of integers, which has no gradient.
 
-    >>> net = NetChain([LinearLayer([], Weights=[2, -3], Biases=[1])], Input=2)
+    >>> net = NetChain([LinearLayer([], Weights=[[2, -3]], Biases=[1])], Input=2)
     >>> net([1.0, 10.0], NetPortGradient("Input")).tolist()
     [2.0, -3.0]
     >>> net([1.0, 10.0], NetPortGradient([1, "Weights"])).tolist()

@@ -10,7 +10,7 @@ from netdsl.containers.states import ALL_STATES, state_port
 from netdsl.decoders.decoder import Decoder
 from netdsl.errors import PartError, excerpt, listing, nearest
 from netdsl.lowering.gradients import Gradient, Value
-from netdsl.nets import SHARED, Net, NetArray
+from netdsl.nets import SHARED, Layer, Net, NetArray
 from netdsl.shapes import describe
 from netdsl.symbols import All, Automatic, Rule
 
@@ -141,7 +141,7 @@ def _gradient(net: Net, gradient: NetPortGradient) -> Gradient:
         return Gradient.of_port(path[0])
     names, inner = part_at(net, gradient)
     _ = net.solved  # functions name their arrays while they are traced
-    arrays = inner.array_values() if inner.parts() is None else {}
+    arrays = inner.array_values() if isinstance(inner, Layer) else {}
     if path[-1] not in arrays:
         ports = () if names else net.input_names
         deeper = (

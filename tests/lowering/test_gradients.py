@@ -259,6 +259,18 @@ def test_sequences_as_outputs_count_without_their_padding():
     same(layer({"Input": X, OUTPUT: S}, INPUT), S @ W)
 
 
+def test_sequences_whose_length_changes():
+    conv = ConvolutionLayer(1, 3, Weights=[[[1, 2, 3]]], Biases=[0], Interleaving=True, Input=["Varying", 1])
+    sequences = [np.ones((n, 1)) for n in (5, 3, 9)]
+    seeds = [RNG.normal(size=(n - 2, 1)) for n in (5, 3, 9)]
+    made = conv({"Input": sequences, OUTPUT: seeds}, INPUT)
+    for g, seed in zip(made, seeds, strict=True):
+        same(g[:, 0], np.convolve(seed[:, 0], [1, 2, 3]))
+    same(conv(sequences[0], INPUT)[:, 0], [1, 3, 6, 5, 3])
+    with pytest.raises(EncodingError, match="take sequences of lengths that fit. Got lengths 5 and 4, where 3 fits"):
+        conv({"Input": sequences[0], OUTPUT: np.ones((4, 1))}, INPUT)
+
+
 def test_states_that_are_given():
     start, x = RNG.normal(size=3), RNG.normal(size=(4, 2))
     port = NetPort(["gru", "State"])

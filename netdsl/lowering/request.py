@@ -139,6 +139,10 @@ def _gradient(net: Net, gradient: NetPortGradient) -> Gradient:
                 f"{gradient!r}: the port {path[0]!r} takes {describe(type_)}. There is no gradient with respect to integers."
             )
         return Gradient.of_port(path[0])
+    if "/".join(map(str, path)) in net.state_names:
+        raise PartError(
+            f"{gradient!r}: a state has a gradient where it is given: pass {{{NetPort(*path)!r}: ...}} with the inputs."
+        )
     names, inner = part_at(net, gradient)
     _ = net.solved  # functions name their arrays while they are traced
     arrays = inner.array_values() if isinstance(inner, Layer) else {}

@@ -415,6 +415,11 @@ REFUSED = {
         PartError,
         "NetPortGradient('MovingMean'): this array of BatchNormalizationLayer is state, which is not trained and has no gradient.",
     ),
+    "a state that is not given": (
+        lambda: READER(X, NetPortGradient("gru", "State")),
+        PartError,
+        "a state has a gradient where it is given: pass {NetPort(['gru', 'State']): ...} with the inputs.",
+    ),
     "integers in": (
         lambda: CLASSES("a", INPUT),
         PartError,

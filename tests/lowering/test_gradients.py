@@ -267,7 +267,7 @@ def test_sequences_whose_length_changes():
     for g, seed in zip(made, seeds, strict=True):
         same(g[:, 0], np.convolve(seed[:, 0], [1, 2, 3]))
     same(conv(sequences[0], INPUT)[:, 0], [1, 3, 6, 5, 3])
-    with pytest.raises(EncodingError, match="take sequences of lengths that fit. Got lengths 5 and 4, where 3 fits"):
+    with pytest.raises(EncodingError, match=r"take sequences of lengths that fit\. Got lengths 5 and 4, where 3 fits"):
         conv({"Input": sequences[0], OUTPUT: np.ones((4, 1))}, INPUT)
 
 

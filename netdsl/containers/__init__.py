@@ -5,7 +5,7 @@ from netdsl.containers.comparing import NetGANOperator, NetPairEmbeddingOperator
 from netdsl.containers.folding import NetBidirectionalOperator, NetFoldOperator, NetNestOperator
 from netdsl.containers.graph import NetGraph
 from netdsl.containers.mapping import NetMapOperator, NetMapThreadOperator
-from netdsl.containers.ports import NetPort
+from netdsl.containers.ports import NetPort, NetPortGradient
 
 __all__ = [
     "NetBidirectionalOperator",
@@ -18,4 +18,5 @@ __all__ = [
     "NetNestOperator",
     "NetPairEmbeddingOperator",
     "NetPort",
+    "NetPortGradient",
 ]

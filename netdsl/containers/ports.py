@@ -1,4 +1,4 @@
-"""NetPort and edges: how the wires of a graph are written."""
+"""NetPort, NetPortGradient and edges: how ports and the wires of a graph are written."""
 
 from __future__ import annotations
 
@@ -9,10 +9,37 @@ from typing import Any, NamedTuple
 from netdsl.errors import DeclarationError, excerpt
 from netdsl.symbols import All, Rule
 
-__all__ = ["Edge", "NetPort", "edges"]
+__all__ = ["Edge", "NetPort", "NetPortGradient", "edges"]
 
 
-class NetPort:
+class _Path:
+    """A name, or positions of parts and then a name."""
+
+    __slots__ = ("path",)
+    path: tuple[Any, ...]
+    takes = "the name of a port, or layers and then a port"
+
+    def __init__(self, *path: Any) -> None:
+        if len(path) == 1 and isinstance(path[0], (list, tuple)):
+            path = tuple(path[0])
+        if not path or not isinstance(path[-1], str) or not all(isinstance(p, (str, int)) or p is All for p in path):
+            raise DeclarationError(f"{type(self).__name__} takes {self.takes}. Got {excerpt(path)}.")
+        object.__setattr__(self, "path", tuple(path))
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"{type(self).__name__} is immutable.")
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.path[0] if len(self.path) == 1 else list(self.path)!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and self.path == other.path
+
+    def __hash__(self) -> int:
+        return hash((type(self), self.path))
+
+
+class NetPort(_Path):
     """A port of a net or of a part of it.
 
     ``NetPort("port")``, ``NetPort("layer", "port")``, ``NetPort(["layer", "port"])``, ``NetPort([1, 2, "port"])`` for a port of an
@@ -24,18 +51,7 @@ class NetPort:
     Differences from Wolfram: ``NetPort["a"] -> "b"`` is written ``NetPort("a") >> "b"`` or as a tuple.
     """
 
-    __slots__ = ("path",)
-    path: tuple[Any, ...]
-
-    def __init__(self, *path: Any) -> None:
-        if len(path) == 1 and isinstance(path[0], (list, tuple)):
-            path = tuple(path[0])
-        if not path or not isinstance(path[-1], str) or not all(isinstance(p, (str, int)) or p is All for p in path):
-            raise DeclarationError(f"NetPort takes the name of a port, or layers and then a port. Got {excerpt(path)}.")
-        object.__setattr__(self, "path", tuple(path))
-
-    def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError("NetPort is immutable.")
+    __slots__ = ()
 
     @property
     def inner(self) -> str:
@@ -48,14 +64,37 @@ class NetPort:
     def __rrshift__(self, source: Any) -> _Arrow:
         return _Arrow((source, self))
 
-    def __repr__(self) -> str:
-        return f"NetPort({self.path[0]!r})" if len(self.path) == 1 else f"NetPort({list(self.path)!r})"
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, NetPort) and self.path == other.path
+class NetPortGradient(_Path):
+    """The gradient of a net's outputs with respect to an input port or an array, asked of a net in place of its outputs.
 
-    def __hash__(self) -> int:
-        return hash((NetPort, self.path))
+    g = ∂(Σ s·y)/∂x, the sum over all elements of all outputs y; s is 1, or what is imposed on an output
+
+    ``net(data, NetPortGradient("Input"))`` is the gradient with respect to a port, ``NetPortGradient("Weights")`` with respect to
+    an array of a layer, ``NetPortGradient(["conv", "Weights"])`` of a layer deep inside. ``net(data, ["Output", NetPortGradient("a"),
+    NetPortGradient("b")])`` computes all at once, a dict in place of the list gives a dict.
+
+    A gradient has the shape of what it is taken with respect to: for an encoded port that of the encoded array. For a list of
+    examples that of an input is a list, that of an array the sum over the examples. That of a shared array is the sum over its
+    places.
+
+    ``net({"Input": x, NetPortGradient("Output"): s}, NetPortGradient("Input"))`` imposes the gradient s on the output; on the
+    outputs that are given none, 0 is imposed then.
+
+    Raises PartError for a port or array that is not there, and for a port of integers, which has no gradient.
+
+    >>> net = NetChain([LinearLayer([], Weights=[[2, -3]], Biases=[1])], Input=2)
+    >>> net([1.0, 10.0], NetPortGradient("Input")).tolist()
+    [2.0, -3.0]
+    >>> net([1.0, 10.0], NetPortGradient([1, "Weights"])).tolist()
+    [1.0, 10.0]
+
+    Differences from Wolfram: the gradients of arrays are summed over a list of examples, and an output without an imposed gradient
+    has 0 where another has one [M]. Source: Wolfram's public reference page.
+    """
+
+    __slots__ = ()
+    takes = "the name of a port or an array, or layers and then an array"
 
 
 class _Arrow:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import reduce
+from operator import add
 from typing import Any
 
 import jax
@@ -18,12 +20,21 @@ from netdsl.layers.placeholder import refuse_placeholders
 from netdsl.lowering.compilation import compiled, note_trace
 from netdsl.lowering.exhaustion import Attempt, bytes_of, explained, type_elements
 from netdsl.lowering.function import draws_always, run_batch, skeleton
+from netdsl.lowering.gradients import Value, is_summed, value_type
 from netdsl.lowering.identity import program_key
-from netdsl.lowering.inputs import PortData, check_lengths, given_ports, pad_sequences, port_data
+from netdsl.lowering.inputs import (
+    PortData,
+    check_lengths,
+    given_ports,
+    imposed_data,
+    imposed_gradients,
+    pad_sequences,
+    port_data,
+)
 from netdsl.lowering.parts import in_parts, part_size
 from netdsl.lowering.request import Wanted, inside, wanted_values
 from netdsl.lowering.settings import Settings, settings_of
-from netdsl.nets import SHARED, ArrayPath, Net, Ref, Sequence, path_text
+from netdsl.nets import SHARED, ArrayPath, Net, Sequence, path_text
 from netdsl.shapes import ArrayType
 from netdsl.symbols import Automatic
 
@@ -43,13 +54,16 @@ def _evaluated(net: Net, data: Any, property: Any, settings: Settings) -> Any:
         data = {}
     net = _with_inputs(net, data)
     net, data, property = _with_states(net, data, property)
-    given = {port: port_data(net, port, thing) for port, thing in given_ports(net, data).items()}
-    net = declared_net(net, {port: batch.type for port, batch in given.items()})
-    count, many = _count(net, given)
-    check_lengths(net, given)
+    data, imposed = imposed_gradients(net, data)
+    batches: dict[Any, PortData] = {port: port_data(net, port, thing) for port, thing in given_ports(net, data).items()}
+    net = declared_net(net, {port: batch.type for port, batch in batches.items()})
+    batches |= {gradient: imposed_data(net, gradient, thing) for gradient, thing in imposed.items()}
+    count, many = _count(net, batches)
+    check_lengths(net, batches)
+    given = {str(port): batch for port, batch in batches.items()}
     wanted, shape = wanted_values(net, property)
     if count == 0:
-        return shape([[] for _ in wanted])
+        return shape([_of_none(net, want.ref) for want in wanted])
     refs = tuple(dict.fromkeys(want.ref for want in wanted))
     arrays = _ready_arrays(net)
     if _traced(net, given):
@@ -86,7 +100,8 @@ def _with_states(net: Net, data: Any, property: Any) -> tuple[Net, Any, Any]:
     if tuple(states) not in graphs:
         graphs[tuple(states)] = with_states(net, states)
     data = {port: value for port, value in data.items() if not isinstance(port, NetPort)}
-    return graphs[tuple(states)], {**data, **states}, inside(property, "net")
+    graph = graphs[tuple(states)]
+    return graph, {**data, **states}, inside(property, "net", graph.input_names)
 
 
 def declared_net(net: Net, types: Mapping[str, ArrayType]) -> Net:
@@ -121,7 +136,7 @@ def _ready_arrays(net: Net) -> dict[ArrayPath, Any]:
     return net._cached("_ready", lambda: {**net.arrays, **net.state})
 
 
-def _count(net: Net, given: Mapping[str, PortData]) -> tuple[int, bool]:
+def _count(net: Net, given: Mapping[Any, PortData]) -> tuple[int, bool]:
     if not given:
         return 1, False
     many = {port: batch.many for port, batch in given.items()}
@@ -137,6 +152,11 @@ def _count(net: Net, given: Mapping[str, PortData]) -> tuple[int, bool]:
             f"The ports got different numbers of values: {', '.join(f'{port!r} {n}' for port, n in counts.items())}."
         )
     return next(iter(counts.values())), next(iter(many.values()))
+
+
+def _of_none(net: Net, ref: Value) -> Any:
+    """What no examples give: an empty list, or a sum of nothing."""
+    return np.zeros(value_type(net, ref).sizes or (), np.float32) if is_summed(ref) else []  # type: ignore[arg-type]
 
 
 def _traced(net: Net, given: Mapping[str, PortData]) -> bool:
@@ -182,7 +202,7 @@ def _inline(
         platform=jax.default_backend(),
         precision=settings.precision,
     )
-    return shape([outputs[ref] if many else outputs[ref][0] for ref in refs])
+    return shape([outputs[ref] if many or is_summed(ref) else outputs[ref][0] for ref in refs])
 
 
 def _bucket(count: int, batch_size: int) -> int:
@@ -196,13 +216,13 @@ def _run(
     arrays: Mapping[ArrayPath, Any],
     given: Mapping[str, PortData],
     count: int,
-    refs: tuple[Ref, ...],
+    refs: tuple[Value, ...],
     settings: Settings,
-) -> dict[Ref, Any]:
+) -> dict[Value, Any]:
     """The wires for all examples, batch by batch; varying ones as lists of arrays."""
     device, size = settings.device, settings.batch_size
     platform = device.platform if device is not None else jax.default_backend()
-    if _parted(net, given, count, settings):
+    if not any(map(is_summed, refs)) and _parted(net, given, count, settings):
         return in_parts(net, arrays, given, count, refs, settings)
     compact = frozenset(port for port, batch in given.items() if batch.compact)
     function = compiled(
@@ -210,26 +230,26 @@ def _run(
         lambda: _batch_function(skeleton(net), refs, compact, settings, platform),
     )
     states = net.state_paths()
-    together = settings.training or draws_always(net)
+    together = settings.training or draws_always(net) or any(map(is_summed, refs))
     seed = np.uint32(seed_of(settings.seed) % 2**32) if together else None
     if device is not None:
         arrays = jax.device_put(dict(arrays), device)
     trainable = {path: value for path, value in arrays.items() if path not in states}
     state = {path: arrays[path] for path in states}
     # in training mode the examples of a batch see each other: no batch is filled up beyond what weights can hide
-    parts: list[tuple[dict[Ref, Any], int]] = []
+    parts: list[tuple[dict[Value, Any], int]] = []
     for start in range(0, count, size):
         stop = min(start + size, count)
         bucket = _bucket(stop - start, size)
         inputs = {port: _batch(batch.values, start, stop, bucket) for port, batch in given.items()}
         if device is not None:
             inputs = jax.device_put(inputs, device)
-        places = ()
+        places: tuple[Any, ...] = ()
         if together:
             indices = np.arange(start, start + bucket, dtype=np.int32)
             places = indices, (indices < stop).astype(np.float32)
         parts.append((function(trainable, state, inputs, seed, *places), stop - start))
-    return {ref: _joined([(outputs[ref], n) for outputs, n in parts]) for ref in refs}
+    return {ref: _joined(ref, [(outputs[ref], n) for outputs, n in parts]) for ref in refs}
 
 
 def _parted(net: Net, given: Mapping[str, PortData], count: int, settings: Settings) -> bool:
@@ -241,13 +261,13 @@ def _parted(net: Net, given: Mapping[str, PortData], count: int, settings: Setti
     return alone and (settings.device is None or settings.device == jax.devices()[0])
 
 
-def _attempt(net: Net, given: Mapping[str, PortData], count: int, refs: tuple[Ref, ...], settings: Settings) -> Attempt:
+def _attempt(net: Net, given: Mapping[str, PortData], count: int, refs: tuple[Value, ...], settings: Settings) -> Attempt:
     """What is said when memory runs out."""
     size = _bucket(count, settings.batch_size)
     columns = [batch.values for batch in given.values()]
     length = max((len(value) for column in columns if isinstance(column, list) for value in column), default=1)
     inputs = bytes_of(columns) * size // count
-    outputs = count * settings.precision.bytes * sum(type_elements(net.solved.types[ref], length) for ref in refs)
+    outputs = count * settings.precision.bytes * sum(type_elements(value_type(net, ref), length) for ref in refs)
     return Attempt(
         what=f"Evaluating this {net.title()}",
         where=f"for {count:,} example{'' if count == 1 else 's'}",
@@ -263,13 +283,13 @@ def _attempt(net: Net, given: Mapping[str, PortData], count: int, refs: tuple[Re
 
 
 def _batch_function(
-    net: Net, refs: tuple[Ref, ...], compact: frozenset[str], settings: Settings, platform: str
+    net: Net, refs: tuple[Value, ...], compact: frozenset[str], settings: Settings, platform: str
 ) -> Callable[..., Any]:
     training, precision = settings.training, settings.precision
 
     def function(arrays: Any, state: Any, inputs: Any, seed: Any, indices: Any = None, weights: Any = None) -> Any:
         note_trace()
-        if seed is None:  # examples neither draw nor see each other: their places are of no account
+        if seed is None:  # examples neither draw, nor see each other, nor are summed: their places are of no account
             count = jax.tree.leaves(inputs)[0].shape[0] if inputs else 1
             indices, weights = jnp.arange(count), jnp.ones(count)
         outputs, _ = run_batch(
@@ -304,7 +324,9 @@ def _batch(values: Any, start: int, stop: int, bucket: int) -> Any:
     return part
 
 
-def _joined(parts: list[tuple[Any, int]]) -> Any:
+def _joined(ref: Value, parts: list[tuple[Any, int]]) -> Any:
+    if is_summed(ref):
+        return reduce(add, [value for value, _ in parts])
     if isinstance(parts[0][0], Sequence):
         return [np.asarray(value.data[i])[: int(value.length[i])] for value, n in parts for i in range(n)]
     if len(parts) == 1:
@@ -316,12 +338,12 @@ def _joined(parts: list[tuple[Any, int]]) -> Any:
 def _decoded(values: Any, want: Wanted, many: bool, settings: Settings, as_jax: bool) -> Any:
     """The values of all examples, decoded if asked, one or a list of them."""
     if want.decoder is None:
-        if isinstance(values, list):
-            return values if many else values[0]
-        if as_jax and isinstance(values, jax.Array):
-            return values if many else values[0]
+        whole = many or is_summed(want.ref)
+        if isinstance(values, list) or (as_jax and isinstance(values, jax.Array)):
+            return values if whole else values[0]
         array = np.asarray(values)
-        return array if many else array[0] if array.ndim > 1 else array[0].item()
+        array = array if whole else array[0]
+        return array if array.ndim else array.item()
     if want.property == "Properties":
         return list(want.decoder.properties)
     arrays = values if isinstance(values, list) else np.asarray(values)

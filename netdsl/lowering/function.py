@@ -10,8 +10,9 @@ import jax.numpy as jnp
 
 from netdsl.errors import ShapeError, listing
 from netdsl.lowering.execution import Context, device_halves, execute
+from netdsl.lowering.gradients import Gradient, Value, imposed_on, with_gradients
 from netdsl.lowering.precision import REAL32, Precision, cast
-from netdsl.nets import ArrayPath, Net, Ref
+from netdsl.nets import ArrayPath, Net
 from netdsl.shapes import describe
 
 __all__ = ["draws_always", "net_function", "run_batch", "skeleton"]
@@ -27,22 +28,35 @@ def run_batch(
     indices: Any,
     weights: Any,
     training: bool,
-    refs: tuple[Ref, ...],
+    refs: tuple[Value, ...],
     compact: frozenset[str],
     platform: str,
     axes: tuple[str, ...] = (),
     precision: Precision = REAL32,
-) -> tuple[dict[Ref, Any], dict[ArrayPath, Any]]:
-    """The wires `refs` for a batch, and the state after it: pure JAX.
+) -> tuple[dict[Value, Any], dict[ArrayPath, Any]]:
+    """The wires and gradients `refs` for a batch, and the state after it: pure JAX.
 
     `inputs` has the examples first (a Sequence of data and lengths where a port varies); the ports in `compact` still go through
-    the device half of their encoder. `weights` is 0 for padded examples, else 1.
+    the device half of their encoder. Gradients imposed on outputs lie beside them. `weights` is 0 for padded examples, else 1.
     """
-
-    encoded = device_halves(net, inputs, compact)
+    outputs, held = net.program.outputs, precision.held
+    imposed = {port: inputs[imposed_on(port)] for port in outputs if imposed_on(port) in inputs}
+    given = {port: value for port, value in inputs.items() if port not in map(imposed_on, imposed)}
+    encoded = device_halves(net, given, compact)
     context = Context(weights, (indices,), seed, training, axes, platform, precision=precision)
-    wires, after = execute(net, arrays, state, encoded, context)
-    return {ref: cast(wires[ref].value, precision.held) for ref in refs}, after
+    gradients = tuple(dict.fromkeys(ref for ref in refs if isinstance(ref, Gradient)))
+    needed = [ref for ref in (*refs, *(outputs.values() if gradients else ())) if not isinstance(ref, Gradient)]
+
+    def run(arrays: Any, inputs: Any) -> tuple[dict[Any, Any], dict[ArrayPath, Any]]:
+        wires, after = execute(net, arrays, state, inputs, context)
+        return {ref: cast(wires[ref].value, held) for ref in needed}, after
+
+    if not gradients:
+        return run(arrays, encoded)
+    values, after = with_gradients(
+        run, arrays, encoded, wanted=gradients, outputs=outputs, imposed=imposed, weights=weights, held=held
+    )
+    return {ref: values[ref] for ref in refs}, after
 
 
 def draws_always(net: Net) -> bool:

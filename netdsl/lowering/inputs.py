@@ -13,12 +13,25 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from netdsl.errors import EncodingError, excerpt, listing, nearest
+from netdsl.containers import NetPortGradient
+from netdsl.errors import EncodingError, PartError, excerpt, listing, nearest
 from netdsl.lowering.precision import cast
 from netdsl.nets import Net, element_name
 from netdsl.shapes import REAL, ArrayType, Length, describe
 
-__all__ = ["PortData", "check_integers", "check_lengths", "given_ports", "pad_sequences", "port_data"]
+__all__ = [
+    "PortData",
+    "check_integers",
+    "check_lengths",
+    "given_ports",
+    "imposed_data",
+    "imposed_gradients",
+    "pad_sequences",
+    "port_data",
+]
+
+Port = str | NetPortGradient
+"""What values are given for: an input port, or the gradient of an output port."""
 
 LARGE = 2**22
 """The bytes from which it matters how an array is copied."""
@@ -31,7 +44,7 @@ COPIERS = 2
 class PortData:
     """The values of one port: `values` has the examples first (a list of arrays where the port varies)."""
 
-    port: str
+    port: Port
     values: Any
     many: bool
     compact: bool
@@ -80,6 +93,32 @@ def port_data(net: Net, port: str, thing: Any) -> PortData:
             return PortData(port, _stacked([encoder.encode(thing)], encoder.type()), False, True, encoder.type())
         _refuse_unless_many(port, thing, encoder.title())
         return PortData(port, encoder.encode_many(thing), True, True, encoder.type())
+    return _plain_data(port, thing, type_)
+
+
+def imposed_gradients(net: Net, data: Any) -> tuple[Any, dict[NetPortGradient, Any]]:
+    """The user's data without the gradients imposed on outputs that are among them, and these."""
+    imposed = {port: g for port, g in data.items() if isinstance(port, NetPortGradient)} if isinstance(data, Mapping) else {}
+    for gradient in imposed:
+        if len(gradient.path) > 1 or gradient.path[0] not in net.output_names:
+            name = gradient.path[0] if len(gradient.path) == 1 else list(gradient.path)
+            raise PartError(
+                f"{gradient!r}: a gradient is imposed on an output port of the whole net. {net.title()} has no output port "
+                f"{name!r}. {nearest(name, net.output_names)}"
+            )
+    return {port: thing for port, thing in data.items() if port not in imposed} if imposed else data, imposed
+
+
+def imposed_data(net: Net, gradient: NetPortGradient, thing: Any) -> PortData:
+    """The values of a gradient imposed on an output port: they have its shape."""
+    type_ = net.port_type(gradient.path[0])
+    if type_.integer:
+        raise PartError(f"{gradient!r}: the port {gradient.path[0]!r} gives {describe(type_)}. Integers have no gradient.")
+    return _plain_data(gradient, thing, type_)
+
+
+def _plain_data(port: Port, thing: Any, type_: ArrayType) -> PortData:
+    """The values of a port without an encoder."""
     if type_.varying:
         return _varying(port, thing, type_)
     array = numeric(thing, port, type_)
@@ -111,7 +150,7 @@ def _refuse_unless_many(port: str, thing: Any, title: str) -> None:
         raise EncodingError(f"The port {port!r} has the encoder {title}, which cannot take {excerpt(thing)}.")
 
 
-def _check_sizes(port: str, sizes: tuple[int, ...], type_: ArrayType) -> None:
+def _check_sizes(port: Port, sizes: tuple[int, ...], type_: ArrayType) -> None:
     if type_.sizes is None:
         return
     if len(sizes) != len(type_.sizes) or any(
@@ -124,7 +163,7 @@ def _check_sizes(port: str, sizes: tuple[int, ...], type_: ArrayType) -> None:
         )
 
 
-def numeric(thing: Any, port: str, type_: ArrayType) -> Any:
+def numeric(thing: Any, port: Port, type_: ArrayType) -> Any:
     """The thing as a float32 or int32 array, or float64 where JAX has that; JAX arrays stay where they are."""
     integer = type_.integer
     if isinstance(thing, jax.Array) and integer and not isinstance(thing, jax.core.Tracer):
@@ -176,7 +215,7 @@ def _copied(array: Any, dtype: Any) -> Any:
     return copy
 
 
-def check_integers(port: str, array: Any, type_: ArrayType) -> None:
+def check_integers(port: Port, array: Any, type_: ArrayType) -> None:
     """Refuse integers outside the range of the port."""
     elements = type_.elements
     if elements is None or not array.size:
@@ -191,7 +230,7 @@ def check_integers(port: str, array: Any, type_: ArrayType) -> None:
             )
 
 
-def _varying(port: str, thing: Any, type_: ArrayType) -> PortData:
+def _varying(port: Port, thing: Any, type_: ArrayType) -> PortData:
     """Sequences of varying length: one, or a list of them."""
     rank = len(type_.sizes or ())
     depth = _depth(thing)
@@ -231,12 +270,13 @@ def _stacked(arrays: list[Any], type_: ArrayType) -> Any:
     return arrays if type_.varying else np.stack(arrays)
 
 
-def check_lengths(net: Net, given: Mapping[str, PortData]) -> None:
+def check_lengths(net: Net, given: Mapping[Any, PortData]) -> None:
     """Refuse examples whose sequences at two ports must be of equal length and are not, or are too short for a layer."""
-    lengths: dict[str, Any] = {port: (net.port_type(port).sizes or ())[0] for port in given if net.port_type(port).varying}
+    types = {port: net.port_type(port.path[0] if isinstance(port, NetPortGradient) else port) for port in given}
+    lengths: dict[Port, Any] = {port: (type_.sizes or ())[0] for port, type_ in types.items() if type_.varying}
     if not lengths:
         return
-    first: dict[Length, str] = {}
+    first: dict[Length, Port] = {}
     for port, length in sorted(lengths.items(), key=lambda item: len(item[1].steps)):
         source = Length(length.name)
         follows = length != source and source in first
@@ -253,7 +293,7 @@ def check_lengths(net: Net, given: Mapping[str, PortData]) -> None:
     _check_long_enough(net, given, first)
 
 
-def _check_long_enough(net: Net, given: Mapping[str, PortData], ports: Mapping[Length, str]) -> None:
+def _check_long_enough(net: Net, given: Mapping[Any, PortData], ports: Mapping[Length, Port]) -> None:
     """Refuse sequences that are too short for a layer."""
     for (length, least), index in net._cached("_least_lengths", lambda: _least_lengths(net)).items():
         port = ports.get(Length(length.name), "")

@@ -20,11 +20,12 @@ from netdsl.lowering.cores import SHARE, WHOLE, cores_available, placed, split_o
 from netdsl.lowering.cost import multiply_adds
 from netdsl.lowering.exhaustion import bytes_of, type_elements
 from netdsl.lowering.function import run_batch, skeleton
+from netdsl.lowering.gradients import Value, value_type
 from netdsl.lowering.identity import program_key
 from netdsl.lowering.inputs import PortData
 from netdsl.lowering.precision import Precision
 from netdsl.lowering.settings import Settings
-from netdsl.nets import ArrayPath, Net, Ref
+from netdsl.nets import ArrayPath, Net
 
 __all__ = ["in_parts", "part_size"]
 
@@ -55,9 +56,9 @@ def in_parts(
     arrays: Mapping[ArrayPath, Any],
     given: Mapping[str, PortData],
     count: int,
-    refs: tuple[Ref, ...],
+    refs: tuple[Value, ...],
     settings: Settings,
-) -> dict[Ref, Any]:
+) -> dict[Value, Any]:
     """The wires for all examples, as NumPy arrays; in test mode, without varying lengths."""
     precision, compact = settings.precision, frozenset(port for port, batch in given.items() if batch.compact)
     part = part_size(net, precision, settings.batch_size)
@@ -72,11 +73,11 @@ def in_parts(
     trained = {path: value for path, value in arrays.items() if path not in states}
     state = {path: arrays[path] for path in states}
     columns = {port: np.asarray(batch.values) for port, batch in given.items()}
-    each = bytes_of(columns) // count + precision.bytes * sum(type_elements(net.solved.types[ref], 1) for ref in refs)
+    each = bytes_of(columns) // count + precision.bytes * sum(type_elements(value_type(net, ref), 1) for ref in refs)
     most = max(DISPATCHED // max(each, 1), settings.batch_size) // (cores * part) * cores * part or cores * part
     shares = [_Shares(start, min(start + most, count), cores, part) for start in range(0, count, most)]
 
-    def dispatched(share: _Shares) -> dict[Ref, Any]:
+    def dispatched(share: _Shares) -> dict[Value, Any]:
         here = {port: share.of(column, shares[0].room) for port, column in columns.items()}
         return function(trained, state, placed(here, cores, SHARE), np.int32(share.parts))
 
@@ -116,7 +117,7 @@ class _Shares:
 
 
 def _parts_function(
-    net: Net, refs: tuple[Ref, ...], compact: frozenset[str], part: int, cores: int, platform: str, precision: Precision
+    net: Net, refs: tuple[Value, ...], compact: frozenset[str], part: int, cores: int, platform: str, precision: Precision
 ) -> Callable[..., Any]:
     @jax.jit
     def at(arrays: Any, state: Any, inputs: Any, index: Any) -> Any:

@@ -1,24 +1,26 @@
-"""What is asked of a net: outputs, decoder properties, inner activations."""
+"""What is asked of a net: outputs, decoder properties, inner activations, gradients."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from netdsl.containers import NetPort
+from netdsl.containers import NetPort, NetPortGradient
 from netdsl.containers.states import ALL_STATES, state_port
 from netdsl.decoders.decoder import Decoder
 from netdsl.errors import PartError, excerpt, listing, nearest
-from netdsl.nets import Net, Ref
+from netdsl.lowering.gradients import Gradient, Value
+from netdsl.nets import SHARED, Layer, Net, NetArray
+from netdsl.shapes import describe
 from netdsl.symbols import All, Automatic, Rule
 
 __all__ = ["Wanted", "inside", "part_at", "wanted_values"]
 
 
 class Wanted(NamedTuple):
-    """One value asked for: its wire, its decoder if it is to be decoded, and the property."""
+    """One value asked for: its wire or what it is the gradient of, its decoder if it is to be decoded, and the property."""
 
-    ref: Ref
+    ref: Value
     decoder: Decoder | None
     property: Any
 
@@ -37,22 +39,29 @@ def wanted_values(net: Net, property: Any) -> tuple[list[Wanted], Callable[[list
         paths = part_at(net, property)[1].recurrent_paths()
         states = [Wanted(net.program.ports[(*around, *path[:-1]), path[-1]], None, None) for path in paths]
         return states, lambda values: dict(zip(map(state_port, paths), values))
-    if isinstance(property, (list, tuple)) and not _is_parametrized(net, property):
-        groups = [wanted_values(net, each) for each in property]
+    named = isinstance(property, Mapping)
+    if named or (isinstance(property, (list, tuple)) and not _is_parametrized(net, property)):
+        groups = [wanted_values(net, each) for each in (property.values() if named else property)]
         flat = [want for wanted, _ in groups for want in wanted]
 
-        def shape(values: list[Any]) -> list[Any]:
+        def shape(values: list[Any]) -> Any:
             values = list(values)
-            return [make([values.pop(0) for _ in wanted]) for wanted, make in groups]
+            made = [make([values.pop(0) for _ in wanted]) for wanted, make in groups]
+            return dict(zip(property, made)) if named else made
 
         return flat, shape
     return [_one(net, property)], lambda values: values[0]
 
 
-def inside(property: Any, name: str) -> Any:
-    """What is asked of a net, as it is asked of the net that holds it under this name."""
-    if isinstance(property, list):
-        return [inside(each, name) for each in property]
+def inside(property: Any, name: str, ports: tuple[str, ...]) -> Any:
+    """What is asked of a net, as it is asked of the net with these input ports that holds it under this name."""
+    if isinstance(property, Mapping):
+        return {key: inside(each, name, ports) for key, each in property.items()}
+    if isinstance(property, (list, tuple)):
+        return [inside(each, name, ports) for each in property]
+    if isinstance(property, NetPortGradient):
+        port = "/".join(map(str, property.path))
+        return NetPortGradient(port) if port in ports else NetPortGradient(name, *property.path)
     deep = isinstance(property, NetPort) and len(property.path) > 1
     return NetPort(name, *property.path) if deep else property
 
@@ -63,7 +72,7 @@ def _is_parametrized(net: Net, property: Any) -> bool:
         return False
     decoders = [net.decoder(name) for name in net.output_names]
     second = property[1]
-    if isinstance(second, (NetPort, Rule)) or second is None:
+    if isinstance(second, (NetPort, NetPortGradient, Rule)) or second is None:
         return False
     head = second[0] if isinstance(second, (list, tuple)) and len(second) == 2 else second
     return any(
@@ -76,6 +85,8 @@ def _one(net: Net, property: Any) -> Wanted:
     names = net.output_names
     if isinstance(property, NetPort):
         return _activation(net, property)
+    if isinstance(property, NetPortGradient):
+        return Wanted(_gradient(net, property), None, None)
     if isinstance(property, Rule) and property.key in names:
         return _output(net, property.key, property.value)
     if isinstance(property, str) and property in names:
@@ -117,7 +128,42 @@ def _activation(net: Net, port: NetPort) -> Wanted:
     return Wanted(ref, None, None)
 
 
-def part_at(net: Net, port: NetPort) -> tuple[tuple[str, ...], Net]:
+def _gradient(net: Net, gradient: NetPortGradient) -> Gradient:
+    """What the gradient is taken with respect to: an input port of the whole net, or an array."""
+    if all(net.port_type(port).integer for port in net.output_names):
+        raise PartError(f"{gradient!r}: the outputs of this {net.title()} are integers, which have no gradient.")
+    path = gradient.path
+    if len(path) == 1 and path[0] in net.input_names:
+        if (type_ := net.port_type(path[0])).integer:
+            raise PartError(
+                f"{gradient!r}: the port {path[0]!r} takes {describe(type_)}. There is no gradient with respect to integers."
+            )
+        return Gradient.of_port(path[0])
+    if "/".join(map(str, path)) in net.state_names:
+        raise PartError(
+            f"{gradient!r}: a state has a gradient where it is given: pass {{{NetPort(*path)!r}: ...}} with the inputs."
+        )
+    names, inner = part_at(net, gradient)
+    _ = net.solved  # functions name their arrays while they are traced
+    arrays = inner.array_values() if isinstance(inner, Layer) else {}
+    if path[-1] not in arrays:
+        ports = () if names else net.input_names
+        deeper = (
+            next((NetPortGradient(*names, *at) for at in inner.array_table() if at[0] != SHARED), None) if inner.nets else None
+        )
+        raise PartError(
+            f"{gradient!r}: {inner.title()} has no {'array' if names else 'input port or array'} {path[-1]!r}. "
+            f"{nearest(path[-1], (*ports, *arrays))}"
+            f"{'' if deeper is None else f' An array is named with its layer: {deeper!r}.'}"
+        )
+    array = arrays[path[-1]]
+    at = (SHARED, array.Name) if isinstance(array, NetArray) else (*names, path[-1])
+    if at in net.state_paths():
+        raise PartError(f"{gradient!r}: this array of {inner.title()} is state, which is not trained and has no gradient.")
+    return Gradient.of_array(at)
+
+
+def part_at(net: Net, port: NetPort | NetPortGradient) -> tuple[tuple[str, ...], Net]:
     """The names on the way to the part that a port belongs to, and the part."""
     names: list[str] = []
     for step in port.path[: -2 if port.path[-2:] == ALL_STATES.path else -1]:

@@ -22,6 +22,7 @@ from netdsl.lowering.identity import program_key
 from netdsl.lowering.inputs import PortData, check_lengths, given_ports, pad_sequences, port_data
 from netdsl.lowering.parts import in_parts, part_size
 from netdsl.lowering.request import Wanted, inside, wanted_values
+from netdsl.lowering.rolling import runs_of, stacked
 from netdsl.lowering.settings import Settings, settings_of
 from netdsl.nets import SHARED, ArrayPath, Net, Ref, Sequence, path_text
 from netdsl.shapes import ArrayType
@@ -51,13 +52,13 @@ def _evaluated(net: Net, data: Any, property: Any, settings: Settings) -> Any:
     if count == 0:
         return shape([[] for _ in wanted])
     refs = tuple(dict.fromkeys(want.ref for want in wanted))
-    arrays = _ready_arrays(net)
+    arrays, state = _ready_arrays(net)
     if _traced(net, given):
-        return _inline(net, arrays, given, wanted, shape, many, settings)
+        return _inline(net, arrays, state, given, wanted, shape, many, settings)
     # outside `active` JAX would cut off what it has of Real64
     as_jax = settings.precision.held != np.float64 and any(isinstance(batch.values, jax.Array) for batch in given.values())
     with explained(lambda: _attempt(net, given, count, refs, settings)):
-        values = _run(net, arrays, given, count, refs, settings)
+        values = _run(net, given, count, refs, settings)
         values = jax.tree.map(jnp.asarray, values) if as_jax else jax.block_until_ready(values)
     decoded = [_decoded(values[want.ref], want, many, settings, as_jax) for want in wanted]
     return shape(decoded)
@@ -110,15 +111,27 @@ def declared_net(net: Net, types: Mapping[str, ArrayType]) -> Net:
     return found
 
 
-def _ready_arrays(net: Net) -> dict[ArrayPath, Any]:
-    """All arrays of the net; an error that names those not made yet."""
+def _ready_arrays(net: Net) -> tuple[dict[ArrayPath, Any], dict[ArrayPath, Any]]:
+    """The arrays of the net, and its state; an error that names those not made yet."""
     if not net.initialized:
         missing = [path_text(path) if path[0] != SHARED else f"NetArray({path[1]!r})" for path in net.missing]
         raise UninitializedError(
             f"This {net.title()} has no values yet for {listing(missing, 6)}. NetInitialize(net) gives it random "
             "ones, NetTrain(net, data) trained ones."
         )
-    return net._cached("_ready", lambda: {**net.arrays, **net.state})
+    return net._cached("_ready", lambda: (net.arrays, net.state))
+
+
+def _stacked_arrays(net: Net, refs: tuple[Ref, ...]) -> tuple[dict[ArrayPath, Any], dict[ArrayPath, Any]]:
+    """The same with those of runs stacked; kept for what was asked last."""
+    runs, ready = runs_of(net, refs), _ready_arrays(net)
+    if not runs:
+        return ready
+    kept = net._cached("_stacked", dict)
+    if runs not in kept:
+        kept.clear()
+        kept[runs] = stacked(runs, ready[0]), stacked(runs, ready[1])
+    return kept[runs]
 
 
 def _count(net: Net, given: Mapping[str, PortData]) -> tuple[int, bool]:
@@ -154,6 +167,7 @@ def _tracers(tree: Any) -> bool:
 def _inline(
     net: Net,
     arrays: Mapping[ArrayPath, Any],
+    state: Mapping[ArrayPath, Any],
     given: Mapping[str, PortData],
     wanted: list[Wanted],
     shape: Callable[[list[Any]], Any],
@@ -167,7 +181,6 @@ def _inline(
             raise UnsupportedError(f"The port {port!r} is of varying length: inside a traced function use net.function().")
         inputs[port], count = jnp.asarray(batch.values), len(batch)
     refs = tuple(want.ref for want in wanted)
-    state = {path: arrays[path] for path in net.state_paths()}
     outputs, _ = run_batch(
         net,
         arrays,
@@ -193,7 +206,6 @@ def _bucket(count: int, batch_size: int) -> int:
 
 def _run(
     net: Net,
-    arrays: Mapping[ArrayPath, Any],
     given: Mapping[str, PortData],
     count: int,
     refs: tuple[Ref, ...],
@@ -202,19 +214,17 @@ def _run(
     """The wires for all examples, batch by batch; varying ones as lists of arrays."""
     device, size = settings.device, settings.batch_size
     platform = device.platform if device is not None else jax.default_backend()
+    arrays, state = _stacked_arrays(net, refs)
     if _parted(net, given, count, settings):
-        return in_parts(net, arrays, given, count, refs, settings)
+        return in_parts(net, arrays, state, given, count, refs, settings)
     compact = frozenset(port for port, batch in given.items() if batch.compact)
     function = compiled(
         ("evaluate", program_key(net), refs, compact, settings.training, platform, settings.precision.name),
         lambda: _batch_function(skeleton(net), refs, compact, settings, platform),
     )
-    states = net.state_paths()
     seed = np.uint32(seed_of(settings.seed) % 2**32) if settings.training or draws_always(net) else np.uint32(0)
     if device is not None:
-        arrays = jax.device_put(dict(arrays), device)
-    trainable = {path: value for path, value in arrays.items() if path not in states}
-    state = {path: arrays[path] for path in states}
+        arrays, state = jax.device_put((arrays, state), device)
     # in training mode the examples of a batch see each other: no batch is filled up beyond what weights can hide
     parts: list[tuple[dict[Ref, Any], int]] = []
     for start in range(0, count, size):
@@ -225,7 +235,7 @@ def _run(
         weights = (np.arange(bucket) < stop - start).astype(np.float32)
         if device is not None:
             inputs = jax.device_put(inputs, device)
-        parts.append((function(trainable, state, inputs, seed, indices, weights), stop - start))
+        parts.append((function(arrays, state, inputs, seed, indices, weights), stop - start))
     return {ref: _joined([(outputs[ref], n) for outputs, n in parts]) for ref in refs}
 
 

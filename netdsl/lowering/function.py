@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from netdsl.errors import ShapeError, listing
 from netdsl.lowering.execution import Context, device_halves, execute
 from netdsl.lowering.precision import REAL32, Precision, cast
+from netdsl.lowering.rolling import runs_of
 from netdsl.nets import ArrayPath, Net, Ref
 from netdsl.shapes import describe
 
@@ -41,7 +42,7 @@ def run_batch(
 
     encoded = device_halves(net, inputs, compact)
     context = Context(weights, (indices,), seed, training, axes, platform, precision=precision)
-    wires, after = execute(net, arrays, state, encoded, context)
+    wires, after = execute(net, arrays, state, encoded, context, runs=runs_of(net, refs))
     return {ref: cast(wires[ref].value, precision.held) for ref in refs}, after
 
 
@@ -54,6 +55,7 @@ def skeleton(net: Net) -> Net:
     """The net without the values of its arrays: what compiled functions hold on to."""
     bare = jax.tree_util.tree_map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), net)
     _ = bare.solved  # functions name their arrays while they are traced
+    bare.__dict__["_runs"] = net._cached("_runs", dict)
     return bare
 
 

@@ -152,7 +152,7 @@ class NetGraph(Net):
 
     def edges_written(self) -> list[Any]:
         """Edges that rebuild this graph."""
-        numbered = self.numbered
+        numbered, places = self.numbered, {name: place for place, name in enumerate(self.nets)}
 
         def side(ref: PortRef, source: bool) -> Any:
             name, port = ref
@@ -166,7 +166,7 @@ class NetGraph(Net):
         def key(ref: PortRef) -> tuple[int, int]:
             name, port = ref
             ports = self.nets[name].input_names
-            return list(self.nets).index(name), ports.index(port) if port in ports else 0
+            return places[name], ports.index(port) if port in ports else 0
 
         variadic: dict[str, list[PortRef]] = {}
         written = []
@@ -212,7 +212,8 @@ class _Wiring:
     """Edges turned into what feeds each port."""
 
     def __init__(self, nets: FrozenDict) -> None:
-        self.nets = nets
+        self.nets, self.names = nets, list(nets)
+        self.numbered = self.names == [str(i + 1) for i in range(len(nets))]
         self.feeds: dict[PortRef, PortRef] = {}
         self.inputs: list[str] = []
         self.outputs: dict[str, PortRef] = {}
@@ -348,9 +349,9 @@ class _Wiring:
                 f"The edge {edge.written} reaches into an inner net. Only ports of this graph's own layers can be wired; "
                 "NetFlatten joins inner nets."
             )
-        names = list(self.nets)
+        names = self.names
         if isinstance(part, int) and not isinstance(part, bool):
-            if str(part) in self.nets and names == [str(i + 1) for i in range(len(names))]:
+            if self.numbered and str(part) in self.nets:
                 return str(part)
             if 1 <= abs(part) <= len(names):
                 return names[part - 1 if part > 0 else part]

@@ -148,15 +148,16 @@ def _collect(thing: Any, found: list[Edge]) -> None:
         raise DeclarationError(
             f'{excerpt(thing)} is no edge. An edge is a tuple (1, 2), a Rule(1, 2), or NetPort("Input") >> 1.{hint}'
         )
+    written = excerpt(thing)
     for source, target in pairwise(stops):
         if (isinstance(source, int) and not isinstance(source, bool) and source == 0) or (
             isinstance(target, int) and target == 0
         ):
             raise DeclarationError(
-                f"The edge {excerpt(thing)} names layer 0; layers count from 1. If it came from 1 >> 2: Python reads "
+                f"The edge {written} names layer 0; layers count from 1. If it came from 1 >> 2: Python reads "
                 "that as a bit shift; write (1, 2)."
             )
-        found.append(Edge(source, target, excerpt(thing)))
+        found.append(Edge(source, target, written))
 
 
 def _stops(thing: Any) -> tuple[Any, ...] | None:

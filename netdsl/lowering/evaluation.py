@@ -20,7 +20,7 @@ from netdsl.layers.placeholder import refuse_placeholders
 from netdsl.lowering.compilation import compiled, note_trace
 from netdsl.lowering.exhaustion import Attempt, bytes_of, explained, type_elements
 from netdsl.lowering.function import draws_always, run_batch, skeleton
-from netdsl.lowering.gradients import Value, is_summed, value_type
+from netdsl.lowering.gradients import Value, is_summed, value_type, wires_of
 from netdsl.lowering.identity import program_key
 from netdsl.lowering.inputs import (
     PortData,
@@ -33,12 +33,17 @@ from netdsl.lowering.inputs import (
 )
 from netdsl.lowering.parts import in_parts, part_size
 from netdsl.lowering.request import Wanted, inside, wanted_values
+from netdsl.lowering.rolling import runs_of, stacked
 from netdsl.lowering.settings import Settings, settings_of
 from netdsl.nets import SHARED, ArrayPath, Net, Sequence, path_text
 from netdsl.shapes import ArrayType
 from netdsl.symbols import Automatic
 
 __all__ = ["declared_net", "evaluate"]
+
+MANY_STEPS = 64
+"""A net of so many layers computes two examples where there is one. For one alone XLA's CPU backend writes each product with a
+vector into the code around it, whose compilation takes ten times as long: 1,000 branches 71 s instead of 3."""
 
 
 def evaluate(net: Net, data: Any = None, property: Any = Automatic, /, **options: Any) -> Any:
@@ -65,13 +70,13 @@ def _evaluated(net: Net, data: Any, property: Any, settings: Settings) -> Any:
     if count == 0:
         return shape([_of_none(net, want.ref) for want in wanted])
     refs = tuple(dict.fromkeys(want.ref for want in wanted))
-    arrays = _ready_arrays(net)
+    arrays, state = _ready_arrays(net)
     if _traced(net, given):
-        return _inline(net, arrays, given, wanted, shape, many, settings)
+        return _inline(net, arrays, state, given, wanted, shape, many, settings)
     # outside `active` JAX would cut off what it has of Real64
     as_jax = settings.precision.held != np.float64 and any(isinstance(batch.values, jax.Array) for batch in given.values())
     with explained(lambda: _attempt(net, given, count, refs, settings)):
-        values = _run(net, arrays, given, count, refs, settings)
+        values = _run(net, given, count, refs, settings)
         values = jax.tree.map(jnp.asarray, values) if as_jax else jax.block_until_ready(values)
     decoded = [_decoded(values[want.ref], want, many, settings, as_jax) for want in wanted]
     return shape(decoded)
@@ -125,15 +130,27 @@ def declared_net(net: Net, types: Mapping[str, ArrayType]) -> Net:
     return found
 
 
-def _ready_arrays(net: Net) -> dict[ArrayPath, Any]:
-    """All arrays of the net; an error that names those not made yet."""
+def _ready_arrays(net: Net) -> tuple[dict[ArrayPath, Any], dict[ArrayPath, Any]]:
+    """The arrays of the net, and its state; an error that names those not made yet."""
     if not net.initialized:
         missing = [path_text(path) if path[0] != SHARED else f"NetArray({path[1]!r})" for path in net.missing]
         raise UninitializedError(
             f"This {net.title()} has no values yet for {listing(missing, 6)}. NetInitialize(net) gives it random "
             "ones, NetTrain(net, data) trained ones."
         )
-    return net._cached("_ready", lambda: {**net.arrays, **net.state})
+    return net._cached("_ready", lambda: (net.arrays, net.state))
+
+
+def _stacked_arrays(net: Net, refs: tuple[Value, ...]) -> tuple[dict[ArrayPath, Any], dict[ArrayPath, Any]]:
+    """The same with those of runs stacked; kept for what was asked last."""
+    runs, ready = runs_of(net, wires_of(net, refs)), _ready_arrays(net)
+    if not runs:
+        return ready
+    kept = net._cached("_stacked", dict)
+    if runs not in kept:
+        kept.clear()
+        kept[runs] = stacked(runs, ready[0]), stacked(runs, ready[1])
+    return kept[runs]
 
 
 def _count(net: Net, given: Mapping[Any, PortData]) -> tuple[int, bool]:
@@ -174,6 +191,7 @@ def _tracers(tree: Any) -> bool:
 def _inline(
     net: Net,
     arrays: Mapping[ArrayPath, Any],
+    state: Mapping[ArrayPath, Any],
     given: Mapping[str, PortData],
     wanted: list[Wanted],
     shape: Callable[[list[Any]], Any],
@@ -187,7 +205,6 @@ def _inline(
             raise UnsupportedError(f"The port {port!r} is of varying length: inside a traced function use net.function().")
         inputs[port], count = jnp.asarray(batch.values), len(batch)
     refs = tuple(want.ref for want in wanted)
-    state = {path: arrays[path] for path in net.state_paths()}
     outputs, _ = run_batch(
         net,
         arrays,
@@ -205,15 +222,14 @@ def _inline(
     return shape([outputs[ref] if many or is_summed(ref) else outputs[ref][0] for ref in refs])
 
 
-def _bucket(count: int, batch_size: int) -> int:
-    if count >= batch_size:
-        return batch_size
-    return min(1 << (count - 1).bit_length(), batch_size)
+def _bucket(net: Net, count: int, batch_size: int) -> int:
+    """The number of examples that are computed for so many."""
+    least = 2 if len(net.program.steps) >= MANY_STEPS else 1
+    return min(max(1 << (count - 1).bit_length(), least), batch_size)
 
 
 def _run(
     net: Net,
-    arrays: Mapping[ArrayPath, Any],
     given: Mapping[str, PortData],
     count: int,
     refs: tuple[Value, ...],
@@ -222,25 +238,24 @@ def _run(
     """The wires for all examples, batch by batch; varying ones as lists of arrays."""
     device, size = settings.device, settings.batch_size
     platform = device.platform if device is not None else jax.default_backend()
-    if not any(map(is_summed, refs)) and _parted(net, given, count, settings):
-        return in_parts(net, arrays, given, count, refs, settings)
+    gradients_of_arrays = any(map(is_summed, refs))
+    arrays, state = _ready_arrays(net) if gradients_of_arrays else _stacked_arrays(net, refs)
+    if not gradients_of_arrays and _parted(net, given, count, settings):
+        return in_parts(net, arrays, state, given, count, refs, settings)
     compact = frozenset(port for port, batch in given.items() if batch.compact)
     function = compiled(
         ("evaluate", program_key(net), refs, compact, settings.training, platform, settings.precision.name),
         lambda: _batch_function(skeleton(net), refs, compact, settings, platform),
     )
-    states = net.state_paths()
-    together = settings.training or draws_always(net) or any(map(is_summed, refs))
+    together = settings.training or draws_always(net) or gradients_of_arrays
     seed = np.uint32(seed_of(settings.seed) % 2**32) if together else None
     if device is not None:
-        arrays = jax.device_put(dict(arrays), device)
-    trainable = {path: value for path, value in arrays.items() if path not in states}
-    state = {path: arrays[path] for path in states}
+        arrays, state = jax.device_put((arrays, state), device)
     # in training mode the examples of a batch see each other: no batch is filled up beyond what weights can hide
     parts: list[tuple[dict[Value, Any], int]] = []
     for start in range(0, count, size):
         stop = min(start + size, count)
-        bucket = _bucket(stop - start, size)
+        bucket = _bucket(net, stop - start, size)
         inputs = {port: _batch(batch.values, start, stop, bucket) for port, batch in given.items()}
         if device is not None:
             inputs = jax.device_put(inputs, device)
@@ -248,7 +263,7 @@ def _run(
         if together:
             indices = np.arange(start, start + bucket, dtype=np.int32)
             places = indices, (indices < stop).astype(np.float32)
-        parts.append((function(trainable, state, inputs, seed, *places), stop - start))
+        parts.append((function(arrays, state, inputs, seed, *places), stop - start))
     return {ref: _joined(ref, [(outputs[ref], n) for outputs, n in parts]) for ref in refs}
 
 
@@ -263,7 +278,7 @@ def _parted(net: Net, given: Mapping[str, PortData], count: int, settings: Setti
 
 def _attempt(net: Net, given: Mapping[str, PortData], count: int, refs: tuple[Value, ...], settings: Settings) -> Attempt:
     """What is said when memory runs out."""
-    size = _bucket(count, settings.batch_size)
+    size = _bucket(net, count, settings.batch_size)
     columns = [batch.values for batch in given.values()]
     length = max((len(value) for column in columns if isinstance(column, list) for value in column), default=1)
     inputs = bytes_of(columns) * size // count

@@ -7,13 +7,14 @@ once, and so can sum over the examples itself.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 
 from netdsl.errors import DeclarationError
 from netdsl.functions import FUNCTIONS
@@ -23,6 +24,7 @@ from netdsl.lowering.kernels.convolution import form
 from netdsl.lowering.kernels.increasing import Increased, increasing
 from netdsl.lowering.kernels.pooling import only_chooses
 from netdsl.lowering.precision import REAL32, Precision, cast
+from netdsl.lowering.rolling import STACKED, Run, of_blocks, runs_of
 from netdsl.lowering.wires import BEHIND, FIRST, LAST, Wire
 from netdsl.nets import SHARED, ArrayPath, Arrays, Layer, Net, NetArray, Ref, Sequence, Solved, Step, element_name, padded_alike
 from netdsl.shapes import ArrayType
@@ -36,7 +38,8 @@ class Context:
 
     `seed` is a key or None; `indices` the examples' indices and those of the maps around, each an array; `weights` 1 for each
     example, or 0 where it is padded; `axes` the names of the mapped axes around the batch; `prefix` the path of the operator that
-    holds the program; `precision` says in which types the layers compute.
+    holds the program; `precision` says in which types the layers compute; `numbers` are those by which layers inside a loop draw,
+    where they stand for many.
     """
 
     weights: Any
@@ -47,6 +50,7 @@ class Context:
     platform: str = "cpu"
     prefix: ArrayPath = ()
     precision: Precision = REAL32
+    numbers: Mapping[ArrayPath, Any] = field(default_factory=dict)
 
     @property
     def axis(self) -> str:
@@ -61,10 +65,14 @@ class Context:
                 f"A random key is missing: {element_name(self.prefix + path)} draws random numbers{when}. "
                 f"Call f(arrays, state, inputs, jax.random.key(1){mode})."
             )
-        key = jax.random.fold_in(self.seed, zlib.crc32("/".join(self.prefix + path).encode()))
+        key = jax.random.fold_in(self.seed, self.number(self.prefix + path))
         for index in indices:
             key = jax.random.fold_in(key, index)
         return key
+
+    def number(self, path: ArrayPath) -> Any:
+        """The number that makes a layer's random numbers its own, by its path in the whole net."""
+        return self.numbers[path] if path in self.numbers else zlib.crc32("/".join(path).encode())
 
 
 def device_halves(net: Net, values: Mapping[str, Any], compact: frozenset[str]) -> dict[str, Any]:
@@ -84,28 +92,77 @@ def execute(
     inputs: Mapping[str, Any],
     context: Context,
     solved: Solved | None = None,
+    runs: Iterable[Run] = (),
 ) -> tuple[dict[Ref, Wire], dict[ArrayPath, Any]]:
-    """The wires of a batch and the state after it; `solved` says the types where the net alone does not."""
-    program = net.program
-    solved = solved or net.solved
-    wires: dict[Ref, Wire] = {}
-    padded: dict[Any, int] = {}
+    """The wires of a batch and the state after it; `solved` says the types where the net alone does not.
 
-    def keep(ref: Ref, wire: Wire) -> None:
-        wires[ref] = padded_alike(wire, (solved.types[ref].sizes or ())[0], padded) if wire.is_sequence else wire
-
+    The steps of `runs` are computed in loops, and have no wires but the last of each.
+    """
+    work = _Work(net, arrays, dict(state), context, solved or net.solved, {}, {})
     for port, value in inputs.items():
-        keep((-1, port), Wire(value))
-    changed = dict(state)
-    for index, step in enumerate(program.steps):
-        given = {port: wires[ref] for port, ref in step.inputs}
-        outputs = _Run(step, arrays, changed, context, solved.step_types(step, index)).outputs(given)
-        for port, wire in zip(step.outputs, outputs):
-            keep((index, port), wire)
-    return wires, changed
+        work.keep((-1, port), Wire(value))
+    place = 0
+    for run in runs:
+        work.steps(place, run.start)
+        work.loop(run)
+        place = run.stop
+    work.steps(place, len(net.program.steps))
+    return work.wires, work.state
 
 
-class _Run:
+@dataclass(frozen=True)
+class _Work:
+    """A program at work: its wires and state so far."""
+
+    net: Net
+    arrays: Mapping[ArrayPath, Any]
+    state: dict[ArrayPath, Any]
+    context: Context
+    solved: Solved
+    wires: dict[Ref, Wire]
+    padded: dict[Any, int]
+
+    def keep(self, ref: Ref, wire: Wire) -> None:
+        size = (self.solved.types[ref].sizes or (None,))[0]
+        self.wires[ref] = padded_alike(wire, size, self.padded) if wire.is_sequence else wire
+
+    def steps(self, start: int, stop: int) -> None:
+        """Compute these steps, one after the other."""
+        for index, step in enumerate(self.net.program.steps[start:stop], start):
+            given = {port: self.wires[ref] for port, ref in step.inputs}
+            outputs = _Step(step, self.arrays, self.state, self.context, self.solved.step_types(step, index)).outputs(given)
+            for port, wire in zip(step.outputs, outputs):
+                self.keep((index, port), wire)
+
+    def loop(self, run: Run) -> None:
+        """Compute the steps of a run: those of its first block again and again, with the arrays of each block in turn."""
+        entry = self.wires[run.entry]
+        layout = entry.made
+        others = {ref: self.wires[ref].value for ref in run.wires}
+        arrays = {paths[0]: of_blocks(self.arrays, paths) for paths in run.arrays}
+        states = {paths[0]: of_blocks(self.state, paths) for paths in run.states}
+        shared = {path: value for path, value in self.arrays.items() if path[0] == SHARED}
+        prefix, context = self.context.prefix, self.context
+        numbers = {
+            prefix + paths[0]: jnp.stack([jnp.uint32(context.number(prefix + path)) for path in paths]) for paths in run.layers
+        }
+
+        def block(value: Any, own: Any) -> Any:
+            arrays, states, numbers = own
+            inside = replace(context, numbers={**context.numbers, **numbers})
+            work = _Work(self.net, {**shared, **arrays}, dict(states), inside, self.solved, {}, dict(self.padded))
+            work.wires.update({ref: Wire(other) for ref, other in others.items()} | {run.entry: Wire(value, layout)})
+            work.steps(run.start, run.start + run.period)
+            return work.wires[run.start + run.period - 1, run.entry[1]].within(layout), work.state
+
+        value, states = lax.scan(block, entry.within(layout), (arrays, states, numbers))
+        self.keep(run.exit, Wire(value, layout))
+        for paths in run.states:
+            together = (STACKED, *paths[0])
+            self.state.update({together: states[paths[0]]} if together in self.state else zip(paths, states[paths[0]]))
+
+
+class _Step:
     """One step of a program at work."""
 
     def __init__(
@@ -326,7 +383,7 @@ class _Inner:
     """An inner net of an operator, to be run inside the operator's `apply`."""
 
     def __init__(
-        self, run: _Run, name: str, net: Net, solved: Solved | None, indices: tuple[Any, ...], weight: Any, axes: tuple[str, ...]
+        self, run: _Step, name: str, net: Net, solved: Solved | None, indices: tuple[Any, ...], weight: Any, axes: tuple[str, ...]
     ) -> None:
         self.net, self.solved, self.state_path = net, solved, (*run.step.path, name)
         self.arrays = run.all_arrays
@@ -385,7 +442,8 @@ class _Inner:
             if key[0] == SHARED or key[: len(path)] == path
         }
         own = {key[len(path) :]: value for key, value in state.items() if key[: len(path)] == path}
-        wires, after = execute(self.net, arrays, own, inputs, context, self.solved)
+        runs = runs_of(self.net, self.net.program.outputs.values(), self.solved)
+        wires, after = execute(self.net, arrays, own, inputs, context, self.solved, runs)
         outputs = {port: wires[ref] for port, ref in self.net.program.outputs.items()}
         self.logits = next(iter(outputs.values())).logits if len(outputs) == 1 else None
         return {port: wire.value for port, wire in outputs.items()}, {**state, **{(*path, *k): v for k, v in after.items()}}

@@ -10,8 +10,9 @@ import jax.numpy as jnp
 
 from netdsl.errors import ShapeError, listing
 from netdsl.lowering.execution import Context, device_halves, execute
-from netdsl.lowering.gradients import Gradient, Value, imposed_on, with_gradients
+from netdsl.lowering.gradients import Gradient, Value, imposed_on, wires_of, with_gradients
 from netdsl.lowering.precision import REAL32, Precision, cast
+from netdsl.lowering.rolling import runs_of
 from netdsl.nets import ArrayPath, Net
 from netdsl.shapes import describe
 
@@ -45,10 +46,11 @@ def run_batch(
     encoded = device_halves(net, given, compact)
     context = Context(weights, (indices,), seed, training, axes, platform, precision=precision)
     gradients = tuple(dict.fromkeys(ref for ref in refs if isinstance(ref, Gradient)))
-    needed = [ref for ref in (*refs, *(outputs.values() if gradients else ())) if not isinstance(ref, Gradient)]
+    needed = wires_of(net, refs)
+    runs = runs_of(net, needed)
 
     def run(arrays: Any, inputs: Any) -> tuple[dict[Any, Any], dict[ArrayPath, Any]]:
-        wires, after = execute(net, arrays, state, inputs, context)
+        wires, after = execute(net, arrays, state, inputs, context, runs=runs)
         return {ref: cast(wires[ref].value, held) for ref in needed}, after
 
     if not gradients:
@@ -68,6 +70,7 @@ def skeleton(net: Net) -> Net:
     """The net without the values of its arrays: what compiled functions hold on to."""
     bare = jax.tree_util.tree_map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), net)
     _ = bare.solved  # functions name their arrays while they are traced
+    bare.__dict__["_runs"] = net._cached("_runs", dict)
     return bare
 
 

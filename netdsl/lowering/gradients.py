@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, TypeGuard
 
 import jax
@@ -13,7 +13,7 @@ from netdsl.lowering.precision import cast
 from netdsl.nets import ArrayPath, Net, Ref, Sequence, padded_alike
 from netdsl.shapes import ArrayType
 
-__all__ = ["Gradient", "Value", "imposed_on", "is_summed", "value_type", "with_gradients"]
+__all__ = ["Gradient", "Value", "imposed_on", "is_summed", "value_type", "wires_of", "with_gradients"]
 
 
 class Gradient(NamedTuple):
@@ -46,6 +46,13 @@ def value_type(net: Net, value: Value) -> ArrayType:
     if is_summed(value):
         return net.solved.arrays[value.of]
     return net.solved.types[(-1, value.of) if isinstance(value, Gradient) else value]
+
+
+def wires_of(net: Net, values: Iterable[Value]) -> list[Ref]:
+    """The wires that are computed for these values: gradients take all outputs."""
+    values = list(values)
+    outputs = net.program.outputs.values() if any(isinstance(value, Gradient) for value in values) else ()
+    return [value for value in (*values, *outputs) if not isinstance(value, Gradient)]
 
 
 def imposed_on(port: str) -> str:

@@ -18,7 +18,7 @@ from netdsl.nets import Net, NetArray, Solved, Step, named_arrays
 from netdsl.shapes import ArrayType, Length
 from netdsl.symbols import Rule, Span, Symbol
 
-__all__ = ["program_key"]
+__all__ = ["layer_text", "program_key"]
 
 VARYING_SAMPLE = 3
 """The length at which a function of a varying input is traced for its text."""
@@ -39,12 +39,12 @@ def _program_text(net: Net, solved: Solved | None = None) -> str:
     program, solved = net.program, solved or net.solved
     lines = [f"in {port} {_type(solved.input_type(port))} {canonical(program.encoders.get(port))}" for port in program.inputs]
     for index, step in enumerate(program.steps):
-        lines.append(f"{step.path} {_layer_text(step, solved.step_types(step, index))} {step.inputs}")
+        lines.append(f"{step.path} {layer_text(step, solved.step_types(step, index))} {step.inputs}")
     lines += [f"out {port} {ref}" for port, ref in program.outputs.items()]
     return "\n".join(lines)
 
 
-def _layer_text(step: Step, types: Mapping[str, ArrayType]) -> str:
+def layer_text(step: Step, types: Mapping[str, ArrayType]) -> str:
     """A layer's class and parameters; functions by what they trace to on inputs of these types."""
     layer = step.layer
     samples = None if isinstance(layer, CompiledLayer) else _samples(step, types)  # what runs on the host is not traced

@@ -54,6 +54,7 @@ def part_size(net: Net, precision: Precision, most: int) -> int:
 def in_parts(
     net: Net,
     arrays: Mapping[ArrayPath, Any],
+    state: Mapping[ArrayPath, Any],
     given: Mapping[str, PortData],
     count: int,
     refs: tuple[Value, ...],
@@ -68,10 +69,10 @@ def in_parts(
     key = ("parts", program_key(net), refs, compact, part, cores, platform, precision.name)
     function = compiled(key, lambda: _parts_function(skeleton(net), refs, compact, part, cores, platform, precision))
     if cores > 1:
-        arrays = net._cached(f"_on_{cores}_cores_{precision.name}", lambda: placed(dict(arrays), cores, WHOLE))
-    states = net.state_paths()
-    trained = {path: value for path, value in arrays.items() if path not in states}
-    state = {path: arrays[path] for path in states}
+        kept = net._cached(f"_on_{cores}_cores_{precision.name}", dict)
+        if kept.get("of") is not arrays:
+            kept.update(of=arrays, there=placed((dict(arrays), dict(state)), cores, WHOLE))
+        arrays, state = kept["there"]
     columns = {port: np.asarray(batch.values) for port, batch in given.items()}
     each = bytes_of(columns) // count + precision.bytes * sum(type_elements(value_type(net, ref), 1) for ref in refs)
     most = max(DISPATCHED // max(each, 1), settings.batch_size) // (cores * part) * cores * part or cores * part
@@ -79,7 +80,7 @@ def in_parts(
 
     def dispatched(share: _Shares) -> dict[Value, Any]:
         here = {port: share.of(column, shares[0].room) for port, column in columns.items()}
-        return function(trained, state, placed(here, cores, SHARE), np.int32(share.parts))
+        return function(arrays, state, placed(here, cores, SHARE), np.int32(share.parts))
 
     made, coming = [], dispatched(shares[0])
     for share, following in zip(shares, [*shares[1:], None]):

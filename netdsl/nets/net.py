@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, Self
 
@@ -25,6 +26,10 @@ from netdsl.symbols import All, Automatic, Rule, is_rules
 __all__ = ["SHARED", "Net", "declared_port"]
 
 PortDeclaration = ArrayType | Encoder | Decoder
+
+FRAMES_PER_LEVEL, FRAMES_AROUND, MOST_FRAMES = 20, 800, 9_200
+"""What walks over a net takes up to so many of Python's frames for each level of nesting, and leaves others room. Python's own
+limit of 1,000 is raised where a net is nested deeper than 10 levels, up to 10,000, for which the stack of a thread suffices."""
 
 
 class Net(Declared):
@@ -92,8 +97,16 @@ class Net(Declared):
         """Mark the net's own arrays as not yet made."""
 
     def _check(self) -> None:
+        if self.nets:
+            frames = min(FRAMES_PER_LEVEL * self.depth, MOST_FRAMES)
+            sys.setrecursionlimit(max(sys.getrecursionlimit(), FRAMES_AROUND + frames))
         if self.ports or self.nets or any(hasattr(self.__dict__[name], "dtype") for name in self.array_declarations):
             _ = self.solved
+
+    @property
+    def depth(self) -> int:
+        """How deep nets are nested in this one: 0 for a layer."""
+        return self._cached("_depth", lambda: 1 + max((net.depth for net in self.nets.values()), default=-1))
 
     def option_names(self) -> list[str]:
         """Everything that may be given to this net as a keyword."""

@@ -17,6 +17,7 @@ from netdsl.layers import CrossEntropyLossLayer
 from netdsl.lowering import CORES, compiled, note_trace, program_key, skeleton, split_over
 from netdsl.lowering.execution import Context, device_halves, execute
 from netdsl.lowering.precision import REAL32, Precision, cast
+from netdsl.lowering.rolling import STACKED, Run, apart, runs_of, stacked
 from netdsl.nets import ArrayPath, Net, Ref, Sequence
 from netdsl.training.optimizers import Optimizer
 
@@ -58,6 +59,21 @@ class Plan:
         return ports["Input"], ports["Target"], found[0].layer.TargetForm  # type: ignore[attr-defined]
 
     @property
+    def runs(self) -> tuple[Run, ...]:
+        """The runs of layers that are computed in loops: where nobody looks inside."""
+        outputs, classified = self.graph.program.outputs, self.classified
+        wanted = [*(outputs[term.port] for term in self.terms), *(() if classified is None else classified[:2])]
+        return runs_of(self.graph, wanted, frozen=self.frozen)
+
+    def stacked(self, arrays: Mapping[ArrayPath, Any]) -> dict[ArrayPath, Any]:
+        """Arrays as the training holds them: those of runs stacked, unless the user's own optimizer sees them one by one."""
+        return stacked(self.runs, arrays) if self.optimizer.own else dict(arrays)
+
+    def apart(self, arrays: Mapping[ArrayPath, Any]) -> dict[ArrayPath, Any]:
+        """The same arrays by their own paths."""
+        return apart(self.runs, arrays)
+
+    @property
     def axes(self) -> tuple[str, ...]:
         """The names of the axes of the mesh around a core's part of the batch."""
         return (CORES,) if self.cores > 1 else ()
@@ -65,7 +81,8 @@ class Plan:
 
 def _examples(plan: Plan, template: Net, arrays: Any, state: Any, inputs: Mapping[str, Any], context: Context) -> Any:
     """Losses and errors of the examples of a batch, and the state after it."""
-    wires, after = execute(template, arrays, state, device_halves(template, inputs, plan.compact), context)
+    given = device_halves(template, inputs, plan.compact)
+    wires, after = execute(template, arrays, state, given, context, runs=plan.runs)
     outputs, classified = template.program.outputs, plan.classified
     count = context.weights.shape[0]
     losses = jnp.zeros(count)
@@ -109,6 +126,7 @@ def _step(plan: Plan, template: Net) -> Callable[..., Any]:
     import optax
 
     transformation = optax.with_extra_args_support(plan.optimizer.make())
+    frozen = plan.frozen | {(STACKED, *path) for path in plan.frozen}
 
     def objective(arrays: Any, fixed: Any, state: Any, inputs: Any, indices: Any, key: Any) -> Any:
         context = Context(jnp.ones(indices.shape), (indices,), key, True, plan.axes, plan.platform, precision=plan.precision)
@@ -117,7 +135,7 @@ def _step(plan: Plan, template: Net) -> Callable[..., Any]:
 
     def step(carry: Any, inputs: Any, indices: Any, key: Any, rate: Any, multipliers: Any) -> Any:
         arrays, fixed, state, optimizer_state = carry
-        kept = {path: value for path, value in state.items() if path in plan.frozen}
+        kept = {path: value for path, value in state.items() if path in frozen}
         gradient = jax.value_and_grad(objective, has_aux=True)
         (loss, (error, after)), slopes = gradient(arrays, fixed, state, inputs, indices, key)
         if plan.axes:

@@ -160,9 +160,18 @@ class Training:
 
     def _start(self) -> tuple[dict[ArrayPath, Any], dict[ArrayPath, Any], dict[ArrayPath, Any]]:
         """The arrays that are trained, those that are not, and the state, as they are before the training."""
-        graph, frozen = self.training.graph, self.plan.frozen
+        graph, frozen, held = self.training.graph, self.plan.frozen, self.plan.stacked
         trainable = {path: value for path, value in graph.arrays.items() if path not in frozen}
-        return trainable, {path: value for path, value in graph.arrays.items() if path in frozen}, graph.state
+        fixed = {path: value for path, value in graph.arrays.items() if path in frozen}
+        return held(trainable), held(fixed), held(graph.state)
+
+    def _multipliers(self, arrays: dict[ArrayPath, Any]) -> dict[ArrayPath, Any]:
+        """The multiplier of each array as the training holds it: for a stacked one, those of the arrays in it."""
+        held = self.plan.stacked({path: self.number(value) for path, value in self.multipliers.items()})
+        return {
+            path: held[path].reshape(held[path].shape + (1,) * (len(value.shape) - 1)) if held[path].shape else held[path]
+            for path, value in arrays.items()
+        }
 
     def _rounds(self) -> None:
         settings = self.settings
@@ -176,7 +185,7 @@ class Training:
             (
                 np.uint32(settings.seed % 2**32),
                 self.number(settings.optimizer.learning_rate),
-                {path: self.number(self.multipliers[path]) for path in trainable},
+                self._multipliers(trainable),
             )
         )
         self.chunk = FIRST_CHUNK
@@ -295,7 +304,7 @@ class Training:
 
     def _check_arrays(self) -> None:
         """The step after the last loss may have gone astray too."""
-        for path, value in {**self.carry[0], **self.carry[2]}.items():
+        for path, value in self.plan.apart({**self.carry[0], **self.carry[2]}).items():
             if not np.isfinite(np.asarray(value)).all():
                 name = path_text(self._own(path))
                 self._break_off(f"After the last batch of round {len(self.history.losses)} the array {name!r} is not finite.")
@@ -362,7 +371,7 @@ class Training:
     def results(self) -> NetTrainResultsObject:
         """The object of all results, with the best or last arrays."""
         arrays, state = self.best if self.best is not None else (self.carry[0], self.carry[2])
-        trained = self.training.graph.with_arrays(self._returned({**arrays, **state}))
+        trained = self.training.graph.with_arrays(self._returned(self.plan.apart({**arrays, **state})))
         optimizer = self.settings.optimizer
         shown = {self._own(path): value for path, value in self.multipliers.items() if path not in trained.state_paths()}
         return NetTrainResultsObject(

@@ -151,7 +151,7 @@ def test_arrays_are_not_copied_to_the_cores(on_all_cores: None) -> None:
     count = cores.cores_available()
     if count == 1:
         pytest.skip("one core")
-    there = net.__dict__[f"_on_{count}_cores_Real32"]
+    there, _ = net.__dict__[f"_on_{count}_cores_Real32"]["there"]
     for path, value in net.arrays.items():
         shards = {shard.data.unsafe_buffer_pointer() for shard in there[path].addressable_shards}
         assert value.nbytes < 10_000 or shards == {value.unsafe_buffer_pointer()}

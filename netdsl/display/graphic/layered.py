@@ -6,6 +6,7 @@ port share them. The order in a rank comes from sweeps of barycentres, the place
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right, insort
 from collections import defaultdict
 from collections.abc import Sequence
@@ -27,6 +28,10 @@ INSET = 14.0
 """How far from a box's corner wires meet it."""
 APART = 12.0
 """The distance of two wires at a box."""
+TALL, RATIO = 1300.0, 0.75
+"""What is taller than this is put into columns, whose number gives about this ratio of height to width."""
+GUTTER, TURN = 36.0, 16.0
+"""Between two columns, and above and below them for the wire that leads over."""
 SWEEPS = 10
 ROUNDS = 12
 
@@ -68,11 +73,13 @@ class Placed:
     routes: list[list[Point]]
     width: float
     height: float
+    folds: set[int] = field(default_factory=set)
+    """The links that lead from the end of a column to the start of the next; their stretches are upright and level in turn."""
 
 
-def placed(items: Sequence[Item], links: Sequence[Link]) -> Placed:
-    """The layout of items that come in an order in which every link goes forward."""
-    return _Layout(items, links).done()
+def placed(items: Sequence[Item], links: Sequence[Link], fold: bool = False) -> Placed:
+    """The layout of items that come in an order in which every link goes forward; with `fold` long ones stand in columns."""
+    return _Layout(items, links).done(fold)
 
 
 class _Layout:
@@ -125,10 +132,56 @@ class _Layout:
                 waiting += sorted(self.after[at], key=lambda n: (n < self.count, -n))
         return rows
 
-    def done(self) -> Placed:
+    def done(self, fold: bool) -> Placed:
         self._order()
         x = self._places()
-        return self._routed(x)
+        tops, bottoms = self._bands(x)
+        made = self._routed(x, tops, bottoms)
+        if fold and made.height > TALL:
+            self._fold(made, tops, bottoms)
+        return made
+
+    def _fold(self, made: Placed, tops: list[float], bottoms: list[float]) -> None:
+        """Put the ranks into columns, cut where a single wire leads from box to box."""
+        across: dict[int, set[tuple[int, int]]] = defaultdict(set)
+        for way in self.ways:
+            for one, next_ in zip(way, way[1:]):
+                across[self.ranks[one]].add((one, next_))
+        cuts = [rank for rank, pairs in across.items() if len(pairs) == 1 and max(next(iter(pairs))) < self.count]
+        columns = max(round(math.sqrt(made.height / (made.width + GUTTER) / RATIO)), 1)
+        high, starts = made.height / columns, [0]
+        for rank in sorted(cuts):
+            beyond = bottoms[min(rank + 1, len(bottoms) - 1)] - tops[starts[-1]]
+            if beyond > high and len(self.rows) - rank > 3:
+                starts.append(rank + 1)
+        column = [bisect_right(starts, rank) - 1 for rank in range(len(self.rows))]
+        spans: dict[int, list[float]] = defaultdict(list)
+        for at in range(self.count):
+            spans[column[self.ranks[at]]] += [made.x[at] - self.widths[at] / 2, made.x[at] + self.widths[at] / 2]
+        for way, route in zip(self.ways, made.routes):
+            if column[self.ranks[way[0]]] == column[self.ranks[way[-1]]]:
+                spans[column[self.ranks[way[0]]]] += [x for x, _ in route]
+        shift, lefts = 0.0, []
+        for number in range(len(starts)):
+            lefts.append(shift - min(spans[number]))
+            shift += max(spans[number]) - min(spans[number]) + GUTTER
+        lift = [tops[starts[number]] - (TURN if len(starts) > 1 else 0.0) for number in range(len(starts))]
+        for at in range(self.count):
+            number = column[self.ranks[at]]
+            made.x[at] += lefts[number]
+            made.y[at] -= lift[number]
+        for index, (way, route) in enumerate(zip(self.ways, made.routes)):
+            one, other = column[self.ranks[way[0]]], column[self.ranks[way[-1]]]
+            start, end = route[0], route[-1]
+            moved = [(x + lefts[one], y - lift[one]) for x, y in route]
+            if one != other:
+                made.folds.add(index)
+                (x, y), (to, at) = moved[0], (end[0] + lefts[other], end[1] - lift[other])
+                aside = lefts[other] + min(spans[other]) - GUTTER / 2
+                moved = [(x, y), (x, y + TURN), (aside, y + TURN), (aside, 0.0), (to, 0.0), (to, at)]
+            made.routes[index] = moved
+        made.width = shift - GUTTER
+        made.height = max([y + item.height / 2 for y, item in zip(made.y, self.items)]) + TURN
 
     # Order
 
@@ -187,11 +240,11 @@ class _Layout:
             half = sum(space) / 2
             for at, place in zip(row, _sums(space)):
                 x[at] = place - half
-        pulls = [self._pulling(self.before), self._pulling(self.after)]
+        self.pulls = [self._pulling(self.before), self._pulling(self.after)]
         rounds = ROUNDS if len(self.ranks) < 5000 else 4
         for turn in range(rounds):
             down = turn % 2 == 0
-            near = pulls[0] if down else pulls[1]
+            near = self.pulls[0] if down else self.pulls[1]
             for rank in range(len(self.rows)) if down else range(len(self.rows) - 1, -1, -1):
                 self._settle(x, rank, spaces[rank], near)
         self._align(x, spaces)
@@ -215,9 +268,8 @@ class _Layout:
             x[at] = place
 
     def _align(self, x: list[float], spaces: list[list[float]]) -> None:
-        """Make long wires and rows of single boxes straight, moving to the right what is in the way."""
-        blocks = [list(trunk.values()) for trunk in self.trunks.values() if len(trunk) > 1]
-        blocks += self._columns()
+        """Make long wires and columns of boxes straight, moving to the right what is in the way, and then back to the middle."""
+        blocks = self._blocks()
         for turn in range(60):
             before = list(x)
             for block in blocks:
@@ -231,29 +283,50 @@ class _Layout:
                 break
             if turn > 40:  # what cannot all be straight stays bent
                 blocks = [block for block in blocks if max(x[at] for at in block) - min(x[at] for at in block) < 0.01]
+        self._centre(x, spaces, blocks)
 
-    def _columns(self) -> list[list[int]]:
-        """Rows of boxes one below the other, each with one way in and one way out beside those that go round."""
+    def _centre(self, x: list[float], spaces: list[list[float]], blocks: list[list[int]]) -> None:
+        """Move every column towards the middle of what it is wired to, as far as there is room."""
+        left, right = {}, {}
+        for row, space in zip(self.rows, spaces):
+            for one, next_, least in zip(row, row[1:], space):
+                left[next_], right[one] = (one, least), (next_, least)
+        held = {at for block in blocks for at in block}
+        blocks = [*blocks, *([at] for at in range(len(self.ranks)) if at not in held)]
+        for _ in range(4):
+            for block in blocks:
+                inside = set(block)
+                pulls = [x[n] - x[at] for at in block for near in self.pulls for n in near[at] if n not in inside]
+                if pulls:
+                    low = max((x[n] + least - x[at] for at in block if at in left for n, least in [left[at]]), default=-1e9)
+                    high = min((x[n] - least - x[at] for at in block if at in right for n, least in [right[at]]), default=1e9)
+                    move = min(max(sum(pulls) / len(pulls), min(low, 0.0)), max(high, 0.0))
+                    for at in block:
+                        x[at] += move
+
+    def _blocks(self) -> list[list[int]]:
+        """What should stand straight: the bends of a wire, and boxes with one way in and one way out beside those that go round."""
         following: dict[int, int] = {}
+        for trunk in self.trunks.values():
+            bends = list(trunk.values())
+            following.update(zip(bends, bends[1:]))
         for at in range(self.count):
             out = [n for n in self.after[at] if not self._skips(at, n)]
             if len(out) == 1:
                 into = [n for n in self.before[out[0]] if not self._skips(out[0], n)]
-                if len(into) == 1 or out[0] >= self.count:
+                if len(into) == 1:
                     following[at] = out[0]
-        columns, inner = [], set(following.values())
+        blocks, inner = [], set(following.values())
         for at in following:
             if at not in inner:
-                column = [at]
-                while column[-1] in following:
-                    column.append(following[column[-1]])
-                columns.append(column)
-        return columns
+                blocks.append([at])
+                while blocks[-1][-1] in following:
+                    blocks[-1].append(following[blocks[-1][-1]])
+        return blocks
 
     # Routes
 
-    def _routed(self, x: list[float]) -> Placed:
-        tops, bottoms = self._bands(x)
+    def _routed(self, x: list[float], tops: list[float], bottoms: list[float]) -> Placed:
         middles = [(top + bottom) / 2 for top, bottom in zip(tops, bottoms)]
         y = [middles[self.ranks[at]] for at in range(self.count)]
         starts, ends = self._attached(x)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import colorsys
+import math
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -13,7 +14,7 @@ from netdsl.display.markup import hue_of
 from netdsl.nets import ArrayPath
 from netdsl.plots.canvas import MUTED
 
-__all__ = ["CARD", "HEADER", "ICON", "PAD", "SMALL", "TINY", "TITLE", "Group", "Node", "draw"]
+__all__ = ["CARD", "HEADER", "ICON", "PAD", "SMALL", "TINY", "TITLE", "WIDEST", "Group", "Node", "draw"]
 
 WIRE = "#9aa4b0"
 PAD, ICON, CARD, HEADER = 9.0, 22.0, 4.0, 32.0
@@ -93,22 +94,30 @@ def draw(group: Group, left: float, top: float, made: Drawing) -> None:
         if node.kind != "end":
             _box(node, left + x - node.width / 2, top + y - node.height / 2, made)
     drawn: set[tuple[Point, Point]] = set()
-    for link, (tail, head), route in zip(group.links, group.labels, group.place.routes):
-        points = [(left + x, top + y) for x, y in route]
+    for index, (link, (tail, head)) in enumerate(zip(group.links, group.labels)):
+        points = [(left + x, top + y) for x, y in group.place.routes[index]]
         source, target = group.nodes[link.source], group.nodes[link.target]
         made.wires.append((source.path, target.path, points))
-        arrow = target.kind != "end"
-        if arrow:
-            points[-1] = points[-1][0], points[-1][1] - ARROW / 2
-        made.shapes += _strokes(points, drawn, group.dashed)
-        x, y = left + route[-1][0], top + route[-1][1]
-        if arrow:
-            made.shapes.append(Polygon(((x, y), (x - 3.2, y - ARROW), (x + 3.2, y - ARROW)), WIRE))
+        (x, y), (to, at) = points[0], points[-1]
+        if target.kind != "end":
+            made.shapes.append(Polygon(((to, at), (to - 3.2, at - ARROW), (to + 3.2, at - ARROW)), WIRE))
+            points = [*points[:-1], (to, at - ARROW / 2)]
+        made.shapes += [_rounded(points)] if index in group.place.folds else _strokes(points, drawn, group.dashed)
         if head:
-            made.shapes.append(Label(x + 5, y - 5, head, TINY, MUTED))
+            made.shapes.append(Label(to + 5, at - 5, head, TINY, MUTED))
         if tail:
-            made.shapes.append(Label(left + route[0][0] + 4, top + route[0][1] + 11, tail, TINY, MUTED))
-        made.wires[-1] = source.path, target.path, [(left + a, top + b) for a, b in route]
+            made.shapes.append(Label(x + 4, y + 11, tail, TINY, MUTED))
+
+
+def _rounded(points: list[Point]) -> Path:
+    """A wire of upright and level stretches in turn, with round corners."""
+    stretches: list[tuple[Point, ...]] = []
+    for (a, b), (x, y), (c, d) in zip(points, points[1:], points[2:]):
+        near = min(7.0, (abs(x - a) + abs(y - b)) / 2, (abs(c - x) + abs(d - y)) / 2)
+        one = (x - math.copysign(near, x - a) * (x != a), y - math.copysign(near, y - b) * (y != b))
+        next_ = (x + math.copysign(near, c - x) * (x != c), y + math.copysign(near, d - y) * (y != d))
+        stretches += [(one,), ((x, y), (x, y), next_)]
+    return Path(points[0], (*stretches, (points[-1],)), WIRE)
 
 
 def _strokes(points: list[Point], drawn: set[tuple[Point, Point]], dashed: bool) -> list[Path]:

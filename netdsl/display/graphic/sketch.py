@@ -9,7 +9,7 @@ from typing import NamedTuple
 from netdsl.declarations import Declared
 from netdsl.display.coders import coder_words
 from netdsl.display.graphic.layered import Link, placed
-from netdsl.display.graphic.pen import CARD, HEADER, ICON, PAD, SMALL, TINY, TITLE, Group, Node, draw
+from netdsl.display.graphic.pen import CARD, HEADER, ICON, PAD, SMALL, TINY, TITLE, WIDEST, Group, Node, draw
 from netdsl.display.graphic.shapes import Box, Drawing, cut, text_width
 from netdsl.display.panel import TypeAt, family_of, short_text, types_in
 from netdsl.nets import ArrayPath, Net, NetArray, path_text
@@ -87,14 +87,17 @@ class _Sketcher:
         types = {port: type_at(path, port) for port in (*net.input_names, *net.output_names)}
         kind, detail = _kind(net)
         node = Node(path, family=family_of(net), number=name if not name or name.isdigit() else "")
-        named = name and not node.number
-        node.write((name if named else kind, TITLE, INK))
-        if named or detail:
-            node.write((f"{kind} {detail}".rstrip() if named else detail, SMALL, MUTED))
+        called = f"{kind} {detail}".rstrip()
+        if name and not node.number:
+            node.write((name, TITLE, INK), (called, SMALL, MUTED))
+        elif text_width(called, TITLE) < WIDEST:
+            node.write((called, TITLE, INK))
+        else:
+            node.write((kind, TITLE, INK), (detail, SMALL, MUTED))
         shape = _shape(types[net.output_names[0]]) if len(net.output_names) == 1 else ""
         shared = sorted({value.Name for value in getattr(net, "array_values", dict)().values() if isinstance(value, NetArray)})
         mark = f"shared {', '.join(shared)}" if shared else ""
-        node.hint = "\n".join(filter(None, (path_text(path), f"{kind} {detail}".rstrip(), shape, mark)))
+        node.hint = "\n".join(filter(None, (path_text(path), called, shape, mark)))
         if net.nets and self.full:
             return self._framed(node, net, (*net.input_names, *fed), (*net.output_names, *given), types, type_at)
         node.write((shape, SMALL, MUTED), (mark, SMALL, SHARED))
@@ -146,7 +149,7 @@ class _Sketcher:
         nodes = {
             name: self._node(part, name, (*path, name), type_at, fed[name], given[name]) for name, part in parts.nets.items()
         }
-        return _group(nodes, parts.nets, links, ins, outs, lambda name, port: type_at((*path, name), port))
+        return _group(nodes, parts.nets, links, ins, outs, lambda name, port: type_at((*path, name), port), fold=not path)
 
     def _within(self, net: Net, path: ArrayPath, type_at: TypeAt, ins: list[Node], outs: list[Node]) -> Group:
         """The nets inside an operator, with dashed wires: it is the operator that uses them."""
@@ -179,6 +182,7 @@ def _group(
     ins: list[Node],
     outs: list[Node],
     type_of: Callable[[str, str], ArrayType] | None = None,
+    fold: bool = False,
 ) -> Group:
     """The boxes placed; the wires of parts with several ports get labels."""
     every = [*ins, *nodes.values(), *outs]
@@ -205,13 +209,13 @@ def _group(
         ):
             if wide and node.kind == "layer":
                 node.width = max(node.width, wide + 24)
-    return Group(every, made, labels, placed([node.item() for node in every], made))
+    return Group(every, made, labels, placed([node.item() for node in every], made, fold))
 
 
 def _end(port: str, end: str, count: int) -> Node:
     """The place of a port at the border of a frame, with room for its label."""
     label = text_width(cut(port, TINY, LONGEST_LABEL), TINY) if count > 1 else 0.0
-    return Node((), kind="end", end=end, port=port, width=max(2 * label - 20, 8.0))
+    return Node((), kind="end", end=end, port=port, width=max(2 * label, 8.0))
 
 
 def _shape(type_: ArrayType) -> str:

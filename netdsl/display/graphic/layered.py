@@ -30,6 +30,8 @@ APART = 12.0
 """The distance of two wires at a box."""
 TALL, RATIO = 1300.0, 0.75
 """What is taller than this is put into columns, whose number gives about this ratio of height to width."""
+SHORTER = 0.75
+"""Columns that do not make it shorter than this share of its height are not worth it."""
 GUTTER, TURN = 36.0, 16.0
 """Between two columns, and above and below them for the wire that leads over."""
 SWEEPS = 10
@@ -154,6 +156,10 @@ class _Layout:
             beyond = bottoms[min(rank + 1, len(bottoms) - 1)] - tops[starts[-1]]
             if beyond > high and len(self.rows) - rank > 3:
                 starts.append(rank + 1)
+        if len(starts) > 1 and bottoms[-1] - tops[starts[-1]] < high / 4:
+            starts.pop()
+        if max(bottoms[end - 1] - tops[start] for start, end in zip(starts, [*starts[1:], len(tops)])) > SHORTER * made.height:
+            return
         column = [bisect_right(starts, rank) - 1 for rank in range(len(self.rows))]
         spans: dict[int, list[float]] = defaultdict(list)
         for at in range(self.count):
@@ -165,7 +171,7 @@ class _Layout:
         for number in range(len(starts)):
             lefts.append(shift - min(spans[number]))
             shift += max(spans[number]) - min(spans[number]) + GUTTER
-        lift = [tops[starts[number]] - (TURN if len(starts) > 1 else 0.0) for number in range(len(starts))]
+        lift = [tops[start] - TURN for start in starts]
         for at in range(self.count):
             number = column[self.ranks[at]]
             made.x[at] += lefts[number]
@@ -372,7 +378,7 @@ class _Layout:
         for wanted, fixed, found in ((out, "outs", starts), (into, "ins", ends)):
             for at, wires in wanted.items():
                 at_ports = getattr(self.items[at], fixed)
-                if at_ports:
+                if at_ports or self.items[at].end:
                     left = x[at] - self.widths[at] / 2
                     found.update(((at, port, way), left + at_ports.get(port, self.widths[at] / 2)) for port, way in wires)
                 else:

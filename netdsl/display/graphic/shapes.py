@@ -26,8 +26,8 @@ def text_width(text: str, size: float) -> float:
 
 
 def cut(text: str, size: float, width: float) -> str:
-    """The text on one line, cut where it is wider."""
-    text = " ".join(text.split())
+    """The text on one line, cut where it is wider; what cannot be printed shows as such."""
+    text = "".join(sign if sign.isprintable() else "\ufffd" for sign in " ".join(text.split()))
     if text_width(text, size) <= width:
         return text
     room = width - text_width("\u2026", size)

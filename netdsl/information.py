@@ -53,7 +53,8 @@ def Information(net: Any, properties: Any = None, /) -> Any:
     {'LinearLayer': 2, 'ElementwiseLayer': 1}
 
     Differences from Wolfram: positions are tuples of names; layer types are named by strings; a count of elements that is not
-    known yet is Automatic; "LayersGraph" is a list of rules; the properties of MXNet are not here. Source: Wolfram's public reference page; names of properties that no page states are remembered [M].
+    known yet is Automatic; "LayersGraph" is a list of rules; the properties of MXNet are not here. Source: Wolfram's public
+    reference page; names of properties that no page states are remembered [M].
     """
     if isinstance(net, (list, tuple)):
         return [Information(each, properties) for each in net]

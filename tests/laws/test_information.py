@@ -54,7 +54,7 @@ def test_all_properties_agree(specimen, filled):
         coder = net.encoder if kind is Encoder else net.decoder
         assert all(told[f"{side}Ports"][port] == net[port] for port in names if coder(port) is None)
     assert told["RecurrentStatesCount"] == len(told["RecurrentStatesPositionList"])
-    layers = {path for path in told["Layers"]}
+    layers = set(told["Layers"])
     assert all(rule.key in layers and rule.value in layers for rule in told["LayersGraph"])
     assert told["TopologyHash"] == Information(specimen.make(), "TopologyHash")
     assert told["InputForm"] == repr(net)

@@ -27,7 +27,19 @@ ICONS: dict[str, Strokes] = {
     "arrangement": (_square(1.8, 1.8, 2.8), _square(5.6, 1.8, 2.8), _square(1.8, 5.6, 2.8), ((5.8, 7), (8.4, 7))),
     "sequences": (((1.5, 5), (8.5, 5)), ((2, 3), (2, 7)), ((5, 3), (5, 7)), ((8, 3), (8, 7))),
     "recurrent": (
-        ((7.6, 3.2), (6.4, 2.1), (5, 1.8), (3.4, 2.2), (2.2, 3.4), (1.8, 5), (2.2, 6.6), (3.4, 7.8), (5, 8.2), (6.6, 7.8), (7.8, 6.6)),
+        (
+            (7.6, 3.2),
+            (6.4, 2.1),
+            (5, 1.8),
+            (3.4, 2.2),
+            (2.2, 3.4),
+            (1.8, 5),
+            (2.2, 6.6),
+            (3.4, 7.8),
+            (5, 8.2),
+            (6.6, 7.8),
+            (7.8, 6.6),
+        ),
         ((7.8, 1.2), (7.7, 3.4), (5.6, 3.4)),
     ),
     "loss": (
@@ -38,8 +50,15 @@ ICONS: dict[str, Strokes] = {
     "graph": (((5, 1.8), (2.2, 5), (5, 8.2), (7.8, 5), (5, 1.8)), ((5, 1.8), (5, 8.2))),
     "placeholder": (((3, 3.4), (3.6, 2.2), (5, 1.8), (6.4, 2.2), (7, 3.4), (6.4, 4.8), (5, 5.4), (5, 6.4)), ((5, 8), (5, 8.2))),
 }
-ICONS |= dict.fromkeys(("mapping", "applied"), (_square(1.5, 3.2, 1.8, 3.6), _square(4.1, 3.2, 1.8, 3.6), _square(6.7, 3.2, 1.8, 3.6)))
-ICONS |= {"folding": ICONS["recurrent"], "comparing": ICONS["attention"], "compiled": ICONS["function"], "flax": ICONS["function"]}
+ICONS |= dict.fromkeys(
+    ("mapping", "applied"), (_square(1.5, 3.2, 1.8, 3.6), _square(4.1, 3.2, 1.8, 3.6), _square(6.7, 3.2, 1.8, 3.6))
+)
+ICONS |= {
+    "folding": ICONS["recurrent"],
+    "comparing": ICONS["attention"],
+    "compiled": ICONS["function"],
+    "flax": ICONS["function"],
+}
 OTHER: Strokes = (_square(2.5, 2.5, 5),)
 
 

@@ -11,6 +11,7 @@ from bisect import bisect_right, insort
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import NamedTuple
 
 __all__ = ["Item", "Link", "Placed", "placed"]
@@ -97,7 +98,7 @@ class _Layout:
         self.after: dict[int, list[int]] = defaultdict(list)
         self.before: dict[int, list[int]] = defaultdict(list)
         for way in self.ways:
-            for one, next_ in zip(way, way[1:]):
+            for one, next_ in pairwise(way):
                 if next_ not in self.after[one]:
                     self.after[one].append(next_)
                     self.before[next_].append(one)
@@ -147,7 +148,7 @@ class _Layout:
         """Put the ranks into columns, cut where a single wire leads from box to box."""
         across: dict[int, set[tuple[int, int]]] = defaultdict(set)
         for way in self.ways:
-            for one, next_ in zip(way, way[1:]):
+            for one, next_ in pairwise(way):
                 across[self.ranks[one]].add((one, next_))
         cuts = [rank for rank, pairs in across.items() if len(pairs) == 1 and max(next(iter(pairs))) < self.count]
         columns = max(round(math.sqrt(made.height / (made.width + GUTTER) / RATIO)), 1)
@@ -178,13 +179,13 @@ class _Layout:
             made.y[at] -= lift[number]
         for index, (way, route) in enumerate(zip(self.ways, made.routes)):
             one, other = column[self.ranks[way[0]]], column[self.ranks[way[-1]]]
-            start, end = route[0], route[-1]
+            end = route[-1]
             moved = [(x + lefts[one], y - lift[one]) for x, y in route]
             if one != other:
                 made.folds.add(index)
-                (x, y), (to, at) = moved[0], (end[0] + lefts[other], end[1] - lift[other])
+                (x, y), (to, top) = moved[0], (end[0] + lefts[other], end[1] - lift[other])
                 aside = lefts[other] + min(spans[other]) - GUTTER / 2
-                moved = [(x, y), (x, y + TURN), (aside, y + TURN), (aside, 0.0), (to, 0.0), (to, at)]
+                moved = [(x, y), (x, y + TURN), (aside, y + TURN), (aside, 0.0), (to, 0.0), (to, top)]
             made.routes[index] = moved
         made.width = shift - GUTTER
         made.height = max([y + item.height / 2 for y, item in zip(made.y, self.items)]) + TURN
@@ -203,7 +204,8 @@ class _Layout:
             near = self.before if down else self.after
             for rank in order:
                 middle = {
-                    at: sum(place[n] for n in near[at]) / len(near[at]) if near[at] else float(place[at]) for at in self.rows[rank]
+                    at: sum(place[n] for n in near[at]) / len(near[at]) if near[at] else float(place[at])
+                    for at in self.rows[rank]
                 }
                 self.rows[rank].sort(key=middle.__getitem__)
                 place.update((at, i) for i, at in enumerate(self.rows[rank]))
@@ -215,7 +217,7 @@ class _Layout:
 
     def _crossings(self) -> int:
         total = 0
-        for row, below in zip(self.rows, self.rows[1:]):
+        for row, below in pairwise(self.rows):
             place = {at: i for i, at in enumerate(below)}
             ends: list[int] = []
             for at in row:
@@ -240,12 +242,12 @@ class _Layout:
         for (source, _), trunk in self.trunks.items():
             if any(n < self.count for n in self.after[source]):
                 self.round.update(trunk.values())
-        spaces = [[self._space(a, b) for a, b in zip(row, row[1:])] for row in self.rows]
+        spaces = [[self._space(a, b) for a, b in pairwise(row)] for row in self.rows]
         x = [0.0] * len(self.ranks)
         for row, space in zip(self.rows, spaces):
             half = sum(space) / 2
-            for at, place in zip(row, _sums(space)):
-                x[at] = place - half
+            for at, offset in zip(row, _sums(space)):
+                x[at] = offset - half
         self.pulls = [self._pulling(self.before), self._pulling(self.after)]
         rounds = ROUNDS if len(self.ranks) < 5000 else 4
         for turn in range(rounds):
@@ -315,7 +317,7 @@ class _Layout:
         following: dict[int, int] = {}
         for trunk in self.trunks.values():
             bends = list(trunk.values())
-            following.update(zip(bends, bends[1:]))
+            following.update(pairwise(bends))
         for at in range(self.count):
             out = [n for n in self.after[at] if not self._skips(at, n)]
             if len(out) == 1:
@@ -452,4 +454,3 @@ def _nearest(wish: Sequence[float], weight: Sequence[float], space: Sequence[flo
             last[2] += count
     flat = [value for value, _, count in blocks for _ in range(int(count))]
     return [value + offset for value, offset in zip(flat, offsets)]
-

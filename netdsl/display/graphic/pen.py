@@ -5,6 +5,7 @@ from __future__ import annotations
 import colorsys
 import math
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import NamedTuple
 
 from netdsl.display.graphic.icons import icon
@@ -125,7 +126,7 @@ def _strokes(points: list[Point], drawn: set[tuple[Point, Point]], dashed: bool)
     found: list[Path] = []
     stretches: list[tuple[Point, ...]] = []
     start = points[0]
-    for place, (one, next_) in enumerate(zip(points, points[1:])):
+    for place, (one, next_) in enumerate(pairwise(points)):
         if (one, next_) in drawn:
             if stretches:
                 found.append(Path(start, tuple(stretches), WIRE, dashed=dashed))
@@ -142,7 +143,9 @@ def _strokes(points: list[Point], drawn: set[tuple[Point, Point]], dashed: bool)
 
 def _box(node: Node, x: float, y: float, made: Drawing) -> None:
     hue = hue_of(node.family) if node.family else None
-    line, fill, head = (_colour(hue, 45, 72), _colour(hue, 70, 97), _colour(hue, 60, 92)) if hue is not None else ("#b9c0c9", "#f3f5f7", "")
+    line, fill, head = (
+        (_colour(hue, 45, 72), _colour(hue, 70, 97), _colour(hue, 60, 92)) if hue is not None else ("#b9c0c9", "#f3f5f7", "")
+    )
     if node.kind == "frame":
         made.shapes.append(whole := Box(x, y, node.width, node.height, 8, "#ffffff", line, hint=node.hint))
         made.shapes.append(Box(x + 0.6, y + 0.6, node.width - 1.2, HEADER - 0.6, 7.4, head))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from xml.sax.saxutils import escape, quoteattr
+from xml.sax.saxutils import escape
 
 from netdsl.display.graphic.shapes import Box, Drawing, Label, Path, Point, Polygon, Shape
 
@@ -44,7 +44,9 @@ def _element(shape: Shape) -> str:
     match shape:
         case Box():
             radius = f' rx="{_number(shape.radius)}"' if shape.radius else ""
-            place = f'x="{_number(shape.x)}" y="{_number(shape.y)}" width="{_number(shape.width)}" height="{_number(shape.height)}"'
+            place = (
+                f'x="{_number(shape.x)}" y="{_number(shape.y)}" width="{_number(shape.width)}" height="{_number(shape.height)}"'
+            )
             start = f'<rect {place}{radius} fill="{shape.fill}" stroke="{shape.line}"{dashes}'
             return f"{start}><title>{escape(_clean(shape.hint))}</title></rect>" if shape.hint else f"{start}/>"
         case Path():
@@ -60,7 +62,7 @@ def _element(shape: Shape) -> str:
 
 def _clean(text: str) -> str:
     """The text without signs that XML forbids."""
-    return "".join(sign if sign in "\t\n" or sign >= " " and sign not in "\ufffe\uffff" else "\ufffd" for sign in text)
+    return "".join(sign if sign in "\t\n" or (sign >= " " and sign not in "\ufffe\uffff") else "\ufffd" for sign in text)
 
 
 def figure(drawing: Drawing) -> Figure:
@@ -82,6 +84,7 @@ def _add(axes: Any, shape: Shape, order: int) -> None:
     from matplotlib.path import Path as Outline
 
     points = 72 / DPI
+    look: dict[str, Any]
     style = (0, DASHES) if getattr(shape, "dashed", False) else "-"
     match shape:
         case Box():

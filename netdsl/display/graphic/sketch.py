@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from netdsl.declarations import Declared
 from netdsl.display.coders import coder_words
@@ -109,7 +109,7 @@ class _Sketcher:
         return node
 
     def _framed(
-        self, node: Node, net: Net, into: tuple[str, ...], out: tuple[str, ...], types: dict[str, ArrayType], type_at: TypeAt
+        self, node: Node, net: Any, into: tuple[str, ...], out: tuple[str, ...], types: dict[str, ArrayType], type_at: TypeAt
     ) -> Node:
         """The box as a frame with the parts inside; wires meet it where its ports are."""
         ins, outs = [_end(port, "first", len(into)) for port in into], [_end(port, "last", len(out)) for port in out]
@@ -158,7 +158,12 @@ class _Sketcher:
         if known is None:
             known = [(end.port, name) for end in ins for name in nodes] + [(name, end.port) for name in nodes for end in outs]
         links = [
-            _Link(one if one in nodes else "", other if one in nodes else one, other if other in nodes else "", one if other in nodes else other)
+            _Link(
+                one if one in nodes else "",
+                other if one in nodes else one,
+                other if other in nodes else "",
+                one if other in nodes else other,
+            )
             for one, other in known
         ]
         made = _group(nodes, {}, links, ins, outs)
@@ -196,7 +201,11 @@ def _group(
             if (source, out) not in told:
                 tail = out if type_of is None else f"{out} {_shape(type_of(source, out))}"
             told.add((source, out))
-        if target in nets and nets[target].input_names and (port not in nets[target].input_names or len(nets[target].input_names) > 1):
+        if (
+            target in nets
+            and nets[target].input_names
+            and (port not in nets[target].input_names or len(nets[target].input_names) > 1)
+        ):
             head = port
         tail, head = cut(tail, TINY, LONGEST_LABEL), cut(head, TINY, LONGEST_LABEL)
         labels.append((tail, head))
@@ -219,7 +228,7 @@ def _end(port: str, end: str, count: int) -> Node:
 
 
 def _shape(type_: ArrayType) -> str:
-    return short_text(type_).replace("x", "×") if type_.sizes else short_text(type_)
+    return short_text(type_).replace("x", "\u00d7") if type_.sizes else short_text(type_)
 
 
 def _kind(net: Net) -> tuple[str, str]:

@@ -64,6 +64,7 @@ def test_a_chain_taken_apart_and_joined_is_the_same(specimen):
         assert same(NetJoin(NetTake(chain, cut), NetDrop(chain, cut)), chain)
         assert same(NetJoin(chain[Span(1, cut)], chain[Span(cut + 1, -1)]), chain)
         assert same(NetJoin(NetDrop(chain, cut - 3), NetTake(chain, [cut + 1, -1])), chain)
+        assert same(NetJoin(NetGraph(NetTake(chain, cut)), NetDrop(chain, cut)), chain)
     assert same(NetAppend(NetDrop(chain, -1), Rule("c", chain[-1])), chain)
     assert same(NetPrepend(NetDrop(chain, 1), Rule("a", chain["a"])), chain)
     assert same(NetInsert(NetDelete(chain, "b"), Rule("b", chain[2]), -2), chain)

@@ -58,7 +58,7 @@ def graphs_joined(graphs: list[NetGraph], names: list[dict[str, str]], **entries
     ports: dict[str, Any] = {}
     for i, graph in enumerate(graphs):
         ins = graph.input_names
-        fed = dict.fromkeys(ins) if not i else {port: port for port in ins if port in outputs}
+        fed = {port: port for port in ins if port in outputs}
         if i and len(ins) == len(graphs[i - 1].output_names) == 1:
             fed = {ins[0]: graphs[i - 1].output_names[0]}
         if i and (not fed or any(port in inputs for port in ins if port not in fed)):
@@ -66,9 +66,9 @@ def graphs_joined(graphs: list[NetGraph], names: list[dict[str, str]], **entries
                 f"NetJoin: the outputs of net {i} ({', '.join(graphs[i - 1].output_names)}) and the inputs of net {i + 1} "
                 f"({', '.join(ins)}) must be one each, or have the same names."
             )
-        sources = {port: outputs[own] for port, own in fed.items()} if i else {}
+        sources = {port: outputs[own] for port, own in fed.items()}
         inner = {port: graph.ports[port] for port in sources if port in graph.ports}
-        gone = set(fed.values()) if i else set()
+        gone = set(fed.values())
         ports = {port: value for port, value in ports.items() if port not in gone}
         kept = {port: value for port, value in graph.ports.items() if port not in inner}
         outputs = {port: ref for port, ref in outputs.items() if port not in gone}

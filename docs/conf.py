@@ -56,7 +56,21 @@ def _ancestors(node):
         yield node
 
 
+def lenet():
+    """The net of the quickstart."""
+    return netdsl.NetChain(
+        [
+            netdsl.ConvolutionLayer(20, 5), netdsl.Ramp, netdsl.PoolingLayer(2, 2),
+            netdsl.ConvolutionLayer(50, 5), netdsl.Ramp, netdsl.PoolingLayer(2, 2),
+            netdsl.FlattenLayer(), 500, netdsl.Ramp, 10, netdsl.SoftmaxLayer(),
+        ],
+        Input=netdsl.NetEncoder("Image", (28, 28), ColorSpace="Grayscale"),
+        Output=netdsl.NetDecoder("Class", range(10)),
+    )
+
+
 def setup(app):
-    """Write the reference before the pages are read."""
+    """Draw the pictures and write the reference before the pages are read."""
+    netdsl.Information(lenet(), "SummaryGraphic").save(HERE / "_static" / "lenet.svg")
     PAGES.update({entry.name: f"reference/{entry.page}" for entry in write_pages(HERE / "reference")})
     app.connect("doctree-resolved", link_names)

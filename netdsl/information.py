@@ -13,12 +13,12 @@ from netdsl.declarations import Declared, source_text
 from netdsl.errors import DeclarationError, PartError, UnsupportedError, excerpt, nearest, public
 from netdsl.nets import SHARED, ArrayPath, Net, multipliers_by_path
 from netdsl.shapes import ArrayType, shape_form, type_text
-from netdsl.symbols import Automatic, Quantity
+from netdsl.symbols import Automatic, Quantity, Rule
 
 __all__ = ["Information", "NetInformationData"]
 
-NOT_YET = ("FullSummaryGraphic", "LayersGraph", "MXNetNodeGraph", "MXNetNodeGraphPlot", "SummaryGraphic")
-"""Properties of Mathematica that netdsl refuses by name."""
+OF_MXNET = ("MXNetNodeGraph", "MXNetNodeGraphPlot")
+"""Properties of Mathematica that are of its back end."""
 
 BYTES = 4
 """The bytes of one number of an array that has no values yet: float32."""
@@ -40,6 +40,8 @@ def Information(net: Any, properties: Any = None, /) -> Any:
       "ArraysTotalByteCount", "ArraysTotalSize"; "ArraysLearningRateMultipliers";
     - "Layers", "LayersList", "LayersCount", "LayerTypeCounts": the layers at all depths, containers left out;
     - "InputPorts", "OutputPorts", "InputPortNames", "OutputPortNames";
+    - "SummaryGraphic", a picture that a notebook shows, with ``.save("net.svg")`` (.png, .pdf), ``.svg`` and ``.figure()``;
+      "FullSummaryGraphic", the same with the parts of its parts; "LayersGraph", a Rule between paths for each wire;
     - "RecurrentStatesCount", "RecurrentStatesPositionList", "InputForm", "TopologyHash", "Properties".
 
     Raises PartError for an unknown property, UnsupportedError for one of Mathematica's that is not here.
@@ -51,7 +53,8 @@ def Information(net: Any, properties: Any = None, /) -> Any:
     {'LinearLayer': 2, 'ElementwiseLayer': 1}
 
     Differences from Wolfram: positions are tuples of names; layer types are named by strings; a count of elements that is not
-    known yet is Automatic. Source: Wolfram's public reference page; names of properties that no page states are remembered [M].
+    known yet is Automatic; "LayersGraph" is a list of rules; the properties of MXNet are not here. Source: Wolfram's public
+    reference page; names of properties that no page states are remembered [M].
     """
     if isinstance(net, (list, tuple)):
         return [Information(each, properties) for each in net]
@@ -67,9 +70,9 @@ def Information(net: Any, properties: Any = None, /) -> Any:
 def _property(net: Net, name: Any) -> Any:
     function = PROPERTIES.get(name) if isinstance(name, str) else None
     if function is None:
-        if name in NOT_YET:
+        if name in OF_MXNET:
             raise UnsupportedError(
-                f"Information: the property {name!r} does not exist in netdsl. print(net) shows a net as a table."
+                f"Information: the property {name!r} does not exist in netdsl, which runs on JAX. 'LayersGraph' gives the wires."
             )
         raise PartError(f"Information has no property {excerpt(name)}. {nearest(name, PROPERTIES)}")
     return function(net)
@@ -223,6 +226,18 @@ def _states(net: Net) -> list[ArrayPath]:
     return [(*path, name) for path, layer in net.leaves() for name in layer.state_names]
 
 
+def _graphic(net: Net, full: bool) -> Any:
+    from netdsl.display import NetGraphic
+
+    return NetGraphic(net, full)
+
+
+def _layers_graph(net: Net) -> list[Rule]:
+    """A rule between paths for every wire between layers, those of inner containers too."""
+    steps = net.program.steps
+    return [Rule(steps[ref[0]].path, step.path) for step in steps for _, ref in step.inputs if ref[0] >= 0]
+
+
 def _topology_hash(net: Net) -> str:
     """A digest of the layers, their parameters and wires; names, ports and the values of arrays do not count."""
     digest = hashlib.blake2b(digest_size=16)
@@ -264,11 +279,13 @@ PROPERTIES: dict[str, Callable[[Net], Any]] = {
     "ArraysTotalByteCount": lambda net: _total(_byte_counts(net)),
     "ArraysTotalElementCount": lambda net: _total(_element_counts(net)),
     "ArraysTotalSize": _total_size,
+    "FullSummaryGraphic": lambda net: _graphic(net, True),
     "InputForm": repr,
     "InputPortNames": lambda net: list(net.input_names),
     "InputPorts": _input_ports,
     "Layers": _layers,
     "LayersCount": lambda net: sum(1 for _ in net.leaves()),
+    "LayersGraph": _layers_graph,
     "LayersList": lambda net: list(_layers(net).values()),
     "LayerTypeCounts": _layer_type_counts,
     "OutputPortNames": lambda net: list(net.output_names),
@@ -277,6 +294,7 @@ PROPERTIES: dict[str, Callable[[Net], Any]] = {
     "RecurrentStatesCount": lambda net: len(_states(net)),
     "RecurrentStatesPositionList": _states,
     "SharedArraysCount": lambda net: sum(path[0] == SHARED for path in net.array_table()),
+    "SummaryGraphic": lambda net: _graphic(net, False),
     "TopologyHash": _topology_hash,
 }
 """Every property by name."""

@@ -32,8 +32,13 @@ ROW = {module: number for number, row in enumerate(ROWS) for module in row}
 BESIDE = {("symbols", "errors"), ("shapes", "declarations")}
 """The imports between modules of one row."""
 
-UPWARD = {("nets/net.py", "lowering"), ("nets/net.py", "display"), ("nets/net.py", "surgery")}
-"""The local imports that point upwards: __call__ and function, _repr_html_ and __str__, __getitem__."""
+UPWARD = {
+    ("nets/net.py", "lowering"),
+    ("nets/net.py", "display"),
+    ("nets/net.py", "surgery"),
+    ("information.py", "display"),
+}
+"""The local imports that point upwards: __call__ and function, _repr_html_ and __str__, __getitem__; pictures."""
 
 LAZY = ("flax", "optax", "sklearn", "grain", "matplotlib", "tensorflow_datasets", "h5py", "rich", "PIL")
 

@@ -11,7 +11,7 @@ from netdsl.display.panel import ArrayFact, Row, panel
 from netdsl.encoders.encoder import Encoder
 from netdsl.nets import Net
 
-__all__ = ["html"]
+__all__ = ["html", "hue_of"]
 
 HUES = {
     "linear": 210,
@@ -92,11 +92,15 @@ def _frame(title: str, family: str, missing: bool, lines: Iterable[tuple[str, st
 
 def _swatch(family: str) -> str:
     """A small square in the colour of the family; grey in between, so that it shows on light and dark pages."""
-    hue = HUES.get(family, sum(map(ord, family)) * 37 % 360)
     return (
         f'<span style="display:inline-block;width:.7em;height:.7em;border-radius:2px;margin-right:.5em;'
-        f'background:hsl({hue},65%,55%)"></span>'
+        f'background:hsl({hue_of(family)},65%,55%)"></span>'
     )
+
+
+def hue_of(family: str) -> int:
+    """The colour of a family of layers, as a hue."""
+    return HUES.get(family, sum(map(ord, family)) * 37 % 360)
 
 
 def _facts(facts: Iterable[tuple[str, str]]) -> str:

@@ -15,7 +15,7 @@ from netdsl.nets import SHARED, ArrayPath, Net, NetArray, Solved
 from netdsl.shapes import OPEN, ArrayType, element_count, shape_text, type_text
 from netdsl.symbols import Automatic
 
-__all__ = ["ArrayFact", "Panel", "Row", "panel"]
+__all__ = ["ArrayFact", "Panel", "Row", "family_of", "panel", "short_text", "types_in"]
 
 TypeAt = Callable[[ArrayPath, str], ArrayType]
 """The type of a port of the part at a path."""
@@ -107,7 +107,7 @@ class _Reader:
     def panel(self) -> Panel:
         net = self.net
         missing = not net.initialized
-        made = Panel(net.title(), missing, _family(net))
+        made = Panel(net.title(), missing, family_of(net))
         made.partly = missing and any(value is not Automatic for value in self.table.values())
         if not net.input_names:
             made.ports.append(("Number of inputs", "0"))
@@ -140,13 +140,13 @@ class _Reader:
                     port,
                     "" if words == type_ else words,
                     type=type_,
-                    short=_short(net.port_type(port)),
+                    short=short_text(net.port_type(port)),
                     sources=source,
                     family=kind.lower(),
                 )
             )
         first = len(net.input_names)
-        type_at = self._type if net.parts() is not None else _types_in(net.inner_solved(self._own_types()), 0)
+        type_at = self._type if net.parts() is not None else types_in(net.inner_solved(self._own_types()), 0)
         return (*rows[:first], *self._rows(net, (), type_at), *rows[first:])
 
     def _own_types(self) -> dict[str, ArrayType]:
@@ -170,11 +170,11 @@ class _Reader:
         net, path = outer.nets[name], (*outer_path, name)
         types = {port: type_at(path, port) for port in (*net.input_names, *net.output_names)}
         output = ", ".join(self._output(net, port, types[port], type_text) for port in net.output_names)
-        short = ", ".join(self._output(net, port, types[port], _short) for port in net.output_names)
+        short = ", ".join(self._output(net, port, types[port], short_text) for port in net.output_names)
         detail = ", ".join(Declared._written(net)) if net.parts() is None else _number(len(net.nets), "layer")
         rows: tuple[Row, ...] = ()
         if net.nets and self.left > 0:
-            inner = type_at if net.parts() is not None else _types_in(net.inner_solved(types), len(path))
+            inner = type_at if net.parts() is not None else types_in(net.inner_solved(types), len(path))
             rows = self._rows(net, path, inner)
         return Row(
             name,
@@ -184,7 +184,7 @@ class _Reader:
             short,
             self.elements[path],
             _sources(outer, name),
-            _family(net),
+            family_of(net),
             missing=path in self.lacking,
             parameters=_parameters(net),
             arrays=self._arrays(net, path),
@@ -237,7 +237,7 @@ class _Reader:
         return text + (f"; {_number(lacking, 'array')} uninitialized" if lacking else "")
 
 
-def _types_in(solutions: Mapping[str, Solved], base: int) -> TypeAt:
+def types_in(solutions: Mapping[str, Solved], base: int) -> TypeAt:
     """How to ask the solutions of the parts that lie below the first `base` names of a path."""
 
     def type_at(path: ArrayPath, port: str) -> ArrayType:
@@ -257,7 +257,7 @@ def _any_sources(rows: tuple[Row, ...]) -> bool:
     return any(row.sources or _any_sources(row.rows) for row in rows)
 
 
-def _short(type_: ArrayType) -> str:
+def short_text(type_: ArrayType) -> str:
     """The type where there is little room: ``20x24x24``, ``n of 1..5``."""
     elements = type_.elements
     of = ""
@@ -292,7 +292,7 @@ def _source(outer: Net, ref: tuple[str, str]) -> str:
     return part if len(outer.nets[part].output_names) == 1 else f"{part}/{port}"
 
 
-def _family(net: Net) -> str:
+def family_of(net: Net) -> str:
     """The file of the class among its fellows, which says the kind of layer: convolution, loss, chain."""
     return type(net).__module__.rsplit(".", 1)[-1]
 

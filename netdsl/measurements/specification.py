@@ -11,7 +11,7 @@ import numpy as np
 from netdsl.attachment import TrainingNet
 from netdsl.containers import NetPort
 from netdsl.errors import DeclarationError, PartError, UnsupportedError, excerpt, listing, nearest
-from netdsl.information import NOT_YET, PROPERTIES, Information
+from netdsl.information import OF_MXNET, PROPERTIES, Information
 from netdsl.lowering.request import part_at
 from netdsl.measurements.classification import CLASSIFICATION
 from netdsl.measurements.comparison import NUMBERS, Comparison, loss_steps
@@ -27,7 +27,7 @@ __all__ = ["Asked", "Reader", "values"]
 AVERAGING = {"Macro": "MacroAveraged", "Micro": "MicroAveraged"}
 FOR_TRAINING = ("Aggregation", "Direction", "Interval", "Plot")
 """Suboptions of a measurement that only mean something while a net is trained, or are not supported yet."""
-INFORMATION = (*PROPERTIES, *NOT_YET)
+INFORMATION = (*PROPERTIES, *OF_MXNET)
 """The properties of Information, which are measurements, too."""
 
 

@@ -252,10 +252,11 @@ def _keep(chain: NetChain, part: Any, declared: dict[str, Any], inputs: bool) ->
 
 
 @public
-def NetJoin(*nets: Any, **ports: Any) -> NetChain:
-    """The chain of all layers of several chains, one after the other.
+def NetJoin(*nets: Any, **ports: Any) -> Any:
+    """The chain of all layers of several chains, one after the other; with a graph among them, the graph of all layers.
 
-    ``NetJoin(chain1, chain2, …)``; a layer may stand for a chain of one. Options: ports.
+    ``NetJoin(chain1, chain2, …)``; a layer may stand for a chain of one. Options: ports. A graph feeds the next net by its one
+    output and its one input, or by ports of the same names; other ports stay those of the whole [M].
 
     Encoders and decoders of inner ends stay with their layers, where they have no effect. Layers without names are numbered anew.
 
@@ -264,8 +265,10 @@ def NetJoin(*nets: Any, **ports: Any) -> NetChain:
     >>> NetJoin(NetChain([Ramp, 3], Input=4), NetChain([Tanh]))
     NetChain([ElementwiseLayer(Ramp), LinearLayer(3), ElementwiseLayer(Tanh)], Input=4)
 
-    Differences from Wolfram: graphs are not joined. Source: Wolfram's public reference page.
+    Differences from Wolfram: none known. Source: Wolfram's public reference page.
     """
+    if any(isinstance(net, NetGraph) for net in nets):
+        return _graphs_joined(nets, ports)
     chains = [_as_chain(net) for net in nets]
     if not chains:
         raise DeclarationError("NetJoin takes at least one NetChain. Got none.")
@@ -292,12 +295,32 @@ def NetJoin(*nets: Any, **ports: Any) -> NetChain:
     return settled(with_ports(made, {**outer, **ports}, "NetJoin"), "NetJoin", [()])
 
 
+def _graphs_joined(nets: tuple[Any, ...], ports: Mapping[str, Any]) -> NetGraph:
+    from netdsl.surgery.graphs import graphs_joined
+
+    graphs = [net if isinstance(net, NetGraph) else NetGraph(_as_chain(net)) for net in nets]
+    table: dict[str, Any] = {}
+    places: list[dict[str, str]] = []
+    rules: list[Rule] = []
+    count = 0
+    for graph in graphs:
+        own = part_names(graph)
+        counted = is_numbered(graph)
+        places.append({name: str(count + i) if counted else name for i, name in enumerate(own, 1)})
+        count += len(own)
+        table = merged_shared(table, graph, "NetJoin")
+        rules += _spelled_out(graph, list(places[-1].values()))
+    unique([name for place in places for name in place.values()], "NetJoin")
+    made = graphs_joined(graphs, places, shared=FrozenDict(table), LearningRateMultipliers=tuple(rules) or Automatic)
+    return settled(with_ports(made, ports, "NetJoin"), "NetJoin", [()])
+
+
 def _as_chain(net: Any) -> NetChain:
     net = promote(net, "what NetJoin joins")
     return chain_of(net, "NetJoin") if isinstance(net, (NetChain, NetGraph)) else make_chain({"1": net})
 
 
-def _spelled_out(chain: NetChain, names: list[str]) -> list[Rule]:
+def _spelled_out(chain: NetChain | NetGraph, names: list[str]) -> list[Rule]:
     """The LearningRateMultipliers of a chain as rules for its layers under their new names."""
     multipliers = chain.LearningRateMultipliers
     if multipliers is Automatic:

@@ -16,7 +16,7 @@ from netdsl.surgery.positions import find_part, is_number, span_names
 from netdsl.surgery.rebuild import make_chain, muted_ports, settled, with_parts
 from netdsl.symbols import All, Automatic, Infinity, Rule, Span
 
-__all__ = ["NetFlatten", "flattened_parts"]
+__all__ = ["NetFlatten", "flattened_parts", "handed_down"]
 
 PortRef = tuple[str, str]
 HEADS = (NetChain, NetGraph)
@@ -83,7 +83,7 @@ def _spread(net: Any, levels: Any, heads: tuple[type, ...], only: Collection[str
         settings = tuple(_rules_for(net, each, name) for each in (*around, net.LearningRateMultipliers))
         sources = parts.feeds[name]
         if levels > 0 and isinstance(part, heads) and (only is None or name in only):
-            inner = _spread(_handed_down(part), levels - 1, heads, None, settings)
+            inner = _spread(handed_down(part), levels - 1, heads, None, settings)
             nets.update((f"{name}/{each}", made) for each, made in inner.nets.items())
             feeds.update(
                 ((f"{name}/{each}", port), (f"{name}/{source[0]}", source[1]) if source[0] else sources[source[1]])
@@ -104,7 +104,7 @@ def _spread(net: Any, levels: Any, heads: tuple[type, ...], only: Collection[str
     return _Flat(nets, feeds, outputs, [ref for ref in muted if ref not in used])
 
 
-def _handed_down(net: Any) -> Any:
+def handed_down(net: Any) -> Any:
     """The container with what it declares of its ports declared by the parts behind them instead."""
     parts = net.parts()
     nets = dict(net.nets)

@@ -9,9 +9,9 @@ from netdsl.declarations import FrozenDict
 from netdsl.errors import DeclarationError
 from netdsl.nets import Net
 from netdsl.surgery.extract import unnamed
-from netdsl.surgery.rebuild import multipliers_after, new_name
+from netdsl.surgery.rebuild import multipliers_after, muted_ports, new_name
 
-__all__ = ["free_name", "graph_between"]
+__all__ = ["free_name", "graph_between", "graphs_joined"]
 
 PortRef = tuple[str, str]
 
@@ -44,6 +44,52 @@ def graph_between(net: NetGraph, start: str | None, end: str) -> NetGraph:
         shared=net.shared,
         LearningRateMultipliers=multipliers_after(net, new_name(net, {name: name for name in nets})),
     )
+
+
+def graphs_joined(graphs: list[NetGraph], names: list[dict[str, str]], **entries: Any) -> NetGraph:
+    """The graph of all parts of several, under other names, in which each feeds the next: its one output the one input, or by name."""
+    from netdsl.surgery.flatten import handed_down
+
+    nets: dict[str, Net] = {}
+    feeds: dict[PortRef, PortRef] = {}
+    inputs: list[str] = []
+    outputs: dict[str, PortRef] = {}
+    muted: list[PortRef] = []
+    ports: dict[str, Any] = {}
+    for i, graph in enumerate(graphs):
+        ins = graph.input_names
+        fed = {port: port for port in ins if port in outputs}
+        if i and len(ins) == len(graphs[i - 1].output_names) == 1:
+            fed = {ins[0]: graphs[i - 1].output_names[0]}
+        if i and (not fed or any(port in inputs for port in ins if port not in fed)):
+            raise DeclarationError(
+                f"NetJoin: the outputs of net {i} ({', '.join(graphs[i - 1].output_names)}) and the inputs of net {i + 1} "
+                f"({', '.join(ins)}) must be one each, or have the same names."
+            )
+        sources = {port: outputs[own] for port, own in fed.items()}
+        inner = {port: graph.ports[port] for port in sources if port in graph.ports}
+        gone = set(fed.values())
+        ports = {port: value for port, value in ports.items() if port not in gone}
+        kept = {port: value for port, value in graph.ports.items() if port not in inner}
+        outputs = {port: ref for port, ref in outputs.items() if port not in gone}
+        whole = handed_down(graph.rebuilt(ports=FrozenDict(inner)))
+        last = i == len(graphs) - 1
+        if not last:  # what is declared of outputs that feed the next stays with their layers
+            whole = handed_down(
+                whole.rebuilt(ports=FrozenDict({port: kept.pop(port) for port in graph.output_names if port in kept}))
+            )
+        ports |= kept
+        inputs += [port for port in ins if port not in sources]
+        nets |= {names[i][name]: part for name, part in whole.nets.items()}
+        for (name, port), (source, own) in graph.wires["feeds"].items():
+            feeds[names[i][name], port] = (names[i][source], own) if source else sources.get(own, ("", own))
+        if twice := sorted({*outputs} & {*graph.output_names}):
+            raise DeclarationError(
+                f"NetJoin: there would be two output ports named {twice[0]!r}. NetRename(net, rules) gives other names."
+            )
+        outputs |= {port: (names[i][name], own) for port, (name, own) in graph.wires["outputs"].items()}
+        muted += [(names[i][name], port) for name, port in muted_ports(graph)]
+    return NetGraph.wired(nets, feeds, inputs, outputs, muted, ports=FrozenDict(ports), **entries)
 
 
 def _coder(part: Net, port: str) -> Any:

@@ -152,8 +152,8 @@ Information: NetChain (uninitialized)
 
 def test_every_property_answers(lenet):
     names = Information(lenet, "Properties")
-    assert len(names) == len(set(names)) == 26
-    assert len(Information(lenet, names)) == 26
+    assert len(names) == len(set(names)) == 29
+    assert len(Information(lenet, names)) == 29
     assert Information([lenet, NetChain([Ramp])], "LayersCount") == [11, 1]
     assert Information(NetChain([Ramp], Input=3), "InputForm") == "NetChain([ElementwiseLayer(Ramp)], Input=3)"
 
@@ -161,9 +161,9 @@ def test_every_property_answers(lenet):
 MESSAGES = [
     ("LayerCount", PartError, "Information has no property 'LayerCount'. Did you mean 'LayersCount'?"),
     (
-        "SummaryGraphic",
+        "MXNetNodeGraph",
         UnsupportedError,
-        "Information: the property 'SummaryGraphic' does not exist in netdsl. print(net) shows a net as a table.",
+        "Information: the property 'MXNetNodeGraph' does not exist in netdsl, which runs on JAX. 'LayersGraph' gives the wires.",
     ),
 ]
 

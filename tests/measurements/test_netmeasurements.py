@@ -260,7 +260,7 @@ def test_information_properties():
             "A measurement has no suboption 'Keys'. Did you mean 'Key'?",
         ),
         ({"Key": "p"}, DeclarationError, "A measurement as a dict has a \"Measurement\", a name or port. Got {'Key': 'p'}."),
-        ("SummaryGraphic", UnsupportedError, None),
+        ("MXNetNodeGraph", UnsupportedError, None),
     ],
 )
 def test_errors_of_measurements(measurement, error, text):

@@ -15,13 +15,16 @@ from netdsl import (
     NetDecoder,
     NetDelete,
     NetDrop,
+    NetGraph,
     NetInitialize,
     NetInsert,
     NetJoin,
+    NetPort,
     NetPrepend,
     NetTake,
     NetWarning,
     PartError,
+    Plus,
     Ramp,
     Rule,
     ShapeError,
@@ -142,6 +145,27 @@ def test_join(classifier, bits):
         NetJoin(NetChain({"a": Ramp}), NetChain({"a": Ramp}))
     with pytest.raises(ShapeError, match=r"^NetJoin: "):
         NetJoin(NetChain([LinearLayer(2)], Input=3), NetInitialize(NetChain([2], Input=3)))
+
+
+def test_join_graphs(graph, classifier):
+    x = np.array([1.0, -2.0, 0.5], np.float32)
+    tail = NetInitialize(NetChain({"x": Tanh, "y": LinearLayer(4)}, Input=2))
+    net = NetJoin(graph, tail)
+    assert Keys(net) == ["a", "b", "c", "sum", "out", "x", "y"]
+    assert (net.input_names, net.output_names) == (("Input",), ("Output",))
+    np.testing.assert_allclose(net(x), tail(graph(x)), rtol=1e-5)
+    assert net["a", "Weights"] is graph["a", "Weights"]
+    assert NetJoin(classifier, NetGraph([Ramp], [])).encoder("Input") == classifier.encoder("Input")
+    assert NetJoin(
+        NetGraph([Ramp], [], Input=4), NetGraph([Tanh, 2], [(1, 2)], Output=NetDecoder("Class", ["a", "b"]))
+    ) == NetGraph([Ramp, Tanh, 2], [(1, 2, 3)], Input=4, Output=NetDecoder("Class", ["a", "b"]))
+    two = NetGraph({"p": Ramp, "q": Tanh}, [(NetPort("Input"), ["p", "q"]), ("p", NetPort("u")), ("q", NetPort("v"))], Input=3)
+    one = NetGraph({"s": Plus, "z": Ramp}, [([NetPort("u"), NetPort("w")], "s"), ("s", "z")])
+    both = NetJoin(two, one, w=3)
+    assert (both.input_names, both.output_names) == (("Input", "w"), ("v", "Output"))
+    np.testing.assert_allclose(both({"Input": x, "w": x})["Output"], np.maximum(np.maximum(x, 0) + x, 0), rtol=1e-6)
+    with pytest.raises(DeclarationError, match=re.escape("NetJoin: the outputs of net 1 (u, v) and the inputs of net 2 (Input)")):
+        NetJoin(two, graph)
 
 
 def test_shared_arrays_are_merged_and_forgotten(tied):

@@ -4,10 +4,12 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE.parent), str(HERE)]
+sys.path[:0] = [str(HERE.parent), str(HERE), str(HERE.parent / "tests")]
 
+from coverage_page import coverage_page  # noqa: E402
 from docutils import nodes  # noqa: E402
-from reference_pages import write_pages  # noqa: E402
+from family_pages import family_pages  # noqa: E402
+from reference_pages import documented, write_pages  # noqa: E402
 
 import netdsl  # noqa: E402
 
@@ -72,5 +74,6 @@ def lenet():
 def setup(app):
     """Draw the pictures and write the reference before the pages are read."""
     netdsl.Information(lenet(), "SummaryGraphic").save(HERE / "_static" / "lenet.svg")
-    PAGES.update({entry.name: f"reference/{entry.page}" for entry in write_pages(HERE / "reference")})
+    further = {"coverage.rst": coverage_page(documented()), **family_pages()}
+    PAGES.update({entry.name: f"reference/{entry.page}" for entry in write_pages(HERE / "reference", further)})
     app.connect("doctree-resolved", link_names)

@@ -9,9 +9,11 @@ import ast
 import inspect
 import re
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import netdsl
@@ -143,10 +145,13 @@ def _constants() -> dict[str, str]:
 
 # Pages
 
-def write_pages(folder: Path) -> list[Entry]:
-    """Write all pages below `folder`, leave those that did not change alone, and remove what is no longer there."""
+def write_pages(folder: Path, further: Mapping[str, str] = MappingProxyType({})) -> list[Entry]:
+    """Write all pages below `folder`, leave those that did not change alone, and remove what is no longer there.
+
+    `further` are pages besides those of the symbols, by path.
+    """
     entries = documented()
-    pages = {f"{entry.page}.rst": _page(entry) for entry in entries}
+    pages = {f"{entry.page}.rst": _page(entry) for entry in entries} | dict(further)
     for group, title in GROUPS.items():
         pages[f"{group}/index.rst"] = _group_page(title, [entry for entry in entries if entry.group == group])
     pages["index.rst"] = _index(entries)
@@ -163,7 +168,8 @@ def write_pages(folder: Path) -> list[Entry]:
     return entries
 
 
-def _heading(title: str, line: str) -> list[str]:
+def heading(title: str, line: str) -> list[str]:
+    """A heading underlined with this sign."""
     return [title, line * max(len(title), 3), ""]
 
 
@@ -172,44 +178,45 @@ def _toctree(names: list[str], hidden: bool = True) -> list[str]:
 
 
 def _index(entries: list[Entry]) -> str:
-    lines = _heading("Reference", "=")
+    lines = heading("Reference", "=")
     lines += [f"One page for each of the {len(entries)} public symbols and kinds of encoders and decoders.",
               "The mark [M] stands beside what Wolfram's public pages leave open and netdsl had to choose.", ""]
     for group, title in GROUPS.items():
         members = [entry for entry in entries if entry.group == group]
         if members:
-            lines += [f":doc:`{title} <{group}/index>`", "   " + ", ".join(f":doc:`{_label(m)} <{m.page}>`" for m in members), ""]
+            lines += [f":doc:`{title} <{group}/index>`", "   " + ", ".join(f":doc:`{label(m)} <{m.page}>`" for m in members), ""]
     return "\n".join(lines + _toctree([f"{group}/index" for group in GROUPS if any(e.group == group for e in entries)]))
 
 
-def _label(entry: Entry) -> str:
+def label(entry: Entry) -> str:
+    """A symbol as it is written."""
     return entry.name if "-" not in entry.name else '{}("{}")'.format(*entry.name.split("-"))
 
 
 def _group_page(title: str, members: list[Entry]) -> str:
-    lines = _heading(title, "=")
+    lines = heading(title, "=")
     if not members:
         return "\n".join([":orphan:", "", *lines])
     order = [*FAMILIES.values()]
     sections = dict.fromkeys(member.section for member in members)
     for section in sorted(sections, key=lambda section: order.index(section) if section in order else len(order)):
         if section:
-            lines += _heading(section, "-")
+            lines += heading(section, "-")
         lines += [".. list-table::", "   :width: 100%", "   :widths: 30 70", ""]
         for member in members:
             if member.section == section:
-                summary = _summary(member.doc)
-                lines += [f"   * - :doc:`{_label(member)} <{member.name}>`", f"     - {summary}"]
+                lines += [f"   * - :doc:`{label(member)} <{member.name}>`", f"     - {summary(member.doc)}"]
         lines.append("")
     return "\n".join(lines + _toctree([member.name for member in members]))
 
 
-def _summary(doc: str) -> str:
+def summary(doc: str) -> str:
+    """The first paragraph of a docstring, on one line."""
     return " ".join(doc.split("\n\n")[0].split()) or "…"
 
 
 def _page(entry: Entry) -> str:
-    lines = _heading(_label(entry), "=")
+    lines = heading(label(entry), "=")
     lines += [".. py:currentmodule:: netdsl", ""]
     table = [] if entry.name in netdsl.LEGACY_NAMES else _parameter_table(entry.thing)
     body = [*_body(entry.doc), *table]

@@ -181,7 +181,7 @@ class _NetReader(Reader):
         if issubclass(cls, Net):
             if cls.__init__ is not Declared.__init__:
                 known = list(cls.parameters)
-            known += [*cls.array_declarations, *COMMON]
+            known += [*cls.array_declarations, *cls.inner_options, *COMMON]
         return known
 
     @staticmethod

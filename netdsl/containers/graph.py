@@ -9,8 +9,10 @@ from typing import Any
 
 from netdsl.containers.ports import Edge, NetPort, edges
 from netdsl.containers.promotion import named_layers
+from netdsl.containers.tracing import Traced, traced_graph
 from netdsl.declarations import FrozenDict, source_text
 from netdsl.errors import DeclarationError, PartError, listing, nearest
+from netdsl.layers import FunctionLayer
 from netdsl.nets import Net, Parts, lift_shared
 from netdsl.symbols import Automatic
 
@@ -28,6 +30,9 @@ class NetGraph(Net):
     the right is fed by the same output; ``NetPort("name")`` is a port of the graph, ``NetPort("layer", "port")`` a port of a layer;
     ``NetPort("Input") >> "a" >> NetPort("loss", "Input")`` is a path. Ports left unconnected become the graph's own.
 
+    Of a FunctionLayer whose input sizes are known the graph is made of layers that do what the function does: those that it
+    applies, under their names, and one for each operation. UnsupportedError where no layer does that.
+
     Options: any port of the graph, LearningRateMultipliers.
 
     Raises DeclarationError for cycles and ports fed twice, PartError for parts that are not there, ShapeError for sizes.
@@ -44,7 +49,7 @@ class NetGraph(Net):
 
     def __init__(self, layers: Any, connections: Any = None, /, **options: Any) -> None:
         if connections is None and isinstance(layers, Net):
-            parts = layers.parts()
+            parts = self._parts_of(layers)
             if parts is None:
                 self.__dict__["nets"] = FrozenDict({"1": layers})
                 self._wire([])
@@ -98,6 +103,17 @@ class NetGraph(Net):
         return graph
 
     # Wiring
+
+    @classmethod
+    def _parts_of(cls, net: Net) -> Parts | None:
+        """The parts of a container, or those that the function of a layer is made of."""
+        if not isinstance(net, FunctionLayer):
+            return net.parts()
+        return cls._traced(traced_graph(net, cls._traced)).parts()
+
+    @classmethod
+    def _traced(cls, traced: Traced) -> NetGraph:
+        return cls.wired(*traced)
 
     def _adopt(self, parts: Parts, net: Net) -> None:
         feeds = {(name, port): source for name, sources in parts.feeds.items() for port, source in sources.items()}

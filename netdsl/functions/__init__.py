@@ -20,6 +20,7 @@ from jax.scipy import special
 
 from netdsl.functions.aggregations import AGGREGATIONS
 from netdsl.functions.places import at_place, tried
+from netdsl.functions.recording import recorder
 from netdsl.symbols import All, Span
 
 __all__ = ["ACTIVATIONS", "FUNCTIONS", "Function"]
@@ -46,7 +47,8 @@ class Function:
 
     def __call__(self, *arguments: Any) -> Any:
         """The value at numbers or arrays."""
-        return self.compute(*arguments)
+        record = recorder()
+        return self.compute(*arguments) if record is None else record(self, arguments)
 
     def __repr__(self) -> str:
         return self.__name__

@@ -171,13 +171,17 @@ class FunctionLayer(Operator):
         named = [*recorder.seen.values()]
         named += [NetArray(name, Array=value) for net, _ in nets.values() for name, value in net.shared.items()]
         self._net_arrays.update({each.Name: each for each in named if each.Name not in self._net_arrays})
-        self.__dict__["_applied"] = FrozenDict({name: net.rebuilt(shared=FrozenDict()) for name, (net, _) in nets.items()})
+        self.__dict__["_applied"] = FrozenDict({name: _without_shared(net) for name, (net, _) in nets.items()})
         return _Trace(types, nets)
 
     def _noted(self, found: dict[str, tuple[Net, Solved]], *inputs: Any) -> tuple[Any, ...]:
         """What the function gives while it is traced."""
         with noted(self.__dict__["nets"], found):
-            return self._values(self.Function(*inputs))
+            return self.values_of(*inputs)
+
+    def values_of(self, *inputs: Any) -> tuple[Any, ...]:
+        """What the function gives, one value for each output port."""
+        return self._values(self.Function(*inputs))
 
     def traced_function(self) -> Any:
         return lambda *inputs: self._noted({}, *inputs)
@@ -194,7 +198,7 @@ class FunctionLayer(Operator):
             return outputs  # type: ignore[no-any-return]
 
         with named_arrays(dict(arrays.items())), Applications(run):
-            return self._values(self.Function(*inputs)), after
+            return self.values_of(*inputs), after
 
     # The arrays are those that the function names: as defaults, in its closure, or found while it is traced
 
@@ -210,6 +214,15 @@ class FunctionLayer(Operator):
     @property
     def _net_arrays(self) -> dict[str, NetArray]:
         return self._cached("_named", lambda: {array.Name: array for array in _captured(self.Function)})
+
+
+def _without_shared(net: Net) -> Net:
+    """The net without the values of its shared arrays; what was traced of it stays."""
+    if not net.shared:
+        return net
+    bare = net.rebuilt(shared=FrozenDict())
+    bare.__dict__.update({name: value for name, value in net.__dict__.items() if name in ("_applied", "_named")})
+    return bare
 
 
 def traced_types(function: Any, inputs: tuple[ArrayType, ...], names: tuple[str, ...]) -> tuple[ArrayType, ...]:

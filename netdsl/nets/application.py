@@ -94,7 +94,9 @@ def noted(given: Mapping[str, Net], found: dict[str, tuple[Net, Solved]]) -> App
     def run(name: str, net: Net, inputs: dict[str, Any]) -> dict[str, Any]:
         net = given.get(name, net)
         if set(inputs) != set(net.input_names):
-            raise Contradiction(f"applies {name} to the inputs {listing(inputs)}, and it has {listing(net.input_names) or 'none'}")
+            raise Contradiction(
+                f"applies {name} to the inputs {listing(inputs)}, and it has {listing(net.input_names) or 'none'}"
+            )
         solved = solve(net, {port: _type(x) for port, x in inputs.items()}, source="function")
         if solved.clashes:
             raise Contradiction(f"cannot apply {name}:\n{_indented(contradictions(net, solved))}")

@@ -103,7 +103,14 @@ class Net(Declared):
     def option_names(self) -> list[str]:
         """Everything that may be given to this net as a keyword."""
         options = [p.name for p in self.parameters.values() if not p.positional]
-        return [*options, *self.array_declarations, *self.inner_options, *self.input_names, *self.output_names, "LearningRateMultipliers"]
+        return [
+            *options,
+            *self.array_declarations,
+            *self.inner_options,
+            *self.input_names,
+            *self.output_names,
+            "LearningRateMultipliers",
+        ]
 
     def fields(self) -> dict[str, Any]:
         arrays = {name: self.__dict__[name] for name in self.array_declarations}
@@ -227,7 +234,10 @@ class Net(Declared):
         return self._cached(
             "_state_paths",
             lambda: frozenset(
-                (*path, name) for path, layer in self._traced_leaves() for name, d in layer.declared_arrays().items() if d.is_state
+                (*path, name)
+                for path, layer in self._traced_leaves()
+                for name, d in layer.declared_arrays().items()
+                if d.is_state
             ),
         )
 

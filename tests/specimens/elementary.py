@@ -190,13 +190,13 @@ ELEMENTARY = (
     ),
     Specimen(
         "function that maps layers",
-        lambda: FunctionLayer(
-            lambda x: Map(lambda e: DropoutLayer(0.4)(LinearLayer(2)(e)), x), Input=[4, 3]
-        ),
+        lambda: FunctionLayer(lambda x: Map(lambda e: DropoutLayer(0.4)(LinearLayer(2)(e)), x), Input=[4, 3]),
         random=True,
         written=False,
     ),
-    Specimen("function that keeps state", lambda: FunctionLayer(lambda x: x * BatchNormalizationLayer()(x), Input=3), written=False),
+    Specimen(
+        "function that keeps state", lambda: FunctionLayer(lambda x: x * BatchNormalizationLayer()(x), Input=3), written=False
+    ),
     Specimen(
         "function that gathers",
         lambda: FunctionLayer(lambda i: Part(NetArray("w", Dimensions=[4, 2]), i), Input=[3, Restricted("Integer", 4)]),

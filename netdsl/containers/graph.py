@@ -9,10 +9,9 @@ from typing import Any
 
 from netdsl.containers.ports import Edge, NetPort, edges
 from netdsl.containers.promotion import named_layers
-from netdsl.containers.tracing import Traced, traced_graph
+from netdsl.containers.tracing import traced_parts
 from netdsl.declarations import FrozenDict, source_text
 from netdsl.errors import DeclarationError, PartError, listing, nearest
-from netdsl.layers import FunctionLayer
 from netdsl.nets import Net, Parts, lift_shared
 from netdsl.symbols import Automatic
 
@@ -30,10 +29,7 @@ class NetGraph(Net):
     the right is fed by the same output; ``NetPort("name")`` is a port of the graph, ``NetPort("layer", "port")`` a port of a layer;
     ``NetPort("Input") >> "a" >> NetPort("loss", "Input")`` is a path. Ports left unconnected become the graph's own.
 
-    Of a FunctionLayer whose input sizes are known the graph is made of layers that do what the function does: those that it
-    applies, under their names, and one for each operation. UnsupportedError where no layer does that.
-
-    Options: any port of the graph, LearningRateMultipliers.
+    NetGraph(FunctionLayer(f)) has a layer for each operation of f. Options: any port of the graph, LearningRateMultipliers.
 
     Raises DeclarationError for cycles and ports fed twice, PartError for parts that are not there, ShapeError for sizes.
 
@@ -49,7 +45,7 @@ class NetGraph(Net):
 
     def __init__(self, layers: Any, connections: Any = None, /, **options: Any) -> None:
         if connections is None and isinstance(layers, Net):
-            parts = self._parts_of(layers)
+            parts = traced_parts(layers) if layers.traced_arrays else layers.parts()
             if parts is None:
                 self.__dict__["nets"] = FrozenDict({"1": layers})
                 self._wire([])
@@ -103,17 +99,6 @@ class NetGraph(Net):
         return graph
 
     # Wiring
-
-    @classmethod
-    def _parts_of(cls, net: Net) -> Parts | None:
-        """The parts of a container, or those that the function of a layer is made of."""
-        if not isinstance(net, FunctionLayer):
-            return net.parts()
-        return cls._traced(traced_graph(net, cls._traced)).parts()
-
-    @classmethod
-    def _traced(cls, traced: Traced) -> NetGraph:
-        return cls.wired(*traced)
 
     def _adopt(self, parts: Parts, net: Net) -> None:
         feeds = {(name, port): source for name, sources in parts.feeds.items() for port, source in sources.items()}

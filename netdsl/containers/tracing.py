@@ -11,14 +11,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import ShapedArray
-from jax.extend.core import ClosedJaxpr, Jaxpr, Literal, Primitive
+from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
-from netdsl.declarations import frozen
-from netdsl.errors import DeclarationError, UnsupportedError, listing
+from netdsl.containers.operations import OTHERS, REDUCTIONS, SAME
+from netdsl.containers.recorded import FOLD, FUNCTION, KEPT, MAP, NET, Slot, filled, recorded
+from netdsl.errors import DeclarationError, UnsupportedError
 from netdsl.functions import FUNCTIONS
 from netdsl.functions.aggregations import AGGREGATIONS
 from netdsl.functions.composed import Call, Composed
-from netdsl.functions.places import tried
 from netdsl.functions.recording import recording
 from netdsl.layers import (
     AggregationLayer,
@@ -37,10 +37,10 @@ from netdsl.layers import (
     ThreadingLayer,
     TransposeLayer,
 )
-from netdsl.nets import Applications, Net, NetArray, named_arrays
+from netdsl.nets import Applications, Net, NetArray, Parts, named_arrays
 from netdsl.symbols import Rule, Span
 
-__all__ = ["Traced", "traced_graph"]
+__all__ = ["traced_parts"]
 
 PortRef = tuple[str, str]
 
@@ -56,8 +56,8 @@ class Traced(NamedTuple):
     """The outputs of parts that do nothing but take an input that the function does not use."""
 
 
-def traced_graph(layer: FunctionLayer, assemble: Callable[[Traced], Net]) -> Traced:
-    """The layers of a function; `assemble` makes graphs of those inside `Map` and `FoldList`.
+def traced_parts(layer: Any) -> Parts | None:
+    """The layers of a function, and the wires between them.
 
     Raises DeclarationError where the sizes of the inputs are not known, UnsupportedError where no layer does what the function does.
     """
@@ -73,104 +73,28 @@ def traced_graph(layer: FunctionLayer, assemble: Callable[[Traced], Net]) -> Tra
         net, solved = layer.nets[name], solutions[name]
         outputs = {port: solved.output_type(port) for port in net.output_names}
         shapes = tuple(ShapedArray(t.sizes, jnp.int32 if t.integer else jnp.float32) for t in outputs.values())  # type: ignore[arg-type]
-        return dict(zip(outputs, _NET.bind(*inputs.values(), name=name, shapes=shapes)))
+        return dict(zip(outputs, NET.bind(*inputs.values(), name=name, shapes=shapes)))
 
     def function(arrays: dict[str, Any], *inputs: Any) -> Any:
-        with named_arrays(arrays), Applications(run), recording(_recorded):
+        with named_arrays(arrays), Applications(run), recording(recorded):
             return layer.values_of(*inputs)
 
     named = layer.array_values()
     arrays = {name: jax.ShapeDtypeStruct(array.Dimensions, jnp.float32) for name, array in named.items()}
     samples = [jax.ShapeDtypeStruct(t.sizes, jnp.int32 if t.integer else jnp.float32) for t in types.values()]  # type: ignore[arg-type]
     closed = jax.make_jaxpr(function)(arrays, *samples)
-    graph = _Graph(layer, assemble)
+    graph = _Graph(layer)
     values = [graph.array(name, named[name]) for name in sorted(named)]
     values += [_at(("", port), sample.shape, sample.dtype) for port, sample in zip(layer.input_names, samples)]
     outputs = graph.translate(closed.jaxpr, [_constant(each) for each in closed.consts], values)
-    return graph.finish({port: values[len(named) + i] for i, port in enumerate(types)}, dict(zip(layer.output_names, outputs)))
+    inputs = {port: values[len(named) + i] for i, port in enumerate(types)}
+    return _assembled(graph.finish(inputs, dict(zip(layer.output_names, outputs)))).parts()
 
 
-# What is traced: nets, named functions and loops stay as they are
+def _assembled(traced: Traced) -> Net:
+    from netdsl.containers.graph import NetGraph
 
-
-def _primitive(name: str) -> Primitive:
-    primitive = Primitive(name)
-    primitive.multiple_results = True
-    primitive.def_abstract_eval(lambda *_, shapes, **__: list(shapes))
-    return primitive
-
-
-_NET, _FUNCTION, _MAP, _FOLD = map(_primitive, ("net", "function", "map", "fold"))
-
-_KEPT = {*AGGREGATIONS, "Dot", "Reverse", "Catenate", "Part"} - {"Min", "Max", "Times"}
-"""The functions of whole arrays that are layers."""
-
-
-class _Slot(NamedTuple):
-    """The place of an array among the arguments of a function."""
-
-    number: int
-
-
-def _recorded(function: Any, arguments: tuple[Any, ...]) -> Any:
-    """What a named function gives while it is traced: one operation, where a layer can do it."""
-    name = function.__name__
-    if name == "Map":
-        return _map(*arguments)
-    if name == "FoldList":
-        return _fold(*arguments)
-    if name == "NestList":
-        again, start, count = arguments
-        return _fold(lambda x, _: again(x), start, jnp.zeros(count))
-    arrays = [jnp.asarray(each) for each in arguments if _is_array(each)]
-    numbers = iter(range(len(arrays)))
-    template = tuple(_Slot(next(numbers)) if _is_array(each) else frozen(each) for each in arguments)
-
-    def compute(*given: Any) -> Any:
-        with recording(None):
-            return function.compute(*_filled(template, given))
-
-    if any(isinstance(each, jax.core.Tracer) for each in arrays) and all(map(_hashable, template)):
-        made = jax.eval_shape(compute, *arrays)
-        if name in _KEPT or (function.arity != 0 and made.shape == jnp.broadcast_shapes(*(x.shape for x in arrays))):
-            return _FUNCTION.bind(*arrays, name=name, template=template, shapes=(ShapedArray(made.shape, made.dtype),))[0]
-    return compute(*arrays)
-
-
-def _is_array(thing: Any) -> bool:
-    return isinstance(thing, (jax.Array, np.ndarray, NetArray))
-
-
-def _hashable(thing: Any) -> bool:
-    try:
-        hash(thing)
-    except TypeError:
-        return False
-    return True
-
-
-def _filled(template: tuple[Any, ...], arrays: Sequence[Any]) -> list[Any]:
-    return [arrays[each.number] if isinstance(each, _Slot) else each for each in template]
-
-
-def _map(function: Callable[[Any], Any], x: Any) -> Any:
-    x = jnp.asarray(x)
-    closed, made = jax.make_jaxpr(function, return_shape=True)(jax.ShapeDtypeStruct(x.shape[1:], x.dtype))
-    shape = ShapedArray((len(x), *made.shape), made.dtype)
-    return _MAP.bind(x, *closed.consts, jaxpr=closed.jaxpr, shapes=(shape,))[0]
-
-
-def _fold(function: Callable[[Any, Any], Any], start: Any, items: Any) -> Any:
-    items = jnp.asarray(items)
-    item = jax.ShapeDtypeStruct(items.shape[1:], items.dtype)
-    like = tried(function, start, item)
-    first = jnp.broadcast_to(jnp.asarray(start, like.dtype), like.shape)
-    closed = jax.make_jaxpr(lambda x, each: jnp.asarray(function(x, each), like.dtype))(like, item)
-    shape = ShapedArray((len(items) + 1, *like.shape), like.dtype)
-    return _FOLD.bind(first, items, *closed.consts, jaxpr=closed.jaxpr, shapes=(shape,))[0]
-
-
-# What is made of it
+    return NetGraph.wired(*traced)
 
 
 class _Atom(NamedTuple):
@@ -204,40 +128,11 @@ def _number(x: Any) -> float | int:
     return int(x) if x.dtype.kind in "iub" else float(str(x))
 
 
-_SAME = {"add": "Plus", "sub": "Subtract", "mul": "Times", "div": "Divide", "pow": "Power", "max": "Max", "min": "Min"}
-_SAME |= {"exp": "Exp", "log": "Log", "sqrt": "Sqrt", "cbrt": "CubeRoot", "abs": "Abs", "sign": "Sign", "floor": "Floor"}
-_SAME |= {name: name.capitalize() for name in ("tan", "tanh", "sin", "sinh", "cos", "cosh", "erf", "erfc")}
-_SAME |= {f"a{name.lower()}": f"Arc{name}" for name in ("Sin", "Cos", "Tan", "Sinh", "Cosh", "Tanh")}
-_SAME |= {"ceil": "Ceiling", "logistic": "LogisticSigmoid", "erf_inv": "InverseErf", "lgamma": "LogGamma", "round": "Round"}
-_SAME |= {"lt": "Less", "le": "LessEqual", "gt": "Greater", "ge": "GreaterEqual", "eq": "Equal", "ne": "Unequal"}
-_SAME |= {"and": "And", "or": "Or"}
-"""The operations of JAX that are named functions of numbers."""
-
-_OTHERS: dict[str, Callable[..., Any]] = {
-    "neg": lambda x: Call("Times", (-1, x)),
-    "square": lambda x: Call("Power", (x, 2)),
-    "integer_pow": lambda x, y: Call("Power", (x, y)),
-    "rsqrt": lambda x: Call("Divide", (1, Call("Sqrt", (x,)))),
-    "exp2": lambda x: Call("Power", (2, x)),
-    "expm1": lambda x: Call("Subtract", (Call("Exp", (x,)), 1)),
-    "log1p": lambda x: Call("Log", (Call("Plus", (1, x)),)),
-    "atan2": lambda y, x: Call("ArcTan", (x, y)),
-    "not": lambda x: Call("Equal", (x, 0)),
-    "clamp": lambda low, x, high: Call("Min", (Call("Max", (x, low)), high)),
-    "select_n": lambda which, no, yes: Call("If", (which, yes, no)),
-    "copy": lambda x: x,
-    "stop_gradient": lambda x: x,
-}
-"""The other operations on numbers, as named functions."""
-
-_REDUCTIONS = {"reduce_sum": "Total", "reduce_max": "Max", "reduce_min": "Min", "reduce_prod": "Times"}
-
-
 class _Graph:
     """A graph under way."""
 
-    def __init__(self, layer: FunctionLayer, assemble: Callable[[Traced], Net]) -> None:
-        self.layer, self.assemble = layer, assemble
+    def __init__(self, layer: FunctionLayer) -> None:
+        self.layer = layer
         self.nets: dict[str, Net] = {}
         self.feeds: dict[PortRef, PortRef] = {}
 
@@ -310,32 +205,31 @@ class _Graph:
         """What one operation gives."""
         name, params = equation.primitive.name, equation.params
         inner = next((params[each] for each in ("jaxpr", "call_jaxpr", "fun_jaxpr") if each in params), None)
-        if equation.primitive is _NET:
+        if equation.primitive is NET:
             net = self.layer.nets[params["name"]]
             made = self.add(net, params["name"], values[0].shape if values else (), None, *values)
             at = made.tree.ref[0]
             return [_at((at, port), s.shape, s.dtype) for port, s in zip(net.output_names, params["shapes"])]
-        if equation.primitive in (_MAP, _FOLD):
-            return [(self.mapped if equation.primitive is _MAP else self.folded)(params["jaxpr"], values, params["shapes"][0])]
+        if equation.primitive in (MAP, FOLD):
+            return [(self.mapped if equation.primitive is MAP else self.folded)(params["jaxpr"], values, params["shapes"][0])]
         if (
             name in ("jit", "pjit", "custom_jvp_call", "custom_vjp_call", "closed_call", "remat2", "checkpoint")
             and inner is not None
         ):
             closed = inner if isinstance(inner, ClosedJaxpr) else ClosedJaxpr(inner, ())
             return self.translate(closed.jaxpr, [_constant(each) for each in closed.consts], values)
-        if values and all(value.constant is not None for value in values) and equation.primitive is not _FUNCTION:
+        if values and all(value.constant is not None for value in values) and equation.primitive is not FUNCTION:
             made = equation.primitive.bind(*(jnp.asarray(value.constant) for value in values), **params)
             return [_constant(each) for each in (made if equation.primitive.multiple_results else [made])]
         if not values:
             made = equation.primitive.bind(**params)
             return [_constant(each) for each in (made if equation.primitive.multiple_results else [made])]
-        shape = equation.outvars[0].aval
-        made = (
-            self.named(params, values, shape) if equation.primitive is _FUNCTION else self.operation(name, params, values, shape)
-        )
-        if made is None:
+        like = equation.outvars[0].aval
+        named = equation.primitive is FUNCTION
+        given = self.named(params, values, like) if named else self.operation(name, params, values, like)
+        if given is None:
             raise UnsupportedError(f"No layer does what the function of {self.layer!r} does with {name!r} of JAX.")
-        return [made]
+        return [given]
 
     def numbers(self, call: Callable[..., Any], values: list[_Value], like: Any) -> _Value:
         """A composed function of the numbers of arrays."""
@@ -345,8 +239,8 @@ class _Graph:
     def named(self, params: Mapping[str, Any], values: list[_Value], like: Any) -> _Value | None:
         """What a named function gives."""
         name, template = params["name"], params["template"]
-        if name not in _KEPT:
-            return self.numbers(lambda *trees: Call(name, tuple(_filled(template, trees))), values, like)
+        if name not in KEPT:
+            return self.numbers(lambda *trees: Call(name, tuple(filled(template, trees))), values, like)
         size = tuple(like.shape), like.dtype
         if name in AGGREGATIONS:
             return self.add(AggregationLayer(FUNCTIONS[name], 1), name, *size, *values)
@@ -355,7 +249,7 @@ class _Graph:
         if name in ("Dot", "Catenate"):
             return self.add((DotLayer if name == "Dot" else CatenateLayer)(InputPorts=len(values)), name, *size, *values)
         positions = template[1:]
-        if not any(isinstance(each, (_Slot, tuple)) for each in positions):
+        if not any(isinstance(each, (Slot, tuple)) for each in positions):
             return self.add(PartLayer(list(positions)), name, *size, *values)
         if len(positions) == 1 and len(values) == 2:
             places = values[1]
@@ -367,17 +261,17 @@ class _Graph:
     def operation(self, name: str, params: Mapping[str, Any], values: list[_Value], like: Any) -> _Value | None:
         """What an operation of JAX gives; None where no layer does that."""
         size, x = (tuple(like.shape), like.dtype), values[0]
-        if name in _SAME:
-            return self.numbers(lambda *trees: Call(_SAME[name], trees), values, like)
+        if name in SAME:
+            return self.numbers(lambda *trees: Call(SAME[name], trees), values, like)
         if name == "integer_pow":
-            return self.numbers(lambda tree: _OTHERS[name](tree, params["y"]), values, like)
-        if name in _OTHERS:
-            return self.numbers(_OTHERS[name], values, like)
+            return self.numbers(lambda tree: OTHERS[name](tree, params["y"]), values, like)
+        if name in OTHERS:
+            return self.numbers(OTHERS[name], values, like)
         if name == "convert_element_type":
             whole = jnp.issubdtype(like.dtype, jnp.integer) and jnp.issubdtype(x.dtype, jnp.floating)
             return self.numbers(lambda tree: Call("IntegerPart", (tree,)) if whole else tree, values, like)
-        if name in _REDUCTIONS:
-            function = FUNCTIONS[_REDUCTIONS[name]]
+        if name in REDUCTIONS:
+            function = FUNCTIONS[REDUCTIONS[name]]
             levels = [axis + 1 for axis in params["axes"]]
             return self.add(AggregationLayer(function, levels), function.__name__, *size, x)
         if name in ("reshape", "squeeze", "expand_dims"):
@@ -408,7 +302,7 @@ class _Graph:
             pairs = [[a, b] for a, b, _ in params["padding_config"]]
             return self.add(PaddingLayer(pairs, Padding=values[1].tree), "Padding", *size, x)
         if name == "dot_general":
-            return self.product(params["dimension_numbers"], *values[:2], size)
+            return self.product(params["dimension_numbers"], x, values[1], size)
         return None
 
     def reshaped(self, x: _Value, shape: tuple[int, ...]) -> _Value:
@@ -455,8 +349,10 @@ class _Graph:
         self, jaxpr: Jaxpr, names: list[str], values: list[_Value], outer: list[_Value]
     ) -> tuple[Net, list[str], list[_Value]]:
         """The net of a program inside a loop, the names of the ports by which it gets what it takes from outside, and that."""
-        graph = _Graph(self.layer, self.assemble)
-        ports, given, constants = [], [], []
+        graph = _Graph(self.layer)
+        ports: list[str] = []
+        given: list[_Value] = []
+        constants: list[_Value] = []
         for value in outer:
             if value.constant is not None:
                 constants.append(value)
@@ -471,7 +367,7 @@ class _Graph:
         only = next(iter(traced.nets.values()))
         if len(traced.nets) == 1 and not ports and only.input_names == tuple(names) and only.output_names == ("Output",):
             return only, ports, given
-        return self.assemble(traced), ports, given
+        return _assembled(traced), ports, given
 
     def mapped(self, jaxpr: Jaxpr, values: list[_Value], like: Any) -> _Value:
         from netdsl.containers.mapping import NetMapOperator, NetMapThreadOperator
@@ -520,7 +416,7 @@ def _uses(jaxpr: Jaxpr) -> Counter[Any]:
     """How often each variable is used by what is needed for the outputs."""
     uses = Counter(thing for thing in jaxpr.outvars if not isinstance(thing, Literal))
     for equation in reversed(jaxpr.eqns):
-        if any(uses[out] for out in equation.outvars) or equation.primitive is _NET:
+        if any(uses[out] for out in equation.outvars) or equation.primitive is NET:
             uses.update(thing for thing in equation.invars if not isinstance(thing, Literal))
     return uses
 

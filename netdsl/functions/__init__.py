@@ -15,13 +15,11 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.scipy import special
 
 from netdsl.functions.aggregations import AGGREGATIONS
-from netdsl.functions.places import at_place, tried
+from netdsl.functions.lists import fold_list, mapped, part, table
 from netdsl.functions.recording import recorder
-from netdsl.symbols import All, Span
 
 __all__ = ["ACTIVATIONS", "FUNCTIONS", "Function"]
 
@@ -273,44 +271,6 @@ _REDUCING: dict[str, Callable[..., Any]] = {
 }
 
 
-def _fold_list(function: Callable[[Any, Any], Any], start: Any, items: Any) -> Any:
-    items = jnp.asarray(items)
-    like = tried(function, start, items[0])
-    first = jnp.broadcast_to(jnp.asarray(start, like.dtype), like.shape)
-    step = at_place(function)
-    each = jnp.arange(len(items)), items
-    _, made = jax.lax.scan(lambda x, item: (jnp.asarray(step(item[0], x, item[1]), like.dtype),) * 2, first, each)
-    return jnp.concatenate([first[None], made])
-
-
-def _part(x: Any, *positions: Any) -> Any:
-    x, axis = jnp.asarray(x), 0
-    for position in positions:
-        count = x.shape[axis]
-        if position is All or isinstance(position, Span):
-            position = list(range(1, count + 1) if position is All else position.positions(count))
-        if not isinstance(position, jax.core.Tracer):
-            wrong = [int(i) for i in np.ravel(position) if not 1 <= abs(i) <= count]
-            if wrong:
-                raise IndexError(f"Part: there is no position {wrong[0]} among {count}")
-        place = jnp.asarray(position)
-        place = jnp.where(place > 0, place - 1, jnp.where(place < 0, place, count))
-        x = jnp.take(x, place, axis, mode="fill")
-        axis += place.ndim
-    return x
-
-
-def _table(function: Callable[..., Any], *counts: int) -> Any:
-    def along(count: int, *others: int) -> Callable[..., Any]:
-        def made(*given: Any) -> Any:
-            each = (lambda i: function(*given, i)) if not others else (lambda i: along(*others)(*given, i))
-            return jax.vmap(at_place(each))(jnp.arange(count), jnp.arange(1, count + 1))
-
-        return made
-
-    return along(*counts)()
-
-
 def _length(x: Any) -> Any:
     """The Euclidean length; its slope at 0 is taken as 0."""
     squares = jnp.sum(jnp.square(x))
@@ -320,8 +280,8 @@ def _length(x: Any) -> Any:
 _ARRAYS: dict[str, Callable[..., Any]] = {
     "Det": jnp.linalg.det,
     "Tr": jnp.trace,
-    "Part": _part,
-    "Table": _table,
+    "Part": part,
+    "Table": table,
     "Reverse": lambda x: jnp.flip(x, axis=0),
     "EuclideanDistance": lambda x, y: _length(jnp.subtract(x, y)),
     "SquaredEuclideanDistance": lambda x, y: jnp.sum(jnp.square(jnp.subtract(x, y))),
@@ -330,9 +290,9 @@ _ARRAYS: dict[str, Callable[..., Any]] = {
     "CosineDistance": _cosine_distance,
     "Catenate": lambda *xs: jnp.concatenate(xs),
     "ConstantArray": lambda value, sizes: jnp.full(sizes, value),
-    "Map": lambda function, x: jax.vmap(at_place(function))(jnp.arange(len(x)), jnp.asarray(x)),
-    "FoldList": _fold_list,
-    "NestList": lambda function, x, count: _fold_list(lambda y, _: function(y), x, jnp.zeros(count)),
+    "Map": mapped,
+    "FoldList": fold_list,
+    "NestList": lambda function, x, count: fold_list(lambda y, _: function(y), x, jnp.zeros(count)),
 }
 
 FUNCTIONS: dict[str, Function] = {

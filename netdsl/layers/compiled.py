@@ -136,7 +136,7 @@ class CompiledLayer(Layer):
         if sizes is None or None in sizes:
             raise ShapeError(f"{self!r} does not know the size of its output. Declare it: Output=[2, 3].")
         sequence = next((x for x in inputs if isinstance(x, Sequence)), None)
-        vary = [isinstance(x, Sequence) for x in inputs]
+        vary: list[bool | None] = [isinstance(x, Sequence) for x in inputs]
         inputs = tuple(x.data if isinstance(x, Sequence) else x for x in inputs)
         dtype = jnp.result_type(jnp.float32, *inputs)
         if self._gives_integers:

@@ -349,9 +349,10 @@ class _Inner:
 
     def array(self, name: str) -> Any:
         """An array of the inner net, which is a layer."""
-        value = self.net.array_values()[name]
+        layer: Any = self.net
+        value = layer.array_values()[name]
         key = (SHARED, value.Name) if isinstance(value, NetArray) else (*self.state_path, name)
-        return cast(self.arrays[key], self.context.precision.of(self.net))  # type: ignore[arg-type]
+        return cast(self.arrays[key], self.context.precision.of(layer))
 
     def mapped(
         self, inputs: Mapping[str, Any], state: Mapping[ArrayPath, Any], weights: Any, places: tuple[Any, ...] | None = None

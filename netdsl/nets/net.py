@@ -16,7 +16,7 @@ from netdsl.encoders import NetEncoder
 from netdsl.encoders.encoder import Encoder
 from netdsl.errors import DeclarationError, PartError, ShapeError, excerpt, nearest, public
 from netdsl.nets.application import applications
-from netdsl.nets.arrays import ArrayPath, NetArray, as_array
+from netdsl.nets.arrays import ArrayPath, NetArray, as_array, bits_equal
 from netdsl.nets.program import SHARED, Parts, Program, Solved, flatten, path_text, solve
 from netdsl.nets.pytree import flatten_net, flatten_with_keys, unflatten
 from netdsl.nets.report import contradictions
@@ -408,7 +408,7 @@ class Net(Declared):
             return False
         pairs = [(self.__dict__[name], other.__dict__[name]) for name in self.array_declarations]
         pairs += [(self.shared[name], other.shared[name]) for name in self.shared]
-        return all(_bits_equal(a, b) for a, b in pairs)
+        return all(bits_equal(a, b) for a, b in pairs)
 
     __hash__ = Declared.__hash__
 
@@ -446,9 +446,3 @@ def _is_multiplier(value: Any) -> bool:
         or value is None
         or (isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value))
     )
-
-
-def _bits_equal(a: Any, b: Any) -> bool:
-    if not (hasattr(a, "dtype") and hasattr(b, "dtype")):
-        return type(a) is type(b) and bool(a == b)
-    return a.shape == b.shape and a.dtype == b.dtype and np.asarray(a).tobytes() == np.asarray(b).tobytes()

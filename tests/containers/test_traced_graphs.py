@@ -148,7 +148,7 @@ def test_the_graph_trains_as_the_function():
 
 
 def test_what_shows_no_layers():
-    with pytest.raises(UnsupportedError, match="No layer does what the function of FunctionLayer.* does with 'sort' of JAX"):
+    with pytest.raises(UnsupportedError, match=r"No layer does what the function of FunctionLayer.* does with 'sort' of JAX"):
         NetGraph(FunctionLayer(lambda x: jnp.sort(x), Input=3))
     with pytest.raises(DeclarationError, match=r"show once the sizes of its inputs are fixed. Declare them: Input=\[...\]"):
         NetGraph(FunctionLayer(lambda x: x + 1))

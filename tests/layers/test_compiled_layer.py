@@ -240,5 +240,5 @@ def test_what_a_function_of_sequences_must_give():
         CompiledLayer(lambda x: x[1:], Input=["Varying", 2])
     with pytest.raises(ShapeError, match="gives a sequence only where an input is one"):
         CompiledLayer(lambda x: x, Input=3, Output="Varying")
-    with pytest.raises(EncodingError, match="must give an array of size 2. It gave"):
+    with pytest.raises(EncodingError, match=r"must give an array of size 2\. It gave"):
         CompiledLayer(lambda x: x[:1], Input="Varying", Output="Varying")([1.0, 2.0])

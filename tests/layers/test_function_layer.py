@@ -186,7 +186,7 @@ def test_layers_mapped_and_folded():
 
 
 def test_what_cannot_be_applied_says_why():
-    with pytest.raises(ShapeError, match="keeps state. Write NetMapOperator"):
+    with pytest.raises(ShapeError, match=r"keeps state\. Write NetMapOperator"):
         FunctionLayer(lambda x: Map(BatchNormalizationLayer(), x), Input=[5, 3])
     with pytest.raises(ShapeError, match="cannot apply LinearLayer"):
         FunctionLayer(lambda x: LinearLayer(3, Input=4)(x), Input=5)

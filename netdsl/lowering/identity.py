@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import inspect
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -54,7 +53,7 @@ def _layer_text(step: Step, types: Mapping[str, ArrayType]) -> str:
         parts.append(_type(types[step.outputs[0]]))
     function = layer.traced_function()
     known = layer.values_of_parameters().items()
-    parts += [f"{name}={canonical(value, samples)}" for name, value in known if function is None or not inspect.isfunction(value)]
+    parts += [f"{name}={canonical(value, samples)}" for name, value in known if function is None or not callable(value)]
     if function is not None:
         parts.append(_function_text(function, samples))
     parts += [f"{name}:{value.Name if isinstance(value, NetArray) else ''}" for name, value in layer.array_values().items()]

@@ -185,6 +185,13 @@ def test_layers_mapped_and_folded():
     assert len({tuple(row) for row in np.asarray(dropped).tolist()}) > 1, "each element has draws of its own"
 
 
+def test_a_function_in_a_list_of_layers():
+    net = NetChain([lambda x: DropoutLayer()(x), lambda x: Tanh(x) + 1], Input=20)
+    assert type(net[1]) is FunctionLayer
+    assert type(net[2]) is not FunctionLayer
+    assert len(set(net(np.zeros(20) + 0.5, NetEvaluationMode="Train").tolist())) == 2
+
+
 def test_what_cannot_be_applied_says_why():
     with pytest.raises(ShapeError, match=r"keeps state\. Write NetMapOperator"):
         FunctionLayer(lambda x: Map(BatchNormalizationLayer(), x), Input=[5, 3])

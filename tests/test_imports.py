@@ -29,7 +29,7 @@ ROWS = (
     ("display",),
 )
 ROW = {module: number for number, row in enumerate(ROWS) for module in row}
-BESIDE = {("symbols", "errors"), ("shapes", "declarations")}
+BESIDE = {("symbols", "errors"), ("functions", "symbols"), ("shapes", "declarations")}
 """The imports between modules of one row."""
 
 UPWARD = {

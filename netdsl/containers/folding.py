@@ -136,7 +136,7 @@ class NetFoldOperator(Applied):
         def step(carry: Any, now: Any) -> Any:
             before, state = carry
             index, real, each = now
-            outputs, state = net({**constants, **each, **before}, state, index, real)
+            outputs, state = net({**constants, **each, **before}, state, index, weight=real)
             after = {rule.value: outputs[rule.key].astype(before[rule.value].dtype) for rule in self.Feedback}
             if sequence is not None:
                 after = jax.tree.map(lambda new, old: jnp.where(real, new, old), after, before)

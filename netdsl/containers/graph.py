@@ -9,6 +9,7 @@ from typing import Any
 
 from netdsl.containers.ports import Edge, NetPort, edges
 from netdsl.containers.promotion import named_layers
+from netdsl.containers.tracing import traced_parts
 from netdsl.declarations import FrozenDict, source_text
 from netdsl.errors import DeclarationError, PartError, listing, nearest
 from netdsl.nets import Net, Parts, lift_shared
@@ -28,7 +29,7 @@ class NetGraph(Net):
     the right is fed by the same output; ``NetPort("name")`` is a port of the graph, ``NetPort("layer", "port")`` a port of a layer;
     ``NetPort("Input") >> "a" >> NetPort("loss", "Input")`` is a path. Ports left unconnected become the graph's own.
 
-    Options: any port of the graph, LearningRateMultipliers.
+    NetGraph(FunctionLayer(f)) has a layer for each operation of f. Options: any port of the graph, LearningRateMultipliers.
 
     Raises DeclarationError for cycles and ports fed twice, PartError for parts that are not there, ShapeError for sizes.
 
@@ -44,7 +45,7 @@ class NetGraph(Net):
 
     def __init__(self, layers: Any, connections: Any = None, /, **options: Any) -> None:
         if connections is None and isinstance(layers, Net):
-            parts = layers.parts()
+            parts = traced_parts(layers) if layers.traced_arrays else layers.parts()
             if parts is None:
                 self.__dict__["nets"] = FrozenDict({"1": layers})
                 self._wire([])

@@ -12,7 +12,7 @@ from netdsl.layers.elementwise import ElementwiseLayer, ThreadingLayer
 from netdsl.layers.flax import FlaxLayer, is_flax_module, is_linen_module
 from netdsl.layers.function import FunctionLayer
 from netdsl.layers.linear import LinearLayer
-from netdsl.nets import SHARED, Net
+from netdsl.nets import SHARED, Net, noted
 from netdsl.symbols import is_rules
 
 __all__ = ["named_layers", "promote"]
@@ -66,8 +66,12 @@ def _function(function: Any) -> Net:
     layer = FunctionLayer(function)
     if len(layer.input_names) != 1:
         return layer
+    found: dict[str, Any] = {}
     try:
-        made = jax.eval_shape(function, jax.ShapeDtypeStruct((2, 3), jnp.float32))
+        with noted({}, found):
+            made = jax.eval_shape(function, jax.ShapeDtypeStruct((2, 3), jnp.float32))
+        if found:
+            return layer
         single = jax.eval_shape(function, jax.ShapeDtypeStruct((), jnp.float32))
     except Exception:  # not a function of any array: it may still be one of the arrays it will get
         return layer

@@ -15,16 +15,19 @@ import jax
 import numpy as np
 
 from netdsl import containers, layers
-from netdsl.containers import NetPort
+from netdsl.containers import NetGraph, NetPort
 from netdsl.declarations import Declared
 from netdsl.decoders import DECODERS
 from netdsl.decoders.decoder import Decoder
 from netdsl.encoders import ENCODERS
 from netdsl.encoders.encoder import Encoder
-from netdsl.errors import DeclarationError, FormatError, NetError, excerpt, listing, nearest
+from netdsl.errors import DeclarationError, FormatError, NetError, UnsupportedError, excerpt, listing, nearest
 from netdsl.formats.values import Reader, Unwritable, Writer
+from netdsl.functions import Function
+from netdsl.layers import FunctionLayer
 from netdsl.nets import Net, NetArray
 from netdsl.shapes import ArrayType
+from netdsl.surgery import NetExtract, NetReplacePart
 from netdsl.symbols import Automatic, Rule
 
 __all__ = ["NETS", "read_net", "write_net"]
@@ -54,6 +57,7 @@ def write_net(net: Net, functions: Mapping[str, Callable[..., Any]]) -> tuple[An
     Raises DeclarationError that lists everything that a file cannot hold.
     """
     writer = _NetWriter(functions)
+    net = _with_layers(net, functions)
     try:
         value = writer.declared(net, (), "this net")
     except Unwritable as problem:
@@ -78,6 +82,31 @@ def read_net(value: Any, arrays: Mapping[str, np.ndarray], functions: Mapping[st
     if unused:
         raise FormatError(f"the net does not use the arrays {listing(map(excerpt, unused), 6)}")
     return net
+
+
+def _with_layers(net: Net, functions: Mapping[str, Callable[..., Any]]) -> Net:
+    """The net with graphs of layers in the place of functions that have no name, where layers do what these do."""
+    failed: set[int] = set()
+    while found := _nameless(net, functions, failed):
+        path, layer = found
+        try:
+            graph = NetGraph(NetExtract(net, path) if path else layer)
+        except (UnsupportedError, DeclarationError):
+            failed.add(id(layer.Function))
+            continue
+        if not path:
+            return _with_layers(graph, functions)
+        net = NetReplacePart(net, {path: graph.rebuilt(ports=layer.ports)})
+    return net
+
+
+def _nameless(net: Net, functions: Mapping[str, Callable[..., Any]], failed: set[int]) -> Any:
+    """The path and the layer of the first function without a name."""
+    known = {id(function) for function in functions.values()} | failed
+    for path, layer in net.leaves():
+        if isinstance(layer, FunctionLayer) and not isinstance(layer.Function, Function) and id(layer.Function) not in known:
+            return path, layer
+    return None
 
 
 class _NetWriter(Writer):
@@ -181,7 +210,7 @@ class _NetReader(Reader):
         if issubclass(cls, Net):
             if cls.__init__ is not Declared.__init__:
                 known = list(cls.parameters)
-            known += [*cls.array_declarations, *COMMON]
+            known += [*cls.array_declarations, *cls.inner_options, *COMMON]
         return known
 
     @staticmethod

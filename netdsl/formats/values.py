@@ -21,6 +21,7 @@ from netdsl.errors import DeclarationError, FormatError, excerpt
 from netdsl.formats.strict_json import write_json
 from netdsl.formats.tensors import LARGEST_SIZE, bits, from_bits, plain_array
 from netdsl.functions import FUNCTIONS, Function
+from netdsl.functions.composed import Call, Composed
 from netdsl.nets import NetArray
 from netdsl.shapes import ArrayType, Elements, Length
 from netdsl.symbols import Automatic, Symbol
@@ -88,6 +89,8 @@ class Writer:
             return {"dict": [[self.value(key, place), self.value(item, (*place, str(key)))] for key, item in value.items()]}
         if isinstance(value, frozenset):
             return {"set": sorted((self.value(item, place) for item in value), key=write_json)}
+        if isinstance(value, Composed):
+            return {"composed": [list(value.names), _tree(value.value)]}
         if isinstance(value, Function) and FUNCTIONS.get(value.__name__) is value:
             return {"function": value.__name__}
         if callable(value):
@@ -123,6 +126,38 @@ class Writer:
         )
 
 
+def _tree(value: Any) -> Any:
+    """What a composed function computes: calls as {function: arguments}, names of arguments as {"argument": name}."""
+    if isinstance(value, Call):
+        return {value.function: [_tree(each) for each in value.arguments]}
+    if isinstance(value, tuple):
+        return [_tree(each) for each in value]
+    if isinstance(value, str):
+        return {"argument": value}
+    if isinstance(value, float) and not math.isfinite(value):
+        return {"float": str(value)}
+    return value
+
+
+def _from_tree(value: Any, names: tuple[str, ...]) -> Any:
+    if isinstance(value, list):
+        return tuple(_from_tree(each, names) for each in value)
+    if not isinstance(value, dict):
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise FormatError(f"{excerpt(value)} is no part of a composed function")
+        return value
+    if len(value) != 1:
+        raise FormatError(f"an object with the keys {excerpt(list(value))} stands for nothing")
+    ((tag, inner),) = value.items()
+    if tag == "float" and inner in ("inf", "-inf", "nan"):
+        return float(inner)
+    if tag == "argument" and inner in names:
+        return inner
+    if tag not in FUNCTIONS or not isinstance(inner, list):
+        raise FormatError(f"netdsl has no function {excerpt(tag)}")
+    return Call(tag, tuple(_from_tree(each, names) for each in inner))
+
+
 def _size(size: Any) -> Any:
     if not isinstance(size, Length):
         return size
@@ -139,6 +174,7 @@ class Reader:
         self.tags: dict[str, Callable[[Any], Any]] = {
             "array": self._array,
             "bytes": self._bytes,
+            "composed": self._composed,
             "dict": self._dict,
             "float": self._float,
             "function": self._function,
@@ -204,6 +240,12 @@ class Reader:
         if _string(inner) not in FUNCTIONS:
             raise FormatError(f"netdsl has no function {excerpt(inner)}")
         return FUNCTIONS[inner]
+
+    def _composed(self, inner: Any) -> Composed:
+        names, value = _items(inner, 2)
+        if not all(isinstance(name, str) and name.isidentifier() for name in _items(names)):
+            raise FormatError(f"{excerpt(names)} are no names of arguments")
+        return Composed(tuple(names), _from_tree(value, tuple(names)))
 
     def _user(self, inner: Any) -> Any:
         if _string(inner) not in self.functions:

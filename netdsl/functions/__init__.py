@@ -18,6 +18,8 @@ import jax.numpy as jnp
 from jax.scipy import special
 
 from netdsl.functions.aggregations import AGGREGATIONS
+from netdsl.functions.lists import fold_list, mapped, part, table
+from netdsl.functions.recording import recorder
 
 __all__ = ["ACTIVATIONS", "FUNCTIONS", "Function"]
 
@@ -43,7 +45,8 @@ class Function:
 
     def __call__(self, *arguments: Any) -> Any:
         """The value at numbers or arrays."""
-        return self.compute(*arguments)
+        record = recorder()
+        return self.compute(*arguments) if record is None else record(self, arguments)
 
     def __repr__(self) -> str:
         return self.__name__
@@ -268,14 +271,6 @@ _REDUCING: dict[str, Callable[..., Any]] = {
 }
 
 
-def _fold_list(function: Callable[[Any, Any], Any], start: Any, items: Any) -> Any:
-    items = jnp.asarray(items)
-    like = jax.eval_shape(function, start, items[0])
-    first = jnp.broadcast_to(jnp.asarray(start, like.dtype), like.shape)
-    _, made = jax.lax.scan(lambda x, item: (jnp.asarray(function(x, item), like.dtype),) * 2, first, items)
-    return jnp.concatenate([first[None], made])
-
-
 def _length(x: Any) -> Any:
     """The Euclidean length; its slope at 0 is taken as 0."""
     squares = jnp.sum(jnp.square(x))
@@ -285,6 +280,8 @@ def _length(x: Any) -> Any:
 _ARRAYS: dict[str, Callable[..., Any]] = {
     "Det": jnp.linalg.det,
     "Tr": jnp.trace,
+    "Part": part,
+    "Table": table,
     "Reverse": lambda x: jnp.flip(x, axis=0),
     "EuclideanDistance": lambda x, y: _length(jnp.subtract(x, y)),
     "SquaredEuclideanDistance": lambda x, y: jnp.sum(jnp.square(jnp.subtract(x, y))),
@@ -293,9 +290,9 @@ _ARRAYS: dict[str, Callable[..., Any]] = {
     "CosineDistance": _cosine_distance,
     "Catenate": lambda *xs: jnp.concatenate(xs),
     "ConstantArray": lambda value, sizes: jnp.full(sizes, value),
-    "Map": lambda function, x: jax.vmap(function)(jnp.asarray(x)),
-    "FoldList": _fold_list,
-    "NestList": lambda function, x, count: _fold_list(lambda y, _: function(y), x, jnp.zeros(count)),
+    "Map": mapped,
+    "FoldList": fold_list,
+    "NestList": lambda function, x, count: fold_list(lambda y, _: function(y), x, jnp.zeros(count)),
 }
 
 FUNCTIONS: dict[str, Function] = {
@@ -393,6 +390,8 @@ DESCRIPTIONS: dict[str, str] = {
     "Dot": "The product of arrays: the last level of each with the first of the next.",
     "Det": "The determinant of a matrix.",
     "Tr": "The sum of the diagonal of a matrix.",
+    "Part": "Part(x, i, …): the element at a position, counted from 1, or of All, Span(m, n) or an array of positions; NaN beyond.",
+    "Table": "Table(f, n): f(1), …, f(n), where f gets an integer of the net; Table(f, n, m) of two.",
     "Reverse": "The elements of level 1 in reverse order.",
     "EuclideanDistance": "The length of x - y.",
     "SquaredEuclideanDistance": "The square of the length of x - y.",

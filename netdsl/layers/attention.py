@@ -5,24 +5,35 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from textwrap import indent
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import jax
 import jax.numpy as jnp
 
-from netdsl.declarations import BOOLEAN, POSITIVE, Constraint, FrozenDict, number, one_of, parameter
+from netdsl.declarations import BOOLEAN, POSITIVE, Constraint, FrozenDict, number, one_of, parameter, source_text
 from netdsl.errors import DeclarationError
 from netdsl.layers.elementwise import dropped
-from netdsl.nets import Net, Operator, Sequence, Solved, array, lift_shared
+from netdsl.nets import Layer, Net, Operator, Sequence, Solved, array, lift_shared
 from netdsl.nets.program import solve
 from netdsl.nets.report import contradictions
-from netdsl.shapes import OPEN, REAL, SCALAR, ArrayType, Contradiction, Length, Size, merge_sizes, parse_signature
+from netdsl.shapes import REAL, SCALAR, ArrayType, Contradiction, Length, Size, merge_sizes, parse_signature
 from netdsl.symbols import Automatic, Rule
 
 __all__ = ["AttentionLayer", "SequenceAttentionLayer"]
 
 NET = "Net"
-"""What Scoring is where a net scores; the net itself is among the layer's nets, under this name."""
+"""What Scoring is where a net of the user's scores; the net itself is among the layer's nets, under this name."""
+
+
+class BilinearScoring(Layer):
+    """The score of a key and a query by a matrix: Input · Weights · Query."""
+
+    Weights = array("k q")
+
+    signature = "Input: k, Query: q -> Output:"
+
+    def apply(self, arrays: Any, key: Any, query: Any) -> Any:
+        return key @ arrays.Weights @ query
 
 
 def _scores(value: Any) -> bool:
@@ -56,7 +67,6 @@ class _Attention(Operator):
     """
 
     Scoring: Any = parameter(SCORING, "Bilinear", positional=True)
-    Weights = array("k q")
     Mask: Any = None
     MultiHead: Any = False
     ScoreRescaling: Any = None
@@ -64,6 +74,7 @@ class _Attention(Operator):
 
     arithmetic = "free"
     varying = "aware"
+    inner_options = ("Weights",)
     keyed: ClassVar[str] = "Key"
     """The port of the keys."""
 
@@ -79,24 +90,48 @@ class _Attention(Operator):
     def _empty_arrays(self) -> None:
         super()._empty_arrays()
         scoring = self.Scoring
-        if isinstance(scoring, Net):
-            self.__dict__.update(nets=FrozenDict({NET: scoring}), Scoring=NET)
-            lift_shared(self)
-        if self.Scoring != "Bilinear":
-            self.__dict__["Weights"] = None
+        if scoring == "Bilinear":
+            self._score_by(BilinearScoring())
+        elif isinstance(scoring, Net):
+            self.__dict__["Scoring"] = NET
+            self._score_by(scoring)
+
+    def _score_by(self, net: Net) -> None:
+        self.__dict__["nets"] = FrozenDict({NET: net})
+        lift_shared(self)
 
     def _take_array(self, name: str, value: Any) -> bool:
-        if name == "Weights" and (value is None or value is Automatic):
-            return True  # they are as the scoring has them
-        if name == "Weights" and self.Scoring != "Bilinear":
-            raise DeclarationError(f'{self.title()} has Weights only where it scores by "Bilinear".')
-        return super()._take_array(name, value)
+        if name != "Weights":
+            return super()._take_array(name, value)
+        if value is not None and value is not Automatic:
+            if self.Scoring != "Bilinear":
+                raise DeclarationError(f'{self.title()} has Weights only where it scores by "Bilinear".')
+            self._score_by(BilinearScoring(Weights=value))
+        return True
+
+    @property
+    def bilinear(self) -> bool:
+        """Whether it scores by a matrix."""
+        return isinstance(self.nets.get(NET), BilinearScoring)
+
+    def rebuilt(self, **entries: Any) -> Self:
+        made = super().rebuilt(**entries)
+        made.__dict__["Scoring"] = "Bilinear" if made.bilinear else NET if made.nets else "Dot"
+        return made
+
+    def changed(self, **changes: Any) -> Self:
+        """The same with some fields changed. The matrix belongs to the scoring, and goes with it."""
+        return super().changed(**({"Weights": Automatic} if "Scoring" in changes else {}) | changes)
 
     def fields(self) -> dict[str, Any]:
-        return super().fields() | ({"Scoring": self.nets[NET]} if self.nets else {})
+        scoring = {"Weights": self.nets[NET].__dict__["Weights"]} if self.bilinear else {"Scoring": self.nets.get(NET, "Dot")}
+        return super().fields() | scoring
 
     def _written(self) -> list[str]:
-        written = [part for part in super()._written() if part != "Weights=None"]
+        written = super()._written()
+        if self.bilinear:
+            weights = self.nets[NET].__dict__["Weights"]
+            return written + ([f"Weights={source_text(weights)}"] if weights is not Automatic else [])
         return [repr(self.nets[NET]), *written[1:]] if self.nets else written
 
     # Types
@@ -117,26 +152,20 @@ class _Attention(Operator):
                 if isinstance(size, Length) and name != "t":
                     raise Contradiction("takes vectors of fixed size at its last level", slot.name)
                 bound[str(name)] = merge_sizes(bound.get(str(name)), size, slot.name)
-        k, q = self._scored(bound.get("k"), bound.get("q"), types, defaults)
+        k, q = self._scored(bound.get("k"), bound.get("q"), defaults)
         if k is not None:
             bound["k"] = k
         if q is not None:
             bound["q"] = q
-        refined = {port: type_ for rule in rules for port, type_ in rule.relate(types, bound).items()}
-        return refined | ({"Weights": ArrayType((k, q), REAL)} if "Weights" in types else {})
+        return {port: type_ for rule in rules for port, type_ in rule.relate(types, bound).items()}
 
-    def _scored(self, k: Size, q: Size, types: Mapping[str, ArrayType], defaults: bool) -> tuple[Size, Size]:
+    def _scored(self, k: Size, q: Size, defaults: bool) -> tuple[Size, Size]:
         """The sizes of a key and a query, and what the scoring says of them."""
         if self.nets:
             inner = self._inner(k, q, defaults)
             return tuple((inner.input_type(port).sizes or (None,))[0] for port in ("Input", "Query"))  # type: ignore[return-value]
-        if self.Scoring == "Dot":
-            both = merge_sizes(k, q, "Query")
-            return both, both
-        weights = types.get("Weights", OPEN).sizes or (None, None)
-        if len(weights) != 2:
-            raise Contradiction("takes a matrix as Weights", "Weights")
-        return merge_sizes(weights[0], k, self.keyed), merge_sizes(weights[1], q, "Query")
+        both = merge_sizes(k, q, "Query")
+        return both, both
 
     def _inner(self, k: Size, q: Size, defaults: bool = True) -> Solved:
         """The solution of the scoring net for keys and queries of these sizes; kept for those seen last."""
@@ -176,10 +205,10 @@ class _Attention(Operator):
         keys, values, queries = (self._rows(x) for x in (key, value, query))
         real, asked = _real(key, len(keys)), _real(query, len(queries))
         state = state if self.nets else {}
-        if self.nets:
+        if self.nets and not self.bilinear:
             scores, state = _scores_of_pairs(inner[NET], keys, queries, real * asked[:, None] * weight, state)
         else:
-            with_weights = keys @ arrays.Weights if self.Scoring == "Bilinear" else keys
+            with_weights = keys @ inner[NET].array("Weights") if self.bilinear else keys
             scores = jnp.einsum("mhq,nhq->hmn", queries, with_weights)
         scores = scores.astype(jnp.promote_types(scores.dtype, jnp.float32))
         if self.ScoreRescaling is not None:
@@ -234,7 +263,7 @@ class AttentionLayer(_Attention):
     Ports: Key {d1, …, dn, k} and Value {d1, …, dn, v}, n at least 1; Query {q1, …, qm, q}; Output {q1, …, qm, v}. Level 1 of keys
     and values may vary, and that of queries. With MultiHead one level more before the last, of equal size in all: the heads.
 
-    Arrays: Weights {k, q} of "Bilinear"; those of a scoring net are at "Net".
+    Arrays: those of the scoring net at "Net"; of "Bilinear" the matrix Weights {k, q}, which the option Weights gives too.
 
     Parameters: Scoring, "Bilinear" (default), "Dot", or a net with the inputs Input (a key) and Query that gives a number; Mask,
     None (default), "Causal" (queries and keys are sequences of equal length, and a query sees keys up to its own place) or
@@ -244,9 +273,8 @@ class AttentionLayer(_Attention):
     >>> AttentionLayer("Dot")({"Key": [[0.0], [0.0]], "Value": [[1.0, 2.0], [3.0, 4.0]], "Query": [1.0]}).tolist()
     [2.0, 3.0]
 
-    Differences from Wolfram: the matrix of "Bilinear" is the layer's own array Weights; a causal mask needs one level of queries
-    and keys, of equal length, and a window counts the query's own place [M]; the name "DimensionSqrt" is remembered [M].
-    Source: Wolfram's public reference page.
+    Differences from Wolfram: a causal mask needs one level of queries and keys, of equal length, and a window counts the query's
+    own place [M]; the name "DimensionSqrt" is remembered [M]. Source: Wolfram's public reference page.
     """
 
     Mask: Any = parameter(MASK, None)
@@ -274,7 +302,7 @@ class SequenceAttentionLayer(_Attention):
 
     Ports: Input {d1, …, dn, k}, n at least 1; Query {q1, …, qm, q}; Output {q1, …, qm, k}. Level 1 of both may vary.
 
-    Arrays: Weights {k, q} of "Bilinear"; those of a scoring net are at "Net".
+    Arrays: those of the scoring net at "Net"; of "Bilinear" the matrix Weights {k, q}, which the option Weights gives too.
 
     Parameters: Scoring, f: "Bilinear" (default), "Dot", or a net with the inputs Input and Query that gives a number.
 

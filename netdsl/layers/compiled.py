@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -12,9 +12,9 @@ import numpy as np
 
 from netdsl.declarations import FUNCTION, NAMES, parameter
 from netdsl.errors import EncodingError, ShapeError, UnsupportedError, excerpt
-from netdsl.layers.function import argument_names
-from netdsl.nets import Layer
-from netdsl.shapes import REAL, ArrayType, Contradiction, shape_text
+from netdsl.layers.function import VARYING_SAMPLES, argument_names
+from netdsl.nets import Layer, Sequence
+from netdsl.shapes import OPEN, REAL, ArrayType, Contradiction, Length, Size, shape_text
 from netdsl.symbols import Automatic
 
 __all__ = ["CompiledLayer", "host_failures"]
@@ -50,7 +50,8 @@ class CompiledLayer(Layer):
 
     Ports: Input for a function of one argument, else one port named after each argument (InputPorts overrides); Output, an array
     of the size declared (Output=[2, 3]); where nothing says its size, forward is tried on zeros (on ones where a port takes
-    integers). It holds reals unless it is declared to hold integers.
+    integers). It holds reals unless it is declared to hold integers. Level 1 of inputs may vary, in all of them together: the
+    functions get the elements that there are, and give an array of fixed size or one with an element for each.
 
     Parameters: Forward, a function of NumPy arrays that gives one; Backward, None (default), or a function of the same arguments and
     the gradient of the output that gives the gradient of the input, for several inputs one of each; InputPorts, a list of names.
@@ -73,6 +74,7 @@ class CompiledLayer(Layer):
     InputPorts: Any = parameter(NAMES, Automatic)
 
     arithmetic = "exact"
+    varying = "aware"
 
     @property
     def input_names(self) -> tuple[str, ...]:
@@ -85,20 +87,41 @@ class CompiledLayer(Layer):
         return getattr(self.ports.get("Output"), "integer", False)
 
     def relate(self, types: Mapping[str, ArrayType]) -> Mapping[str, ArrayType]:
-        return {} if self._gives_integers else {"Output": ArrayType(None, REAL)}
+        elements = None if self._gives_integers else REAL
+        known = all(types[name].known for name in self.input_names)
+        length = next((types[name].sizes[0] for name in self.input_names if types[name].varying), None)  # type: ignore[index]
+        if length is None and known and types["Output"].varying:
+            raise Contradiction("gives a sequence only where an input is one", "Output")
+        equal = {port: type_.sizes for port, type_ in types.items() if type_.varying} if length is not None else {}
+        said = {port: ArrayType((length, *(sizes or ())[1:])) for port, sizes in equal.items()}
+        return {**said, "Output": ArrayType(said.get("Output", OPEN).sizes, elements)}
 
     def default(self, types: Mapping[str, ArrayType]) -> Mapping[str, ArrayType]:  # type: ignore[override]
         """The size that the function gives for zeros."""
         inputs = tuple(types[name] for name in self.input_names)
-        if types["Output"].known or not all(type_.known and not type_.varying for type_ in inputs):
+        if types["Output"].known or not all(type_.known for type_ in inputs):
             return {}
         tried = self._cached("_tried", dict)
         if inputs not in tried:
-            tried[inputs] = self._try(inputs)
+            tried[inputs] = self._tried_sizes(inputs)
         return {"Output": ArrayType(tried[inputs])}
 
-    def _try(self, inputs: tuple[ArrayType, ...]) -> tuple[int, ...]:
-        shapes: list[Any] = [type_.sizes for type_ in inputs]
+    def _tried_sizes(self, inputs: tuple[ArrayType, ...]) -> tuple[Size, ...]:
+        length = next((type_.sizes[0] for type_ in inputs if type_.varying), None)  # type: ignore[index]
+        if length is None:
+            return self._try(inputs)
+        short, long = (self._try(inputs, sample) for sample in VARYING_SAMPLES)
+        if short == long:
+            return short
+        if [short[:1], long[:1]] == [(sample,) for sample in VARYING_SAMPLES] and short[1:] == long[1:]:
+            return (length, *short[1:])
+        raise Contradiction(
+            f"must give one element for each of a sequence, or as many whatever its length; its function gives {shape_text(short)} "
+            f"and {shape_text(long)} for sequences of {' and '.join(map(str, VARYING_SAMPLES))} elements"
+        )
+
+    def _try(self, inputs: tuple[ArrayType, ...], length: int = 1) -> tuple[int, ...]:
+        shapes: list[Any] = [tuple(length if isinstance(s, Length) else s for s in type_.sizes or ()) for type_ in inputs]
         fill = [np.full(shape, int(t.integer), np.int32 if t.integer else np.float32) for shape, t in zip(shapes, inputs)]
         try:
             with np.errstate(all="ignore"):
@@ -112,15 +135,22 @@ class CompiledLayer(Layer):
     def apply(self, arrays: Any, *inputs: Any, sizes: Any) -> Any:
         if sizes is None or None in sizes:
             raise ShapeError(f"{self!r} does not know the size of its output. Declare it: Output=[2, 3].")
+        sequence = next((x for x in inputs if isinstance(x, Sequence)), None)
+        vary: list[bool | None] = [isinstance(x, Sequence) for x in inputs]
+        inputs = tuple(x.data if isinstance(x, Sequence) else x for x in inputs)
+        dtype = jnp.result_type(jnp.float32, *inputs)
         if self._gives_integers:
-            output = jax.ShapeDtypeStruct(sizes, jnp.int32)
+            dtype = jnp.int32
             inputs = tuple(jax.lax.stop_gradient(x) for x in inputs)
-        else:
-            output = jax.ShapeDtypeStruct(sizes, jnp.result_type(jnp.float32, *inputs))
+        made = _Wanted((0 if sequence is None else len(sequence.data), *sizes[1:]), dtype, True)
+        if not (sizes and isinstance(sizes[0], Length)):
+            made = _Wanted(sizes, dtype, False)
+        if sequence is not None:
+            inputs, vary = (*inputs, sequence.length), [*vary, None]
 
         @jax.custom_vjp
         def function(*xs: Any) -> Any:
-            return _called(self.Forward, f"{self!r}: its function", [output], xs)[0]
+            return _called(self.Forward, f"{self!r}: its function", [made], xs, vary)[0]
 
         def forward(*xs: Any) -> Any:
             if self.Backward is None:
@@ -132,29 +162,53 @@ class CompiledLayer(Layer):
 
         def backward(xs: Any, slope: Any) -> Any:
             real = [jnp.issubdtype(x.dtype, jnp.floating) for x in xs]
-            wanted = [jax.ShapeDtypeStruct(x.shape, x.dtype) if r else None for x, r in zip(xs, real)]
-            return tuple(_called(self.Backward, f"{self!r}: its Backward", wanted, (*xs, slope)))
+            wanted = [_Wanted(x.shape, x.dtype, v) if r else None for x, r, v in zip(xs, real, vary) if v is not None]
+            slopes = _called(self.Backward, f"{self!r}: its Backward", wanted, (*xs, slope), [*vary, made.varies])
+            return (*slopes, *(None for v in vary if v is None))
 
         function.defvjp(forward, backward)
-        return function(*inputs)
+        y = function(*inputs)
+        if not made.varies or sequence is None:
+            return y
+        return sequence.with_data(y[jnp.minimum(jnp.arange(len(y)), sequence.length - 1)])  # padding repeats the last element
 
 
-def _called(function: Callable[..., Any], subject: str, wanted: list[Any], inputs: tuple[Any, ...]) -> list[Any]:
-    """What a function on the host gives for an example: an array as each of those wanted, None where none is."""
+class _Wanted(NamedTuple):
+    """An array that a function on the host has to give; of one that varies, as many elements as there are."""
+
+    shape: tuple[int, ...]
+    dtype: Any
+    varies: bool
+
+    def real(self, length: Any) -> tuple[int, ...]:
+        """Its sizes in an example."""
+        return (int(length), *self.shape[1:]) if self.varies else self.shape
+
+
+def _called(
+    function: Callable[..., Any], subject: str, wanted: list[_Wanted | None], inputs: tuple[Any, ...], vary: list[bool | None]
+) -> list[Any]:
+    """What a function on the host gives for an example: an array as each of those wanted, None where none is.
+
+    `vary` says of each input whether it has elements that are padding; the one of which it says None is the number of the others.
+    """
     ranks = [x.ndim for x in inputs]
     results = tuple(like for like in wanted if like is not None)
+    count = next((place for place, varies in enumerate(vary) if varies is None), None)
 
     def checked(*example: Any) -> list[Any]:
+        length = None if count is None else example[count]
         try:
-            made = function(*example)
+            given = [x[:length] if varies else x for x, varies in zip(example, vary) if varies is not None]
+            made = function(*given)
             made = [np.asarray(value) for value in (made if len(wanted) > 1 else [made])]
         except Exception as problem:  # a function of the user's may raise anything
             raise EncodingError(f"{subject} failed: {type(problem).__name__}: {problem}") from None
         if len(made) != len(wanted):
             raise EncodingError(f"{subject} must give {len(wanted)} arrays. It gave {len(made)}.")
         for value, like in zip(made, wanted):
-            if like is not None and (value.shape != like.shape or value.dtype.kind not in "buif"):
-                size = f"an array of size {shape_text(like.shape)}" if like.shape else "a number"
+            if like is not None and (value.shape != like.real(length) or value.dtype.kind not in "buif"):
+                size = f"an array of size {shape_text(like.real(length))}" if like.shape else "a number"
                 raise EncodingError(f"{subject} must give {size}. It gave {excerpt(value)}.")
         return [value for value, like in zip(made, wanted) if like is not None]
 
@@ -172,11 +226,12 @@ def _called(function: Callable[..., Any], subject: str, wanted: list[Any], input
         # under vmap all have the same further levels in front
         columns = [np.array(value) for value in values]
         lead = columns[0].shape[: columns[0].ndim - ranks[0]] if columns else ()
-        outputs = tuple(np.empty((*lead, *like.shape), like.dtype) for like in results)
+        outputs = tuple(np.zeros((*lead, *like.shape), like.dtype) for like in results)
         for place in np.ndindex(lead):
-            for output, value in zip(outputs, one(*(column[place] for column in columns))):
-                output[place] = value
+            for output, like, value in zip(outputs, results, one(*(column[place] for column in columns))):
+                output[(*place, slice(len(value))) if like.varies and np.ndim(value) else place] = value
         return outputs
 
-    made = iter(jax.pure_callback(batch, results, *inputs, vmap_method="broadcast_all"))
+    shapes = tuple(jax.ShapeDtypeStruct(like.shape, like.dtype) for like in results)
+    made = iter(jax.pure_callback(batch, shapes, *inputs, vmap_method="broadcast_all"))
     return [None if like is None else next(made) for like in wanted]

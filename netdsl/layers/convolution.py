@@ -16,7 +16,7 @@ from netdsl.nets import Layer, Sequence, array
 from netdsl.shapes import OPEN, REAL, ArrayType, Contradiction, Length, Size, merge_sizes
 from netdsl.symbols import Automatic
 
-__all__ = ["ConvolutionLayer", "PoolingLayer", "Sliding", "Window", "layout", "per_dimension"]
+__all__ = ["ConvolutionLayer", "Convolving", "PoolingLayer", "Window", "layout", "per_dimension"]
 
 SAME_EXTRA_AFTER = True
 """Where PaddingSize="Same" puts an odd element: after (True) or before. Remembered, not documented [M]."""
@@ -79,8 +79,8 @@ class Window:
         if size is None or self.stride != 1:
             return None
         more = 0 if self.same else self.reach - 1 - self.low - self.high
-        if isinstance(size, Length):  # another length by name, so that this one follows from that of what is given
-            return Length(f"{size.name}{size.steps or ''}{more:+d}") if more else size
+        if isinstance(size, Length):
+            return size.before(more)
         if size + more < 1:
             raise Contradiction(f"would need an input of size {size + more} for an output of size {size}", "Output")
         return size + more
@@ -171,21 +171,6 @@ class Sliding(Layer):
         needed = tuple(a if a is not None else window.input(b) for window, a, b in zip(windows, sizes_in, made))
         return channels_in, needed, channels_out, made
 
-    def grouped(self, channels: Size) -> Size:
-        """The channels of each group of the input's."""
-        groups = self.__dict__["ChannelGroups"]
-        if isinstance(channels, int) and channels % groups:
-            raise Contradiction(
-                f"has ChannelGroups {groups}, which does not divide the {channels} channels of its input", "Input"
-            )
-        return channels // groups if isinstance(channels, int) else None
-
-    def with_biases(self, arrays: Any, y: Any) -> Any:
-        """The values with a bias added to each channel."""
-        if arrays.Biases is None:
-            return y
-        return y + (arrays.Biases if self.Interleaving else arrays.Biases.reshape((-1,) + (1,) * (y.ndim - 1)))
-
     def apply(self, arrays: Any, x: Any) -> Any:
         if isinstance(x, Sequence):
             return self._over_sequence(arrays, x)
@@ -220,7 +205,61 @@ class Sliding(Layer):
         raise NotImplementedError
 
 
-class ConvolutionLayer(Sliding):
+class Convolving(Sliding):
+    """What convolution and deconvolution share: their settings, weights and biases."""
+
+    OutputChannels: Any = parameter(POSITIVE, positional=True)
+    KernelSize: Any = parameter(SIZES, positional=True)
+    Stride: Any = parameter(SIZES, 1)
+    PaddingSize: Any = parameter(PADDING, 0)
+    Dilation: Any = parameter(SIZES, 1)
+    ChannelGroups: Any = parameter(POSITIVE, 1)
+    Dimensionality: Any = parameter(one_of(1, 2, 3), Automatic)
+    Interleaving: Any = parameter(BOOLEAN, False)
+    Weights = array("...")
+    Biases = array("channels", 0.0, optional=True)
+
+    def channels_of(self, weights: tuple[Size, ...]) -> Size:
+        """The channels of the input that weights of these sizes are for."""
+        raise NotImplementedError
+
+    def weights_for(self, channels: Size) -> tuple[Size, Size]:
+        """The sizes of the weights above the kernel's, for so many channels of the input."""
+        raise NotImplementedError
+
+    def relate(self, types: Mapping[str, ArrayType]) -> Mapping[str, ArrayType]:
+        weights = types.get("Weights", OPEN).sizes
+        dimensions = self.dimensions(types["Input"].sizes, types["Output"].sizes, None if weights is None else weights[1:])
+        biases = {"Biases": ArrayType((self.OutputChannels,), REAL)}
+        if dimensions is None:
+            return {**biases, "Output": ArrayType(None, REAL)}
+        channels, inputs, made, outputs = self.slid(types, dimensions, self.windows(dimensions))
+        if weights is not None and len(weights) == dimensions + 2:
+            channels = merge_sizes(channels, self.channels_of(weights), "Input")
+        kernel = per_dimension(self.KernelSize, dimensions)
+        return {
+            "Input": ArrayType(self.joined(channels, inputs)),
+            "Output": ArrayType(self.joined(merge_sizes(made, self.OutputChannels, "Output"), outputs), REAL),
+            "Weights": ArrayType((*self.weights_for(channels), *kernel), REAL),
+            **biases,
+        }
+
+    def grouped(self, channels: Size) -> Size:
+        """The channels of each group of the input's."""
+        if isinstance(channels, int) and channels % self.ChannelGroups:
+            raise Contradiction(
+                f"has ChannelGroups {self.ChannelGroups}, which does not divide the {channels} channels of its input", "Input"
+            )
+        return channels // self.ChannelGroups if isinstance(channels, int) else None
+
+    def with_biases(self, arrays: Any, y: Any) -> Any:
+        """The values with a bias added to each channel."""
+        if arrays.Biases is None:
+            return y
+        return y + (arrays.Biases if self.Interleaving else arrays.Biases.reshape((-1,) + (1,) * (y.ndim - 1)))
+
+
+class ConvolutionLayer(Convolving):
     """Cross-correlation of an array with kernels, in 1, 2 or 3 dimensions.
 
     y[o, p...] = Biases[o] + Σ over c, k... of Weights[o, c, k...] · x[c, stride·p + dilation·k - padding ...]
@@ -242,35 +281,13 @@ class ConvolutionLayer(Sliding):
     Differences from Wolfram: "Same" puts an odd element after [M]. Source: Wolfram's public reference page.
     """
 
-    OutputChannels: Any = parameter(POSITIVE, positional=True)
-    KernelSize: Any = parameter(SIZES, positional=True)
-    Stride: Any = parameter(SIZES, 1)
-    PaddingSize: Any = parameter(PADDING, 0)
-    Dilation: Any = parameter(SIZES, 1)
-    ChannelGroups: Any = parameter(POSITIVE, 1)
-    Dimensionality: Any = parameter(one_of(1, 2, 3), Automatic)
-    Interleaving: Any = parameter(BOOLEAN, False)
-    Weights = array("...")
-    Biases = array("channels", 0.0, optional=True)
-
     varying = "aware"
 
-    def relate(self, types: Mapping[str, ArrayType]) -> Mapping[str, ArrayType]:
-        weights = types.get("Weights", OPEN).sizes
-        dimensions = self.dimensions(types["Input"].sizes, types["Output"].sizes, None if weights is None else weights[1:])
-        biases = {"Biases": ArrayType((self.OutputChannels,), REAL)}
-        if dimensions is None:
-            return {**biases, "Output": ArrayType(None, REAL)}
-        channels, inputs, made, outputs = self.slid(types, dimensions, self.windows(dimensions))
-        if weights is not None and len(weights) == dimensions + 2 and isinstance(weights[1], int):
-            channels = merge_sizes(channels, weights[1] * self.ChannelGroups, "Input")
-        kernel = per_dimension(self.KernelSize, dimensions)
-        return {
-            "Input": ArrayType(self.joined(channels, inputs)),
-            "Output": ArrayType(self.joined(merge_sizes(made, self.OutputChannels, "Output"), outputs), REAL),
-            "Weights": ArrayType((self.OutputChannels, self.grouped(channels), *kernel), REAL),
-            **biases,
-        }
+    def channels_of(self, weights: tuple[Size, ...]) -> Size:
+        return weights[1] * self.ChannelGroups if isinstance(weights[1], int) else None
+
+    def weights_for(self, channels: Size) -> tuple[Size, Size]:
+        return self.OutputChannels, self.grouped(channels)
 
     def slide(self, arrays: Any, x: Any, windows: list[Window], pads: list[tuple[int, int]], real: Any = None) -> Any:
         y = lax.conv_general_dilated(

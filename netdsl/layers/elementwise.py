@@ -155,8 +155,8 @@ class DropoutLayer(Layer):
     def apply(self, arrays: Any, x: Any, *, key: Any, training: bool) -> Any:
         x = real_numbers(x)
         kept: Any = True
-        if training and self.Probability > 0:  # the same draws in every precision
-            kept = jax.random.bernoulli(key, jnp.float32(1 - self.Probability), x.shape)
+        if training and self.Probability > 0:
+            kept = _kept(key, x.shape, self.Probability)
 
         def made(name: str) -> Any:
             if name == "BinaryMask":
@@ -169,7 +169,7 @@ class DropoutLayer(Layer):
         """The values with those dropped that are not kept, and scaled."""
         rate = self.Probability
         if self.Method == "Dropout":
-            return jnp.where(kept, x / max(1 - rate, 1e-12), 0)
+            return _scaled_up(x, kept, rate)
         low = -1.7580993408473766  # the limit of SELU at minus infinity
         scale = ((1 - rate) * (1 + rate * low**2)) ** -0.5 if rate < 1 else 0.0
         return scale * jnp.where(kept, x, low) - scale * rate * low
@@ -309,8 +309,18 @@ def equal_sizes(a: tuple[Size, ...] | None, b: tuple[Size, ...] | None, slot: st
 
 
 def dropped(key: Any, x: Any, rate: float) -> Any:
-    """The array with elements set to 0 with probability `rate` and the others scaled up; the same draws in every precision."""
-    return jnp.where(jax.random.bernoulli(key, jnp.float32(1 - rate), x.shape), x / max(1 - rate, 1e-12), 0)
+    """The array with elements set to 0 with probability `rate` and the others scaled up."""
+    return _scaled_up(x, _kept(key, x.shape, rate), rate)
+
+
+def _kept(key: Any, sizes: tuple[int, ...], rate: float) -> Any:
+    """Which elements are kept where each is dropped with probability `rate`: the same draws in every precision."""
+    return jax.random.bernoulli(key, jnp.float32(1 - rate), sizes)
+
+
+def _scaled_up(x: Any, kept: Any, rate: float) -> Any:
+    """The elements that are kept, scaled up, and 0 for the others."""
+    return jnp.where(kept, x / max(1 - rate, 1e-12), 0)
 
 
 def _stretch(sizes: list[Size], inputs: list[str]) -> Size:

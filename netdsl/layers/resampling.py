@@ -12,9 +12,9 @@ from jax import lax
 
 from netdsl.declarations import BOOLEAN, POSITIVE, Constraint, either, list_of, one_of, parameter
 from netdsl.errors import DeclarationError
-from netdsl.layers.convolution import MARGINS, SIZES, Sliding, Window, layout, per_dimension
-from netdsl.nets import Layer, array
-from netdsl.shapes import OPEN, REAL, ArrayType, Contradiction, Length, Size, merge_sizes
+from netdsl.layers.convolution import MARGINS, Convolving, Window, layout
+from netdsl.nets import Layer
+from netdsl.shapes import REAL, ArrayType, Contradiction, Length, Size, merge_sizes
 from netdsl.symbols import All, Automatic, Scaled
 
 __all__ = ["DeconvolutionLayer", "ResizeLayer"]
@@ -48,7 +48,7 @@ class _Spread(Window):
         return steps + 1
 
 
-class DeconvolutionLayer(Sliding):
+class DeconvolutionLayer(Convolving):
     """The transpose of a convolution: each element puts down a kernel, and what overlaps adds up; in 1 or 2 dimensions.
 
     y[o, p...] = Biases[o] + Σ over c, q, k... with stride·q + dilation·k - cropped = p of Weights[c, o, k...] · x[c, q...]
@@ -70,37 +70,18 @@ class DeconvolutionLayer(Sliding):
     Differences from Wolfram: the order of levels in Weights is remembered [M]. Source: Wolfram's public reference page.
     """
 
-    OutputChannels: Any = parameter(POSITIVE, positional=True)
-    KernelSize: Any = parameter(SIZES, positional=True)
-    Stride: Any = parameter(SIZES, 1)
     PaddingSize: Any = parameter(MARGINS, 0)
-    Dilation: Any = parameter(SIZES, 1)
-    ChannelGroups: Any = parameter(POSITIVE, 1)
     Dimensionality: Any = parameter(one_of(1, 2), Automatic)
-    Interleaving: Any = parameter(BOOLEAN, False)
-    Weights = array("...")
-    Biases = array("channels", 0.0, optional=True)
 
     window = _Spread
     most_dimensions = 2
 
-    def relate(self, types: Mapping[str, ArrayType]) -> Mapping[str, ArrayType]:
-        weights = types.get("Weights", OPEN).sizes
-        dimensions = self.dimensions(types["Input"].sizes, types["Output"].sizes, None if weights is None else weights[1:])
-        biases = {"Biases": ArrayType((self.OutputChannels,), REAL)}
-        if dimensions is None:
-            return {**biases, "Output": ArrayType(None, REAL)}
-        channels, inputs, made, outputs = self.slid(types, dimensions, self.windows(dimensions))
-        if weights is not None and len(weights) == dimensions + 2:
-            channels = merge_sizes(channels, weights[0], "Input")
+    def channels_of(self, weights: tuple[Size, ...]) -> Size:
+        return weights[0]
+
+    def weights_for(self, channels: Size) -> tuple[Size, Size]:
         self.grouped(channels)
-        kernel = per_dimension(self.KernelSize, dimensions)
-        return {
-            "Input": ArrayType(self.joined(channels, inputs)),
-            "Output": ArrayType(self.joined(merge_sizes(made, self.OutputChannels, "Output"), outputs), REAL),
-            "Weights": ArrayType((channels, self.OutputChannels // self.ChannelGroups, *kernel), REAL),
-            **biases,
-        }
+        return channels, self.OutputChannels // self.ChannelGroups
 
     def slide(self, arrays: Any, x: Any, windows: list[Window], pads: list[tuple[int, int]], real: Any = None) -> Any:
         channels, per_group, *kernel = arrays.Weights.shape

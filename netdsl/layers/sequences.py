@@ -21,8 +21,8 @@ Sizes = tuple[Size, ...] | None
 
 def shifted(size: Size, by: int, slot: str) -> Size:
     """The size that is `by` more."""
-    if isinstance(size, Length):  # what an input has to be for an output goes by another name: the output follows from it
-        return size.then(by) if slot == "Input" else Length(f"{size.name}{size.steps or ''}{by:+d}") if by else size
+    if isinstance(size, Length):
+        return size.then(by) if slot == "Input" else size.before(by)
     if size is not None and size + by < 1:
         raise Contradiction(f"needs a size of {1 - by} or more where {size} is given", slot)
     return None if size is None else size + by

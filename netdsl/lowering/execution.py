@@ -394,15 +394,22 @@ class _Inner:
         self.logits: tuple[str, Any] | None = None
 
     def __call__(
-        self, inputs: Mapping[str, Any], state: Mapping[ArrayPath, Any], index: Any = None, weight: Any = 1.0
+        self, inputs: Mapping[str, Any], state: Mapping[ArrayPath, Any], *index: Any, weight: Any = 1.0
     ) -> tuple[dict[str, Any], dict[ArrayPath, Any]]:
         """The outputs of the inner net by port, and the state after it, for one application: the one of this `index` among several."""
         context = self.context
-        indices = context.indices if index is None else (*context.indices, jnp.asarray(index))
+        indices = (*context.indices, *map(jnp.asarray, index))
         alone = replace(context, indices=tuple(i[None] for i in indices), weights=(context.weights * weight)[None])
         outputs, after = self._batch(jax.tree.map(lambda x: jnp.asarray(x)[None], dict(inputs)), state, alone)
         self.logits = None if self.logits is None else (self.logits[0], self.logits[1][0])
         return jax.tree.map(lambda x: x[0], outputs), after
+
+    def array(self, name: str) -> Any:
+        """An array of the inner net, which is a layer."""
+        layer: Any = self.net
+        value = layer.array_values()[name]
+        key = (SHARED, value.Name) if isinstance(value, NetArray) else (*self.state_path, name)
+        return cast(self.arrays[key], self.context.precision.of(layer))
 
     def mapped(
         self, inputs: Mapping[str, Any], state: Mapping[ArrayPath, Any], weights: Any, places: tuple[Any, ...] | None = None

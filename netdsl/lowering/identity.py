@@ -51,8 +51,9 @@ def layer_text(step: Step, types: Mapping[str, ArrayType]) -> str:
     parts = [type(layer).__name__]
     if "sizes" in layer.needs:
         parts.append(_type(types[step.outputs[0]]))
-    parts += [f"{name}={canonical(value, samples)}" for name, value in layer.values_of_parameters().items()]
     function = layer.traced_function()
+    known = layer.values_of_parameters().items()
+    parts += [f"{name}={canonical(value, samples)}" for name, value in known if function is None or not callable(value)]
     if function is not None:
         parts.append(_function_text(function, samples))
     parts += [f"{name}:{value.Name if isinstance(value, NetArray) else ''}" for name, value in layer.array_values().items()]

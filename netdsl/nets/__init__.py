@@ -1,5 +1,6 @@
 """The data model: nets, layers, ports, arrays, paths and the flat program."""
 
+from netdsl.nets.application import Applications, noted
 from netdsl.nets.arrays import ArrayDeclaration, ArrayPath, Arrays, NetArray, array, lift_shared, named_arrays, state
 from netdsl.nets.layer import Layer, Operator
 from netdsl.nets.multipliers import multipliers_by_path
@@ -10,6 +11,7 @@ from netdsl.nets.sequence import Sequence, padded_alike
 
 __all__ = [
     "SHARED",
+    "Applications",
     "ArrayDeclaration",
     "ArrayPath",
     "Arrays",
@@ -29,6 +31,7 @@ __all__ = [
     "lift_shared",
     "multipliers_by_path",
     "named_arrays",
+    "noted",
     "padded_alike",
     "path_text",
     "state",

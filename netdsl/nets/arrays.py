@@ -16,7 +16,7 @@ from netdsl.errors import DeclarationError, excerpt
 from netdsl.shapes.signature import Slot, parse_slot
 from netdsl.symbols import Automatic, Symbol
 
-__all__ = ["ArrayDeclaration", "Arrays", "NetArray", "array", "as_array", "lift_shared", "state"]
+__all__ = ["ArrayDeclaration", "Arrays", "NetArray", "array", "as_array", "bits_equal", "lift_shared", "state"]
 
 ArrayPath = tuple[str, ...]
 
@@ -272,3 +272,10 @@ def lift_shared(net: Any) -> None:
     if table:
         net.__dict__["shared"] = FrozenDict(table)
         net.__dict__["nets"] = FrozenDict(parts)
+
+
+def bits_equal(a: Any, b: Any) -> bool:
+    """Whether two arrays have the same bits; other things, whether they are equal."""
+    if not (hasattr(a, "dtype") and hasattr(b, "dtype")):
+        return type(a) is type(b) and bool(a == b)
+    return a.shape == b.shape and a.dtype == b.dtype and np.asarray(a).tobytes() == np.asarray(b).tobytes()

@@ -50,8 +50,6 @@ class Layer(Net):
     recurrent_states: Mapping[str, str] = MappingProxyType({})
     """The states that a recurrent layer carries along, and their sizes as in a signature: its state ports."""
     draws: str | None = "training"
-    traced_arrays: ClassVar[bool] = False
-    """Whether the layer's arrays are known only once its function was traced."""
     array_declarations: ClassVar[dict[str, ArrayDeclaration]] = {}
     needs: ClassVar[frozenset[str]] = frozenset()
     parsed: ClassVar[Signature]

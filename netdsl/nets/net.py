@@ -16,7 +16,8 @@ from netdsl.decoders.decoder import Decoder
 from netdsl.encoders import NetEncoder
 from netdsl.encoders.encoder import Encoder
 from netdsl.errors import DeclarationError, PartError, ShapeError, excerpt, nearest, public
-from netdsl.nets.arrays import ArrayPath, NetArray, as_array
+from netdsl.nets.application import applications
+from netdsl.nets.arrays import ArrayPath, NetArray, as_array, bits_equal
 from netdsl.nets.program import SHARED, Parts, Program, Solved, flatten, path_text, solve
 from netdsl.nets.pytree import flatten_net, flatten_with_keys, unflatten
 from netdsl.nets.report import contradictions
@@ -57,6 +58,10 @@ class Net(Declared):
     LearningRateMultipliers: Any
 
     array_declarations: ClassVar[dict[str, Any]] = {}
+    inner_options: ClassVar[tuple[str, ...]] = ()
+    """Options of the constructor that go to inner nets."""
+    traced_arrays: ClassVar[bool] = False
+    """Whether the net's arrays and inner nets are known only once its function was traced."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -111,7 +116,14 @@ class Net(Declared):
     def option_names(self) -> list[str]:
         """Everything that may be given to this net as a keyword."""
         options = [p.name for p in self.parameters.values() if not p.positional]
-        return [*options, *self.array_declarations, *self.input_names, *self.output_names, "LearningRateMultipliers"]
+        return [
+            *options,
+            *self.array_declarations,
+            *self.inner_options,
+            *self.input_names,
+            *self.output_names,
+            "LearningRateMultipliers",
+        ]
 
     def fields(self) -> dict[str, Any]:
         arrays = {name: self.__dict__[name] for name in self.array_declarations}
@@ -207,16 +219,22 @@ class Net(Declared):
     def array_table(self) -> dict[ArrayPath, Any]:
         """Every array by path, state included: a value, or Automatic where there is none yet. Shared ones once, as ("", name)."""
         table: dict[ArrayPath, Any] = {}
-        leaves = list(self.leaves())
-        if any(layer.traced_arrays for _, layer in leaves):
-            _ = self.solved
-        for path, layer in leaves:
+        for path, layer in self._traced_leaves():
             for name, value in layer.array_values().items():
                 if isinstance(value, NetArray):
-                    table[SHARED, value.Name] = self.shared.get(value.Name, Automatic)
+                    if table.get((SHARED, value.Name), Automatic) is Automatic:
+                        table[SHARED, value.Name] = self.shared.get(value.Name, value.Array)
                 else:
                     table[(*path, name)] = value
         return table
+
+    def _traced_leaves(self) -> list[tuple[ArrayPath, Any]]:
+        """The leaves, those inside functions too, which are found by tracing."""
+        leaves = list(self.leaves())
+        if any(layer.traced_arrays for _, layer in leaves):
+            _ = self.solved
+            leaves = list(self.leaves())
+        return leaves
 
     def _split(self, is_state: bool) -> dict[ArrayPath, Any]:
         states = self.state_paths()
@@ -229,7 +247,10 @@ class Net(Declared):
         return self._cached(
             "_state_paths",
             lambda: frozenset(
-                (*path, name) for path, layer in self.leaves() for name, d in layer.declared_arrays().items() if d.is_state
+                (*path, name)
+                for path, layer in self._traced_leaves()
+                for name, d in layer.declared_arrays().items()
+                if d.is_state
             ),
         )
 
@@ -325,6 +346,9 @@ class Net(Declared):
 
         Options: BatchSize, NetEvaluationMode, RandomSeeding, TargetDevice, and WorkingPrecision ("Real32", "Real64", "Mixed").
         """
+        inside = applications()
+        if inside is not None:
+            return inside.apply(self, arguments, options)
         from netdsl.lowering import evaluate
 
         return evaluate(self, *arguments, **options)
@@ -386,17 +410,18 @@ class Net(Declared):
         return parts
 
     def identity(self) -> tuple[Any, ...]:
-        return (*super().identity(), tuple(self.nets), self.ports, self.LearningRateMultipliers)
+        return (*super().identity(), tuple(self.__dict__["nets"]), self.ports, self.LearningRateMultipliers)
 
     def __eq__(self, other: object) -> bool:
         same = super().__eq__(other)
         if same is not True or not isinstance(other, Net):
             return same
-        if any(a != b for a, b in zip(self.nets.values(), other.nets.values())) or self.shared.keys() != other.shared.keys():
+        parts = zip(self.__dict__["nets"].values(), other.__dict__["nets"].values())
+        if any(a != b for a, b in parts) or self.shared.keys() != other.shared.keys():
             return False
         pairs = [(self.__dict__[name], other.__dict__[name]) for name in self.array_declarations]
         pairs += [(self.shared[name], other.shared[name]) for name in self.shared]
-        return all(_bits_equal(a, b) for a, b in pairs)
+        return all(bits_equal(a, b) for a, b in pairs)
 
     __hash__ = Declared.__hash__
 
@@ -434,9 +459,3 @@ def _is_multiplier(value: Any) -> bool:
         or value is None
         or (isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value))
     )
-
-
-def _bits_equal(a: Any, b: Any) -> bool:
-    if not (hasattr(a, "dtype") and hasattr(b, "dtype")):
-        return type(a) is type(b) and bool(a == b)
-    return a.shape == b.shape and a.dtype == b.dtype and np.asarray(a).tobytes() == np.asarray(b).tobytes()

@@ -24,8 +24,9 @@ def flatten_net(net: Any) -> tuple[tuple[Any, ...], Any]:
         for name, value in values.items()
         if not name.startswith("_") and name not in ("nets", "shared") and name not in arrays
     )
-    data = (*leaves.values(), *net.nets.values(), *net.shared.values())
-    return data, (type(net), meta, fixed, tuple(leaves), tuple(net.nets), tuple(net.shared))
+    nets = values["nets"]
+    data = (*leaves.values(), *nets.values(), *net.shared.values())
+    return data, (type(net), meta, fixed, tuple(leaves), tuple(nets), tuple(net.shared))
 
 
 def flatten_with_keys(net: Any) -> tuple[tuple[Any, ...], Any]:

@@ -106,6 +106,7 @@ class _Report:
             outside = {
                 "data": ("what the data are", "Give other data"),
                 "operator": ("one element", f"change the {port} of the operator"),
+                "function": ("what the function applies it to", "apply it to something else"),
             }
             why, advice = outside.get(kind, (f"declared{by}", f"change the declared {port}"))
             inner_most = not path

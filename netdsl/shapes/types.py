@@ -48,6 +48,10 @@ class Length(NamedTuple):
             add, steps = steps[-1][0] + add, steps[:-1]
         return Length(self.name, steps if (add, divide) == (0, 1) else (*steps, (add, divide)))
 
+    def before(self, more: int) -> Length:
+        """The length that has to be there, `more` than this one, for this one to follow from it: another by name."""
+        return Length(f"{self.name}{self.steps or ''}{more:+d}") if more else self
+
     def value(self, length: int) -> int:
         """The length in an example where that of its name is `length`."""
         for add, divide in self.steps:

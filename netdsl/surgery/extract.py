@@ -128,6 +128,8 @@ def _walk(place: _Place, path: tuple[Any, ...], function: str) -> Any:
         net, rest = place.net, path[index + 1 :]
         if not isinstance(net, Net):
             return _thing(net, path[index:], function)
+        if net.traced_arrays:
+            _ = place.root.solved
         name = find_part(net, step)
         if name is None:
             if step is All:
@@ -167,8 +169,6 @@ def _item(place: _Place, step: Any, rest: tuple[Any, ...], function: str) -> Any
         if step == SHARED and rest:
             return {name: place.root.shared.get(name, Automatic) for name in shared_names(place)}
         if not net.nets or isinstance(net, Operator):
-            if net.traced_arrays:
-                _ = place.root.solved
             if step in net.array_slots():
                 return array_value(place, step)
             if step in net.parameters:

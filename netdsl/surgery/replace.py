@@ -88,6 +88,8 @@ class _Work:
 
     def edit(self, net: Any, edits: list[Edit], trail: tuple[str, ...]) -> Any:
         """The net with the edits done, in order; unchecked."""
+        if net.traced_arrays:
+            _ = self.root.solved
         own: dict[Any, Any] = {}
         parts = dict(net.nets)
         inner: dict[str, list[Edit]] = {}

@@ -13,6 +13,7 @@ from scipy import special
 
 import netdsl
 from netdsl import (
+    All,
     And,
     ChessboardDistance,
     Chop,
@@ -39,11 +40,14 @@ from netdsl import (
     NestList,
     NetChain,
     Or,
+    Part,
     Piecewise,
     Reverse,
     Round,
+    Span,
     SquaredEuclideanDistance,
     Surd,
+    Table,
     ThreadingLayer,
     Threshold,
     Tr,
@@ -274,6 +278,12 @@ def test_functions_of_arrays():
         (CosineDistance(a, b), 1 - a @ b / np.linalg.norm(a) / np.linalg.norm(b)),
         (ConstantArray(2.5, (2, 3)), np.full((2, 3), 2.5)),
         (Map(Reverse, m), m[:, ::-1]),
+        (Part(m, 2), m[1]),
+        (Part(m, -1, 1), m[-1, 0]),
+        (Part(m, All, Span(2, -1)), m[:, 1:]),
+        (Part(m, jnp.array([2, 1]), jnp.array([[1, -1]])), m[[1, 0]][:, [[0, -1]]]),
+        (Table(lambda i: i * m[0], 3), np.arange(1, 4)[:, None] * m[0]),
+        (Table(lambda i, j: 10 * i + j, 2, 3), [[11, 12, 13], [21, 22, 23]]),
         (FoldList(lambda x, y: 2 * x + y, 1, a), [1, *itertools.accumulate(a, lambda x, y: 2 * x + y, initial=1)][1:]),
         (NestList(lambda x: x / 2 + 1, 5, 3), [5, 3.5, 2.75, 2.375]),
     ]
@@ -289,3 +299,12 @@ def test_a_bare_symbol_in_a_chain_acts_on_each_element(name):
 
 def test_a_function_can_be_compiled_by_itself():
     assert jax.jit(FUNCTIONS["Plus"])(1.0, 2.0) == 3
+
+
+def test_positions_that_are_not_there():
+    x = jnp.arange(3.0)
+    for wrong in (0, 4, -4, [1, 4]):
+        with pytest.raises(IndexError, match="there is no position"):
+            Part(x, wrong)
+    made = jax.jit(Part)(x, jnp.array([0, 1, 4, -3, -4]))
+    np.testing.assert_array_equal(made, [np.nan, 0, np.nan, 0, np.nan])

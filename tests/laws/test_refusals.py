@@ -133,6 +133,7 @@ CONTRACT = {
     "signature",
     "variadic",
     "traced_arrays",
+    "inner_options",
     "array_slots",
     "_take_array",
     "_empty_arrays",

@@ -11,6 +11,7 @@ from specimens.attention import scoring
 
 from netdsl import (
     AttentionLayer,
+    Automatic,
     CrossEntropyLossLayer,
     DeclarationError,
     ElementwiseLayer,
@@ -205,6 +206,24 @@ def test_surgery_reaches_the_scoring_net():
         NetReplacePart(layer, {"Net": FunctionLayer(lambda a, b: a @ b)})
 
 
+def test_the_matrix_lies_in_the_scoring_net():
+    layer = AttentionLayer(Weights=WEIGHTS, Key=[4, 3], Value=[4, 2], Query=2)
+    close(NetExtract(layer, ["Net", "Weights"]), WEIGHTS)
+    assert list(layer.arrays) == [("Net", "Weights")]
+    assert repr(AttentionLayer()) == "AttentionLayer()"
+    assert "Weights=float32[3, 2]" in repr(layer)
+    dot = NetReplacePart(NetReplacePart(layer, {"Query": 3, ("Net", "Weights"): Automatic}), {"Scoring": "Dot"})
+    assert (dot.Scoring, dict(dot.nets), dot.array_table()) == ("Dot", {}, {})
+    assert NetReplacePart(dot, {"Scoring": "Bilinear"}).array_table() == {("Net", "Weights"): Automatic}
+    by_net = NetReplacePart(layer, {"Scoring": scoring()})
+    assert by_net == NetReplacePart(layer, {"Net": scoring()})
+    assert by_net == AttentionLayer(scoring(), Key=[4, 3], Value=[4, 2], Query=2)
+    assert by_net.changed(Mask=None).nets == by_net.nets
+    assert NetReplacePart(layer, {"ScoreRescaling": "DimensionSqrt"}).arrays.keys() == layer.arrays.keys()
+    shared = AttentionLayer(Weights=NetArray("w", Array=WEIGHTS), Key=[4, 3])
+    assert list(shared.arrays) == [("", "w")]
+
+
 def test_a_loss_does_not_take_the_scores_for_logits():
     """A scoring net may end in LogisticSigmoid: a loss after the attention still takes its output."""
     net = NetGraph({"f": FunctionLayer(lambda Input, Query: Input @ Query), "g": ElementwiseLayer(LogisticSigmoid)}, [("f", "g")])
@@ -229,7 +248,7 @@ def test_sizes_flow_both_ways():
     weighed = AttentionLayer(Weights=WEIGHTS, Mask="Causal", Value=["Varying", 4])
     assert weighed.port_type("Key").sizes[1:] == (3,)
     assert weighed.port_type("Query").sizes[1:] == (2,)
-    assert AttentionLayer(Key=[4, 7], Query=5).solved.arrays[("Weights",)].sizes == (7, 5)
+    assert AttentionLayer(Key=[4, 7], Query=5).solved.arrays["Net", "Weights"].sizes == (7, 5)
 
 
 CLASHES = [
@@ -241,7 +260,7 @@ CLASHES = [
     (lambda: AttentionLayer(MultiHead=True, Key=[4, 2, 3], Query=[3, 3]), "needs equal sizes where 2 and 3 meet"),
     (lambda: AttentionLayer(Query="Varying"), "takes vectors of fixed size at its last level"),
     (lambda: AttentionLayer(Weights=np.ones(3)), "takes a matrix"),
-    (lambda: AttentionLayer(Weights=np.ones((3, 2)), Query=4), "needs equal sizes where 2 and 4 meet"),
+    (lambda: AttentionLayer(Weights=np.ones((3, 2)), Query=4), "takes  a vector of size 2  (from its Weights, float32[3, 2])"),
     (
         lambda: AttentionLayer(NetGraph({"f": FunctionLayer(lambda Input, Query: Input)}, []), Key=[4, 3], Query=2),
         "cannot score a key and a query by its net",

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from netdsl import (
+    AggregationLayer,
     CompiledLayer,
     EmbeddingLayer,
     EncodingError,
@@ -18,8 +21,11 @@ from netdsl import (
     Ramp,
     Rule,
     ShapeError,
+    Total,
     UnsupportedError,
 )
+from netdsl.lowering.inputs import pad_sequences
+from netdsl.nets import Sequence
 
 RNG = np.random.default_rng(0)
 
@@ -176,3 +182,63 @@ def test_the_function_may_change_what_it_gets():
     x = np.zeros((3, 2), np.float32)
     assert CompiledLayer(inplace, Input=2, Output=2)(x).tolist() == [[1, 1]] * 3
     assert not x.any()
+
+
+# Sequences
+
+
+def sums(x):
+    return np.cumsum(x, axis=0)
+
+
+def sums_back(x, slope):
+    return np.flip(np.cumsum(np.flip(slope, 0), 0), 0)
+
+
+def test_sequences_as_they_are():
+    xs = [RNG.normal(size=(n, 2)).astype(np.float32) for n in (4, 1, 7)]
+    seen = []
+
+    def forward(x):
+        seen.append(x.shape)
+        return sums(x)
+
+    for made, x in zip(CompiledLayer(forward, Input=["Varying", 2])(xs), xs):
+        np.testing.assert_allclose(made, sums(x), rtol=1e-5)
+    assert set(seen) == {(3, 2), (5, 2), *(x.shape for x in xs)}
+    mean = CompiledLayer(lambda x: x.mean(0), Input=["Varying", 2])
+    assert mean.port_type("Output").sizes == (2,)
+    np.testing.assert_allclose(mean(xs), [x.mean(0) for x in xs], rtol=1e-5, atol=1e-6)
+    last = CompiledLayer(lambda a, b: b[-1] + a, a=["Varying", 2], b=["Varying", 2], Output=["Varying", 2])
+    for made, x in zip(last({"a": xs, "b": xs}), xs):
+        np.testing.assert_allclose(made, x + x[-1], rtol=1e-5)
+    indices = CompiledLayer(lambda x: np.argsort(x) + 1, Input="Varying", Output=["Varying", "Integer"])
+    assert [made.tolist() for made in indices([[3, 1, 2], [5]])] == [[2, 3, 1], [1]]
+
+
+def test_training_through_a_function_of_sequences():
+    xs = [RNG.normal(size=(n, 2)).astype(np.float32) for n in (4, 1, 7, 3)]
+    head = [NetMapOperator(LinearLayer(2)), CompiledLayer(sums, sums_back), AggregationLayer(Total, 1)]
+    net = NetInitialize(NetChain(head, Input=["Varying", 2]))
+    weights = net.arrays["1", "Net", "Weights"]
+
+    def loss(weights):
+        made = [jnp.cumsum(x @ weights.T + net.arrays["1", "Net", "Biases"], axis=0).sum(0) for x in xs]
+        return sum(jnp.sum(y**2) for y in made)
+
+    def own(weights):
+        data, lengths = pad_sequences(xs)
+        arrays = {**net.arrays, ("1", "Net", "Weights"): weights}
+        outputs, _ = net.function()(arrays, net.state, Sequence(data, lengths))
+        return jnp.sum(outputs**2)
+
+    np.testing.assert_allclose(jax.grad(own)(weights), jax.grad(loss)(weights), rtol=1e-4, atol=1e-4)
+
+
+def test_what_a_function_of_sequences_must_give():
+    with pytest.raises(ShapeError, match="one element for each of a sequence, or as many whatever its length"):
+        CompiledLayer(lambda x: x[1:], Input=["Varying", 2])
+    with pytest.raises(ShapeError, match="gives a sequence only where an input is one"):
+        CompiledLayer(lambda x: x, Input=3, Output="Varying")
+    with pytest.raises(EncodingError, match=r"must give an array of size 2\. It gave"):
+        CompiledLayer(lambda x: x[:1], Input="Varying", Output="Varying")([1.0, 2.0])

@@ -16,6 +16,14 @@ def _waves_back(x: np.ndarray, slope: np.ndarray) -> np.ndarray:
     return np.cos(x) * np.flip(np.cumsum(np.flip(slope, -1), -1), -1)
 
 
+def _sums(x: np.ndarray) -> np.ndarray:
+    return np.cumsum(np.sin(x), axis=0)
+
+
+def _sums_back(x: np.ndarray, slope: np.ndarray) -> np.ndarray:
+    return np.cos(x) * np.flip(np.cumsum(np.flip(slope, 0), 0), 0)
+
+
 def _product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return a @ b
 
@@ -46,6 +54,7 @@ CUSTOM = (
         written=False,
     ),
     Specimen("compiled", lambda: CompiledLayer(_waves, _waves_back, Input=[2, 3]), written=False),
+    Specimen("compiled, varying", lambda: CompiledLayer(_sums, _sums_back, Input=["Varying", 2]), written=False),
     Specimen("compiled, of two", lambda: CompiledLayer(_product, _product_back, a=[2, 3], b=3, Output=2), written=False),
 )
 

@@ -25,6 +25,7 @@ from netdsl import (
     Inherited,
     LinearLayer,
     LocalResponseNormalizationLayer,
+    Map,
     Max,
     NetArray,
     NetArrayLayer,
@@ -32,6 +33,7 @@ from netdsl import (
     OrderingLayer,
     PaddingLayer,
     ParametricRampLayer,
+    Part,
     PartLayer,
     Plus,
     PrependLayer,
@@ -179,6 +181,25 @@ ELEMENTARY = (
     Specimen(
         "function of two",
         lambda: FunctionLayer(lambda a, b: {"Sum": a + b, "Product": a * b}, OutputPorts=["Product", "Sum"], a=[2, 3], b=3),
+        written=False,
+    ),
+    Specimen(
+        "function of layers",
+        lambda: FunctionLayer(lambda x, y: LinearLayer(3)(x) * Tanh(LinearLayer(3)(x)) + y, x=2, y=3),
+        written=False,
+    ),
+    Specimen(
+        "function that maps layers",
+        lambda: FunctionLayer(lambda x: Map(lambda e: DropoutLayer(0.4)(LinearLayer(2)(e)), x), Input=[4, 3]),
+        random=True,
+        written=False,
+    ),
+    Specimen(
+        "function that keeps state", lambda: FunctionLayer(lambda x: x * BatchNormalizationLayer()(x), Input=3), written=False
+    ),
+    Specimen(
+        "function that gathers",
+        lambda: FunctionLayer(lambda i: Part(NetArray("w", Dimensions=[4, 2]), i), Input=[3, Restricted("Integer", 4)]),
         written=False,
     ),
     Specimen(

@@ -93,7 +93,7 @@ def drawn(net, count, seed):
 def binary(pictures):
     """Pictures of half the size, of zeros and ones."""
     pixels = np.asarray(pictures).reshape(-1, 1, SIZE, 2, SIZE, 2).mean((3, 5))
-    return (pixels > 127).astype(np.float32)
+    return (pixels > 80).astype(np.float32)
 
 
 def main():

@@ -33,14 +33,11 @@ def generator(channels=32):
 
 def critic(channels=32):
     """From a picture to a number, high for what is real. It ends in no probability."""
-
-    def leaky():
-        return ParametricRampLayer([], Slope=0.2, LearningRateMultipliers=0)
-
+    leaky = ParametricRampLayer([], Slope=0.2, LearningRateMultipliers=0)
     return NetChain(
         [
-            ConvolutionLayer(channels, 4, Stride=2, PaddingSize=1), leaky(),
-            ConvolutionLayer(2 * channels, 4, Stride=2, PaddingSize=1), leaky(),
+            ConvolutionLayer(channels, 4, Stride=2, PaddingSize=1), leaky,
+            ConvolutionLayer(2 * channels, 4, Stride=2, PaddingSize=1), leaky,
             FlattenLayer(), LinearLayer([]),
         ],
         Input=[1, 28, 28],

@@ -14,7 +14,7 @@ from netdsl import *
 LATENT = 64
 
 
-def generator(channels=32):
+def generator(channels=16):
     """From random numbers to a picture: 7x7, 14x14, 28x28."""
     return NetChain(
         [
@@ -27,7 +27,7 @@ def generator(channels=32):
     )
 
 
-def discriminator(channels=32):
+def discriminator(channels=16):
     """From a picture to the probability that it is real. It drops some of what it sees: it must not be too sure too soon."""
     leaky = ParametricRampLayer([], Slope=0.2, LearningRateMultipliers=0)
     return NetChain(
@@ -40,7 +40,7 @@ def discriminator(channels=32):
     )
 
 
-def dcgan(channels=32):
+def dcgan(channels=16):
     """Generator and discriminator against each other; the generator's random numbers are drawn anew for each example."""
     return NetGraph(
         {
@@ -69,9 +69,9 @@ def main():
     net = dcgan()
     print(net)
     count = Information(net, "ArraysTotalElementCount")
-    made, judged = element_counts(32)
+    made, judged = element_counts(16)
     print(f"{count:,} numbers: {made:,} in the generator, {judged:,} in the discriminator")
-    assert count == made + judged == 274_052
+    assert count == made + judged == 120_644
 
     digits = Keys(ResourceData("MNIST", "TrainingData"))
     if options.quick:
@@ -86,7 +86,7 @@ def main():
         Method=["ADAM", {"Beta1": 0.5}],
         LearningRate=0.001,
         LearningRateMultipliers=[Rule(["gan", "Discriminator"], 0.5)],
-        BatchSize=64,
+        BatchSize=32,
         **limit,
     )
     print(results)

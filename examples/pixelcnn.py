@@ -1,7 +1,7 @@
 """A PixelCNN (van den Oord et al., 2016): each pixel of a digit is predicted from those above it and to its left, and so drawn.
 
     python examples/pixelcnn.py             # 60,000 pictures of 14x14, about a minute
-    python examples/pixelcnn.py --quick     # 2,000 pictures, 1 round
+    python examples/pixelcnn.py --quick     # 1,000 pictures, 1 round
 
 A convolution whose kernel is masked from its middle on is the sum of two without masks: one over the rows above, one over the
 pixels to the left. Both are ordinary ConvolutionLayers, moved by padding: nothing has to be masked, and no number is stored in vain.
@@ -98,7 +98,7 @@ def binary(pictures):
 
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--quick", action="store_true", help="2,000 pictures, 1 round")
+    arguments.add_argument("--quick", action="store_true", help="1,000 pictures, 1 round")
     arguments.add_argument("--seconds", type=float, default=45, help="how long it is trained")
     arguments.add_argument("--plot", default="pixelcnn.png", help="where the drawn digits are saved")
     options = arguments.parse_args()
@@ -113,7 +113,7 @@ def main():
     assert not np.tril(seen).any()  # no pixel changes its own probability, or that of one before it
     print(f"A pixel changes the probability of later pixels only, of up to {seen.sum(1).max()} of them")
 
-    digits = binary(Keys(ResourceData("MNIST", "TrainingData"))[: 2000 if options.quick else 60_000])
+    digits = binary(Keys(ResourceData("MNIST", "TrainingData"))[: 1000 if options.quick else 60_000])
     tests = binary(Keys(ResourceData("MNIST", "TestData"))[: 500 if options.quick else 10_000])
     limit = {"MaxTrainingRounds": 1} if options.quick else {"TimeGoal": options.seconds}
     trained = NetTrain(net, Rule(digits, digits), LearningRate=0.003, BatchSize=64, **limit)

@@ -353,6 +353,13 @@ def test_long_short_term_memory_with_dropout_has_no_kernel(monkeypatch):
 
 def test_every_kernel_has_a_law():
     """That of operators is one of whole programs: lowering/test_kernels.py."""
-    laws = {BatchNormalizationLayer, ConvolutionLayer, LongShortTermMemoryLayer, NetMapOperator, PoolingLayer}
+    laws = {
+        BatchNormalizationLayer,
+        ConvolutionLayer,
+        DeconvolutionLayer,
+        LongShortTermMemoryLayer,
+        NetMapOperator,
+        PoolingLayer,
+    }
     assert set(KERNELS) == {"cpu"}
     assert set(KERNELS["cpu"]) == laws

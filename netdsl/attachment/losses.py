@@ -11,19 +11,30 @@ import numpy as np
 
 from netdsl.attachment.types import with_types
 from netdsl.columns import Column, Table
-from netdsl.containers import NetGraph, NetPort
+from netdsl.containers import NetGraph, NetPairEmbeddingOperator, NetPort
 from netdsl.decoders import NetDecoder
 from netdsl.encoders import NetEncoder
 from netdsl.errors import DataError, DeclarationError, PartError, excerpt, listing, nearest
 from netdsl.functions import FUNCTIONS
-from netdsl.layers import CrossEntropyLossLayer, ElementwiseLayer, MeanAbsoluteLossLayer, MeanSquaredLossLayer, SoftmaxLayer
+from netdsl.layers import (
+    ContrastiveLossLayer,
+    CrossEntropyLossLayer,
+    CTCLossLayer,
+    ElementwiseLayer,
+    MeanAbsoluteLossLayer,
+    MeanSquaredLossLayer,
+    SoftmaxLayer,
+)
 from netdsl.nets import ArrayPath, Net
 from netdsl.shapes import ArrayType, describe
 from netdsl.symbols import Automatic, Rule, Scaled
 
 __all__ = ["LossTerm", "TrainingNet", "training_net"]
 
-LOSS_LAYERS = (CrossEntropyLossLayer, MeanSquaredLossLayer, MeanAbsoluteLossLayer)
+NUMBER_LOSSES = (CrossEntropyLossLayer, MeanSquaredLossLayer, MeanAbsoluteLossLayer)
+"""The losses that compare an output with a target like it: the target says what the output is decoded to."""
+
+LOSS_LAYERS = (*NUMBER_LOSSES, CTCLossLayer, ContrastiveLossLayer)
 
 
 @dataclass(frozen=True)
@@ -203,7 +214,7 @@ def _producer(net: Net, port: str) -> Net | None:
     if ref[0] < 0:
         return None
     layer: Net = net.program.steps[ref[0]].layer
-    while layer.nets and "Net" in layer.nets:
+    while "Net" in layer.nets and not isinstance(layer, NetPairEmbeddingOperator):  # which gives none of what its net gives
         inner = layer.nets["Net"]
         layer = _producer(inner, inner.output_names[0]) or inner
         if layer is inner:
@@ -222,6 +233,8 @@ def automatic_loss(net: Net, port: str) -> Net:
         return CrossEntropyLossLayer("Index")
     if isinstance(layer, ElementwiseLayer) and layer.Function in (FUNCTIONS["LogisticSigmoid"], "Sigmoid"):
         return CrossEntropyLossLayer("Binary")
+    if isinstance(layer, NetPairEmbeddingOperator):
+        return ContrastiveLossLayer()
     return MeanSquaredLossLayer()
 
 
@@ -267,20 +280,29 @@ def _attach(net: Net, data: Table, existing: list[LossTerm], attached: list[tupl
 
 
 def _target_coding(net: Net, port: str, layer: Net, column: Any) -> tuple[Net, Any]:
-    """The net with the decoder that its targets mean, and the encoder of the target port."""
+    """The net with the decoder that its targets mean, and the encoder or the type of the target port; None leaves it open."""
     decoder = net.decoder(port)
     if decoder is None:
         decoder = _needed_decoder(net, port, layer, column)
         if decoder is not None:
             net = net.changed(Ports={**net.ports, port: decoder})
     if decoder is None:
-        return net, None
+        return net, _target_port(layer, column)
     spec = decoder.encoder_spec(net.port_type(port))
     if spec is None or _already_encoded(decoder, column):
         return net, None
     if decoder.kind == "Class" and not _takes_indices(layer):
         return net, NetEncoder(*_with_form(spec)) if _holds_labels(decoder, column) else None
     return net, NetEncoder(*spec)
+
+
+def _target_port(layer: Net, column: Any) -> Any:
+    """What the target port of a loss is declared to be, where the net's output is not decoded to such targets."""
+    if isinstance(layer, ContrastiveLossLayer) and isinstance(column[0], (bool, np.bool_)):
+        return NetEncoder("Boolean")
+    if isinstance(layer, CTCLossLayer) and not hasattr(column, "shape"):
+        return ["Varying", "Integer"]
+    return None
 
 
 def _takes_indices(layer: Net) -> bool:
@@ -308,7 +330,7 @@ def _already_encoded(decoder: Any, column: Any) -> bool:
 
 def _needed_decoder(net: Net, port: str, layer: Net, column: Any) -> Any:
     """The decoder that Wolfram would attach for these targets: classes, booleans, or a number from a vector of length 1."""
-    if not isinstance(layer, LOSS_LAYERS):
+    if not isinstance(layer, NUMBER_LOSSES):
         return None
     form = getattr(layer, "TargetForm", "Numbers")
     if form == "Index":

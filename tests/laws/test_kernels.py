@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from netdsl import (
     BatchNormalizationLayer,
     ConvolutionLayer,
+    DeconvolutionLayer,
     LongShortTermMemoryLayer,
     Max,
     Mean,
@@ -169,6 +170,37 @@ def test_convolution_in_every_form(groups, dimensions, data):
     same([by_apply(layer), by_kernel(layer), *last, *(in_form(layer, name) for name in forms)], convolved(layer, x), x)
 
 
+@pytest.mark.parametrize("dimensions", [1, 2])
+@some(8)
+def test_deconvolution(dimensions, data):
+    """Kernels smaller, as large and larger than the stride, cropped and not; what is cropped beyond the kernel is left to `apply`."""
+    integers = drawn(data)
+    kernel, stride, sizes = integers(dimensions, 1, 5), integers(dimensions, 1, 3), integers(dimensions, 2, 4)
+    crops = [integers(2, 0, min(k, (s * (n - 1) + k - 1) // 2)) for k, s, n in zip(kernel, stride, sizes)]
+    channels, outputs, batch, biased = integers(4, 1, 3)
+    layer = DeconvolutionLayer(
+        outputs,
+        kernel,
+        Stride=stride,
+        PaddingSize=crops,
+        Interleaving=True,
+        Biases=np.linspace(-1, 1, outputs) if biased > 1 else None,
+    )
+    x = different(batch, *sizes, channels)
+    arrays = convolved(layer, x) | {"Weights": different(channels, outputs, *kernel, source=4)}
+    within = by_kernel(layer)
+    if jax.eval_shape(within, arrays, x) is not None:
+        same([by_apply(layer), within, with_examples_last(layer)], arrays, x)
+    else:
+        assert any(max(crop) >= k for crop, k in zip(crops, kernel))
+
+
+@pytest.mark.parametrize("options", [{"Dilation": 2}, {"ChannelGroups": 2}, {"PaddingSize": [[4, 0]]}], ids=str)
+def test_deconvolutions_left_to_apply(options):
+    layer = DeconvolutionLayer(2, [3], Stride=2, Interleaving=True, **options)
+    assert by_kernel(layer)({"Weights": jnp.ones((2, 2, 3)), "Biases": jnp.ones(2)}, jnp.ones((4, 6, 2))) is None
+
+
 @pytest.mark.parametrize("rows", [0, 100], ids=["loop", "one by one"])
 @pytest.mark.parametrize("dimensions", [1, 2, 3])
 @some(2)
@@ -321,6 +353,13 @@ def test_long_short_term_memory_with_dropout_has_no_kernel(monkeypatch):
 
 def test_every_kernel_has_a_law():
     """That of operators is one of whole programs: lowering/test_kernels.py."""
-    laws = {BatchNormalizationLayer, ConvolutionLayer, LongShortTermMemoryLayer, NetMapOperator, PoolingLayer}
+    laws = {
+        BatchNormalizationLayer,
+        ConvolutionLayer,
+        DeconvolutionLayer,
+        LongShortTermMemoryLayer,
+        NetMapOperator,
+        PoolingLayer,
+    }
     assert set(KERNELS) == {"cpu"}
     assert set(KERNELS["cpu"]) == laws

@@ -7,7 +7,9 @@ import pytest
 
 from netdsl import (
     Automatic,
+    ContrastiveLossLayer,
     CrossEntropyLossLayer,
+    CTCLossLayer,
     DataError,
     DeclarationError,
     FunctionLayer,
@@ -18,9 +20,11 @@ from netdsl import (
     NetArray,
     NetChain,
     NetDecoder,
+    NetError,
     NetGraph,
     NetInitialize,
     NetMapOperator,
+    NetPairEmbeddingOperator,
     NetPort,
     PartError,
     Ramp,
@@ -206,6 +210,77 @@ def test_class_targets_meet_a_squared_loss_as_indicators(train):
     net = NetInitialize(NetChain([2, SoftmaxLayer()], Input=3, Output=NetDecoder("Class", ["n", "y"])))
     results = reported(train, net, (INPUTS, ["ny"[c - 1] for c in CLASSES]), LossFunction=MeanSquaredLossLayer())
     np.testing.assert_allclose(results("RoundLoss"), squared(net(INPUTS, None), np.eye(2)[CLASSES - 1]), rtol=1e-5)
+
+
+DIFFERENT = RANDOM.random(9) < 0.5
+PAIRS = RANDOM.normal(size=(9, 2, 3)).astype(np.float32)
+EMBEDDING = NetInitialize(NetPairEmbeddingOperator(NetChain([2, SoftmaxLayer()], Input=3)))
+
+
+@pytest.mark.parametrize(
+    "targets", [DIFFERENT, DIFFERENT.tolist(), DIFFERENT.astype(int), DIFFERENT.astype(float).tolist()], ids=str
+)
+@pytest.mark.parametrize(("loss", "margin"), [(Automatic, 0.5), (ContrastiveLossLayer(2), 2)], ids=["automatic", "margin"])
+def test_pair_embeddings_get_a_contrastive_loss(train, targets, loss, margin):
+    """Whatever their net ends in; True is different. What the trained net gives stays a distance."""
+    results = reported(train, EMBEDDING, (PAIRS, targets), LossFunction=loss)
+    embedded = EMBEDDING.nets["Net"](PAIRS.reshape(-1, 3)).reshape(9, 2, 2)
+    distances = np.linalg.norm(embedded[:, 0] - embedded[:, 1], axis=1)
+    expected = np.where(DIFFERENT, np.maximum(margin - distances, 0), distances)
+    np.testing.assert_allclose(results("RoundLoss"), np.mean(expected), rtol=1e-5)
+    assert results("TrainedNet") == EMBEDDING
+    assert results("RoundMeasurements") == {}
+
+
+def test_pair_embeddings_learn_to_tell_apart(train):
+    rng = np.random.default_rng(6)
+    kinds = rng.integers(0, 2, (200, 2))
+    pairs = rng.normal(size=(200, 2, 3)) + 3 * kinds[..., None]
+    different = kinds[:, 0] != kinds[:, 1]
+    net = train(EMBEDDING, (pairs, different), "TrainedNet", MaxTrainingRounds=60, LearningRate=0.01)
+    assert np.mean((net(pairs) > 0.5) == different) > 0.9
+
+
+SPELLER = NetInitialize(NetGraph([NetMapOperator(LinearLayer(4)), SoftmaxLayer()], [(1, 2)], Input=["Varying", 3]))
+HEARD = [RANDOM.normal(size=(n, 3)).astype(np.float32) for n in (3, 5, 4, 6)]
+SPELLED = [[1, 2], [3, 3, 1], [2], [1, 2, 3]]
+
+
+def test_ctc_losses_take_sequences_of_classes(train):
+    layer = CTCLossLayer(Input=["Varying", 4], Target=["Varying", "Integer"])
+    expected = np.mean(layer({"Input": SPELLER(HEARD), "Target": SPELLED}))
+    results = reported(train, SPELLER, (HEARD, SPELLED), LossFunction=CTCLossLayer())
+    np.testing.assert_allclose(results("RoundLoss"), expected, rtol=1e-5)
+    assert results("TrainedNet") == SPELLER
+    graph = NetGraph(
+        {"net": SPELLER, "ctc": layer},
+        [(NetPort("Input"), "net", NetPort("ctc", "Input")), ("ctc", NetPort("Cost"))],
+        Input=["Varying", 3],
+    )
+    results = reported(train, graph, {"Input": HEARD, "Target": SPELLED})  # a loss layer is used unchanged
+    np.testing.assert_allclose(results("RoundLoss"), expected, rtol=1e-5)
+
+
+def test_ctc_losses_take_arrays_of_classes(train):
+    net = NetInitialize(NetChain([NetMapOperator(4), SoftmaxLayer()], Input=[5, 3]))
+    inputs, targets = RANDOM.normal(size=(6, 5, 3)), RANDOM.integers(1, 4, (6, 2))
+    expected = np.mean(CTCLossLayer(Input=[5, 4])({"Input": net(inputs), "Target": targets}))
+    np.testing.assert_allclose(
+        reported(train, net, (inputs, targets), LossFunction=CTCLossLayer())("RoundLoss"), expected, rtol=1e-5
+    )
+
+
+@pytest.mark.parametrize(
+    ("targets", "message"),
+    [
+        ([[1, 2], [3, 4, 1], [2], [1]], "from 1 to 3"),
+        (["ab", "c", "a", "b"], "'Output'"),
+        ([1, 2, 3, 1], "'Output'"),
+    ],
+)
+def test_targets_that_ctc_cannot_take(train, targets, message):
+    with pytest.raises(NetError, match=message):
+        train(SPELLER, (HEARD, targets), LossFunction=CTCLossLayer())
 
 
 def test_a_negative_weight_maximizes(train):

@@ -16,6 +16,7 @@ from netdsl.containers import NetMapOperator
 from netdsl.layers import (
     BatchNormalizationLayer,
     ConvolutionLayer,
+    DeconvolutionLayer,
     ElementwiseLayer,
     FlattenLayer,
     LinearLayer,
@@ -25,7 +26,7 @@ from netdsl.layers import (
     ThreadingLayer,
     TotalLayer,
 )
-from netdsl.lowering.kernels import convolution, dense, mapping, normalization, pooling, recurrent
+from netdsl.lowering.kernels import convolution, deconvolution, dense, mapping, normalization, pooling, recurrent
 from netdsl.nets import Layer
 from netdsl.symbols import Automatic
 
@@ -37,6 +38,7 @@ KERNELS: dict[str, dict[type[Layer], Callable[..., Any]]] = {
     "cpu": {
         BatchNormalizationLayer: normalization.batch_normalization,
         ConvolutionLayer: convolution.convolution,
+        DeconvolutionLayer: deconvolution.deconvolution,
         LongShortTermMemoryLayer: recurrent.long_short_term_memory,
         NetMapOperator: mapping.mapped,
         PoolingLayer: pooling.pooling,

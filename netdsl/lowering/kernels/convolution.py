@@ -20,7 +20,7 @@ from jax import lax
 from netdsl.layers import ConvolutionLayer
 from netdsl.lowering.kernels.increasing import Increased
 
-__all__ = ["FORMS", "convolution", "form"]
+__all__ = ["FORMS", "Slide", "by_rows", "chosen", "convolution", "form", "increased"]
 
 LARGEST_PATCHES = 2**17
 """Patches of more elements than this, for one example, are not made."""
@@ -68,31 +68,37 @@ def slides(layer: Any, sizes: tuple[int, ...]) -> tuple[Slide, ...]:
 
 def convolution(layer: ConvolutionLayer, arrays: Any, x: Any) -> Any:
     """The layer's output for a batch with channels last (Interleaving) or examples last: sums, and biases added to them."""
-    weights, biases = arrays.Weights, arrays.Biases
+    weights = arrays.Weights
     x = x.astype(weights.dtype)
     along = slides(layer, x.shape[1:-1])
     if layer.Interleaving:
         y = FORMS[form(layer, x.shape)](x, weights, along, layer.ChannelGroups)
     else:
-        y, biases = by_rows(x, weights, along), None if biases is None else biases.reshape(-1, *(1,) * (x.ndim - 1))
-    return y if biases is None else Increased(lambda sums: sums + biases, y)
+        y = by_rows(x, weights, along)
+    return increased(layer, arrays.Biases, y)
+
+
+def increased(layer: Any, biases: Any, sums: Any) -> Any:
+    """The sums of all channels, last or (with examples last) first, and biases added to them."""
+    if biases is None:
+        return sums
+    each = biases if layer.Interleaving else biases.reshape(-1, *(1,) * (sums.ndim - 1))
+    return Increased(lambda sums: sums + each, sums)
 
 
 def form(layer: ConvolutionLayer, shape: tuple[int, ...]) -> str:
     """The way in which a convolution of an input of this shape, channel last, is computed."""
-    along, channels = slides(layer, shape[1:-1]), shape[-1]
-    if layer.ChannelGroups > 1:
-        return "shifted"
+    return "shifted" if layer.ChannelGroups > 1 else chosen(slides(layer, shape[1:-1]), shape, layer.OutputChannels)
+
+
+def chosen(along: tuple[Slide, ...], shape: tuple[int, ...], outputs: int) -> str:
+    """The way for a convolution of one group."""
+    channels = shape[-1]
     if all(s.kernel == 1 and s.low == s.high == 0 for s in along):
         return "pointwise"
     patches = channels * math.prod(s.kernel * s.output for s in along)
-    many = min(channels, layer.OutputChannels) >= FEW_CHANNELS and max(s.kernel for s in along) <= 3
-    if (
-        many
-        or shape[0] <= FEW_EXAMPLES
-        or patches > LARGEST_PATCHES
-        or (channels > 1 and _folds(along, channels, layer.OutputChannels) > 1)
-    ):
+    many = min(channels, outputs) >= FEW_CHANNELS and max(s.kernel for s in along) <= 3
+    if many or shape[0] <= FEW_EXAMPLES or patches > LARGEST_PATCHES or (channels > 1 and _folds(along, channels, outputs) > 1):
         return "native"
     return "patches"
 

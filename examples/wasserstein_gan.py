@@ -1,0 +1,115 @@
+"""A Wasserstein GAN (Arjovsky et al., 2017) of clothes: a critic of limited steepness, trained three times as often as the generator.
+
+    python examples/wasserstein_gan.py             # 60,000 pictures, about a minute
+    python examples/wasserstein_gan.py --quick     # 640 pictures, 1 round
+
+Weight clipping and the generator's slower schedule are an optax transformation: NetTrain takes any as its Method.
+"""
+
+import argparse
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from pictures import save_sheet
+
+from netdsl import *
+
+LATENT, CLIP, CRITIC_STEPS = 32, 0.03, 3
+
+
+def generator(channels=16):
+    """From random numbers to a picture: 7x7, 14x14, 28x28."""
+    return NetChain(
+        [
+            2 * channels * 49, ReshapeLayer([2 * channels, 7, 7]), BatchNormalizationLayer(), Ramp,
+            DeconvolutionLayer(channels, 4, Stride=2, PaddingSize=1), BatchNormalizationLayer(), Ramp,
+            DeconvolutionLayer(1, 4, Stride=2, PaddingSize=1), LogisticSigmoid,
+        ],
+        Input=LATENT,
+    )
+
+
+def critic(channels=16):
+    """From a picture to a number, high for what is real. It ends in no probability."""
+    leaky = ParametricRampLayer([], Slope=0.2, LearningRateMultipliers=0)
+    return NetChain(
+        [
+            ConvolutionLayer(channels, 4, Stride=2, PaddingSize=1), leaky,
+            ConvolutionLayer(2 * channels, 4, Stride=2, PaddingSize=1), leaky,
+            FlattenLayer(), LinearLayer([]),
+        ],
+        Input=[1, 28, 28],
+    )
+
+
+def wasserstein_gan(channels=16):
+    """Generator and critic against each other: LossReal is -D(x), LossFake D(G(z)), for z drawn anew for each example."""
+    return NetGraph(
+        {
+            "latent": RandomArrayLayer(NormalDistribution(0, 1), Output=LATENT),
+            "gan": NetGANOperator([generator(channels), critic(channels)], "Wasserstein"),
+        },
+        [("latent", NetPort("gan", "Latent"))],
+        Sample=NetEncoder("Image", (28, 28), ColorSpace="Grayscale"),
+    )
+
+
+def element_counts(c):
+    """The numbers in all arrays of generator and critic."""
+    made = (LATENT + 1) * 2 * c * 49 + 4 * 2 * c + (2 * c * c * 16 + c) + 4 * c + (c * 16 + 1)
+    judged = (16 * c + c) + 1 + (c * 2 * c * 16 + 2 * c) + 1 + (2 * c * 49 + 1)
+    return made, judged
+
+
+def clipped(limit):
+    """A transformation that keeps what is trained between -limit and limit."""
+    return optax.stateless(lambda steps, arrays: jax.tree.map(lambda s, a: jnp.clip(a + s, -limit, limit) - a, steps, arrays))
+
+
+def method(rate=0.001):
+    """RMSProp for both; the critic is clipped, the generator takes its turn after every third batch."""
+    every_third = optax.conditionally_mask(optax.rmsprop(rate), lambda step: step % CRITIC_STEPS == CRITIC_STEPS - 1)
+    return optax.multi_transform(
+        {"Generator": every_third, "Discriminator": optax.chain(optax.rmsprop(rate), clipped(CLIP))},
+        lambda arrays: {path: "Generator" if "Generator" in path else "Discriminator" for path in arrays},
+    )
+
+
+def main():
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--quick", action="store_true", help="640 pictures, 1 round")
+    arguments.add_argument("--seconds", type=float, default=50, help="how long it is trained")
+    arguments.add_argument("--plot", default="wasserstein_gan.png", help="where the made clothes are saved")
+    options = arguments.parse_args()
+
+    net = wasserstein_gan()
+    print(net)
+    count = Information(net, "ArraysTotalElementCount")
+    made, judged = element_counts(16)
+    print(f"{count:,} numbers: {made:,} in the generator, {judged:,} in the critic")
+    assert count == made + judged == 70_468
+
+    clothes = Keys(ResourceData("FashionMNIST", "TrainingData"))
+    if options.quick:
+        clothes = clothes[:640]
+    limit = {"MaxTrainingRounds": 1} if options.quick else {"TimeGoal": options.seconds}
+    results = NetTrain(net, {"Sample": clothes}, All, Method=method(), BatchSize=32, **limit)
+    print(results)
+    trained = NetExtract(results("TrainedNet"), "gan")
+    critics = NetExtract(trained, "Discriminator")
+    largest = max(float(abs(array).max()) for path, array in critics.arrays.items() if path[-1] != "Slope")
+    print(f"The largest number in the critic is {largest:.3f}, the limit {CLIP}")
+    assert largest <= CLIP * (1 + 1e-6)
+
+    latent = np.random.default_rng(1).normal(size=(96, LATENT))
+    pictures = NetExtract(trained, "Generator")(latent)
+    real = np.asarray(clothes[:96])[:, None] / 255
+    print(f"The critic's distance between clothes and what is made: {np.mean(critics(real)) - np.mean(critics(pictures)):.3f}")
+    save_sheet(options.plot, np.asarray(pictures)[:, 0], 16)
+    print(f"What the generator makes: {options.plot}")
+
+
+if __name__ == "__main__":
+    main()

@@ -9,6 +9,7 @@ from netdsl.surgery.patterns import NetReplace
 from netdsl.surgery.rename import NetRename
 from netdsl.surgery.replace import NetReplacePart
 from netdsl.surgery.states import NetStateObject
+from netdsl.surgery.unfold import NetUnfold
 
 __all__ = [
     "NetAppend",
@@ -24,4 +25,5 @@ __all__ = [
     "NetReplacePart",
     "NetStateObject",
     "NetTake",
+    "NetUnfold",
 ]

@@ -149,12 +149,12 @@ class _Run:
 
     def _arrays(self) -> tuple[Arrays, dict[str, Any]]:
         """The layer's arrays and its state, by name."""
-        layer, path = self.layer, self.step.path
+        layer = self.layer
         arrays: dict[str, Any] = dict.fromkeys(layer.array_declarations)
         states: dict[str, Any] = {}
         declared = layer.declared_arrays()
-        for name, value in layer.array_values().items():
-            key = (SHARED, value.Name) if isinstance(value, NetArray) else (*path, name)
+        for name in layer.array_values():
+            key = _array_path(self.step, name)
             if declared[name].is_state:
                 states[name] = cast(self.state[key], self.context.precision.held)
                 arrays.pop(name, None)
@@ -176,7 +176,7 @@ class _Run:
             extra["inner"] = {name: _Inner(self, name, net, solved.get(name), *within) for name, net in layer.nets.items()}
         if "state" in needs:
             path = self.step.path
-            inner = {key: value for key, value in self.state.items() if key[: len(path)] == path}
+            inner = {key: value for key, value in self.state.items() if key[0] == SHARED or key[: len(path)] == path}
             extra["state"] = inner if layer.nets else Arrays(states)
         return {name: value for name, value in extra.items() if name in needs}
 
@@ -226,7 +226,7 @@ class _Run:
 
     def _keep(self, layer: Layer, new: Mapping[Any, Any]) -> None:
         """Put what became of a layer's state into that of the net, in the types it has there: loops carry it on."""
-        after = new if layer.nets else {(*self.step.path, name): value for name, value in new.items()}
+        after = new if layer.nets else {_array_path(self.step, name): value for name, value in new.items()}
         self.state.update({path: _like(value, self.state[path]) for path, value in after.items()})
 
     # Softmax and cross entropy together
@@ -313,6 +313,12 @@ class _Run:
         return layer, FIRST
 
 
+def _array_path(step: Step, name: str) -> ArrayPath:
+    """Where the values of an array of a step's layer are in the net."""
+    value = step.layer.array_values()[name]
+    return (SHARED, value.Name) if isinstance(value, NetArray) else (*step.path, name)
+
+
 def _in_place_of(value: Any, data: Any) -> Any:
     """The data, as a sequence of the same lengths where the value is one."""
     return value.with_data(data) if isinstance(value, Sequence) else data
@@ -379,13 +385,16 @@ class _Inner:
         self, inputs: Mapping[str, Any], state: Mapping[ArrayPath, Any], context: Context
     ) -> tuple[dict[str, Any], dict[ArrayPath, Any]]:
         path = self.state_path
-        arrays = {
-            key if key[0] == SHARED else key[len(path) :]: value
-            for key, value in self.arrays.items()
-            if key[0] == SHARED or key[: len(path)] == path
-        }
-        own = {key[len(path) :]: value for key, value in state.items() if key[: len(path)] == path}
+        arrays, own = (
+            {
+                key if key[0] == SHARED else key[len(path) :]: value
+                for key, value in table.items()
+                if key[0] == SHARED or key[: len(path)] == path
+            }
+            for table in (self.arrays, state)
+        )
         wires, after = execute(self.net, arrays, own, inputs, context, self.solved)
         outputs = {port: wires[ref] for port, ref in self.net.program.outputs.items()}
         self.logits = next(iter(outputs.values())).logits if len(outputs) == 1 else None
-        return {port: wire.value for port, wire in outputs.items()}, {**state, **{(*path, *k): v for k, v in after.items()}}
+        after = {key if key[0] == SHARED else (*path, *key): value for key, value in after.items()}
+        return {port: wire.value for port, wire in outputs.items()}, {**state, **after}

@@ -213,12 +213,15 @@ class Net(Declared):
 
     def state_paths(self) -> frozenset[ArrayPath]:
         """The paths of the arrays that are state, not trained."""
-        return self._cached(
-            "_state_paths",
-            lambda: frozenset(
-                (*path, name) for path, layer in self.leaves() for name, d in layer.declared_arrays().items() if d.is_state
-            ),
-        )
+
+        def found() -> Iterator[ArrayPath]:
+            for path, layer in self.leaves():
+                states = {name for name, declared in layer.declared_arrays().items() if declared.is_state}
+                for name in states:
+                    value = layer.array_values()[name]
+                    yield (SHARED, value.Name) if isinstance(value, NetArray) else (*path, name)
+
+        return self._cached("_state_paths", lambda: frozenset(found()))
 
     @property
     def arrays(self) -> dict[ArrayPath, Any]:

@@ -8,6 +8,7 @@ from netdsl.surgery.flatten import NetFlatten
 from netdsl.surgery.patterns import NetReplace
 from netdsl.surgery.rename import NetRename
 from netdsl.surgery.replace import NetReplacePart
+from netdsl.surgery.shared import NetInsertSharedArrays
 from netdsl.surgery.states import NetStateObject
 from netdsl.surgery.unfold import NetUnfold
 
@@ -18,6 +19,7 @@ __all__ = [
     "NetExtract",
     "NetFlatten",
     "NetInsert",
+    "NetInsertSharedArrays",
     "NetJoin",
     "NetPrepend",
     "NetRename",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,6 +11,7 @@ import pytest
 
 from netdsl import (
     All,
+    BasicRecurrentLayer,
     CatenateLayer,
     CosineDistance,
     DeclarationError,
@@ -40,6 +43,7 @@ from netdsl import (
     Times,
     Total,
 )
+from netdsl.lowering import evaluation
 
 RNG = np.random.default_rng(0)
 
@@ -268,7 +272,29 @@ def test_an_object_keeps_its_states():
     assert np.allclose(again(x), net({"Input": x, NetPort(All, "States"): states}), atol=1e-6)
     with pytest.raises(EncodingError, match="one example at a time"):
         NetStateObject(net)([x, x])
+    for many in ([x, x], {"Input": [x, x]}):
+        with pytest.raises(EncodingError, match="one example at a time"):
+            kept(many)
+    with pytest.raises(EncodingError, match="'Input' takes"):
+        kept(np.zeros(3))
+    assert NetExtract(kept, "States") == states
     with pytest.raises(PartError, match="no state"):
         NetStateObject(net, {NetPort("State"): [0, 0]})
     with pytest.raises(DeclarationError, match="recurrent layers"):
         NetStateObject(LinearLayer(2))
+
+
+def test_the_graphs_for_given_states_are_bounded_and_in_one_order():
+    net = NetInitialize(NetChain([BasicRecurrentLayer(1) for _ in range(5)], Input=["Varying", 1]))
+    ports = [NetPort(i, "State") for i in range(1, 6)]
+
+    def forms(chosen):
+        return evaluation._with_states(net, {"Input": [[1.0]], **{port: [0.5] for port in chosen}}, None)[0]
+
+    assert forms(ports) is forms(ports[::-1])
+    for count in range(1, 4):
+        for chosen in itertools.combinations(ports, count):
+            forms(chosen)
+    assert len(net.__dict__["_with_states"]) <= 17
+    given = dict(zip(ports[::-1], [[0.1], [0.2], [0.3], [0.4], [0.5]]))
+    assert np.array_equal(net({"Input": [[1.0]], **given}), net({**dict(list(given.items())[::-1]), "Input": [[1.0]]}))

@@ -88,7 +88,7 @@ def _with_states(net: Net, data: Any, property: Any) -> tuple[Net, Any, Any]:
             graphs.clear()
         graphs[names] = with_states(net, names)
     data = {port: value for port, value in data.items() if not isinstance(port, NetPort)}
-    return graphs[names], {**data, **states}, inside(property, "net")
+    return graphs[names], {**data, **states}, inside(property, "net", net.state_names)
 
 
 def declared_net(net: Net, types: Mapping[str, ArrayType]) -> Net:

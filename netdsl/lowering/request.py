@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, NamedTuple
 
 from netdsl.containers import NetPort
@@ -49,11 +49,11 @@ def wanted_values(net: Net, property: Any) -> tuple[list[Wanted], Callable[[list
     return [_one(net, property)], lambda values: values[0]
 
 
-def inside(property: Any, name: str) -> Any:
-    """What is asked of a net, as it is asked of the net that holds it under this name."""
+def inside(property: Any, name: str, states: Collection[str]) -> Any:
+    """What is asked of a net with these states, as it is asked of the net that holds it under this name."""
     if isinstance(property, list):
-        return [inside(each, name) for each in property]
-    deep = isinstance(property, NetPort) and len(property.path) > 1
+        return [inside(each, name, states) for each in property]
+    deep = isinstance(property, NetPort) and (len(property.path) > 1 or property.path[0] in states)
     return NetPort(name, *property.path) if deep else property
 
 

@@ -343,9 +343,19 @@ class _Inner:
         self.logits: tuple[str, Any] | None = None
 
     def __call__(
-        self, inputs: Mapping[str, Any], state: Mapping[ArrayPath, Any], index: Any = None, weight: Any = 1.0
+        self,
+        inputs: Mapping[str, Any],
+        state: Mapping[ArrayPath, Any],
+        index: Any = None,
+        weight: Any = 1.0,
+        states: Mapping[str, Any] | None = None,
     ) -> tuple[dict[str, Any], dict[ArrayPath, Any]]:
-        """The outputs of the inner net by port, and the state after it, for one application: the one of this `index` among several."""
+        """The outputs of the inner net by port, and the state after it, for one application: the one of this `index` among several.
+
+        With `states`, what its recurrent layers begin with, what becomes of them is among the outputs.
+        """
+        if states is not None:
+            self.net, inputs = self.net.with_state_ports(tuple(states)), {**inputs, **states}
         context = self.context
         indices = context.indices if index is None else (*context.indices, jnp.asarray(index))
         alone = replace(context, indices=tuple(i[None] for i in indices), weights=(context.weights * weight)[None])

@@ -152,6 +152,14 @@ class Net(Declared):
         """The flat program of this net."""
         return self._cached("_program", lambda: flatten(self))
 
+    def with_state_ports(self, states: tuple[str, ...]) -> Self:
+        """The net with a program that takes these of its states as inputs too, and gives all of them: for operators."""
+        memory = self._cached("_with_state_ports", dict)
+        if states not in memory:
+            memory[states] = self.rebuilt()
+            memory[states].__dict__["_program"] = flatten(self, states)
+        return memory[states]  # type: ignore[no-any-return]
+
     @property
     def solved(self) -> Solved:
         """The types of everything in this net; raises ShapeError when they contradict each other."""

@@ -244,7 +244,7 @@ class NetBidirectionalOperator(Applied):
             if made.sizes is None or self.Aggregation is not Catenate
             else ArrayType((*made.sizes[:1], None, *made.sizes[2:]))
         )
-        states = {name: {state: types[own] for state, own in self._own_states(name).items()} for name in self.nets}
+        states = {name: {state: types.get(own, OPEN) for state, own in self._own_states(name).items()} for name in self.nets}
         ends = {name: only(net) for name, net in self.nets.items()}
         return {name: {port: types["Input"], out: each, **states[name]} for name, (port, out) in ends.items()}
 

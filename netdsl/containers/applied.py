@@ -44,6 +44,8 @@ class Applied(Operator):
     single: ClassVar[bool] = True
     """Whether each net has one input and one output."""
     varying: str | None = "aware"
+    opens_states: ClassVar[bool] = False
+    """Whether the states of the nets are the operator's own."""
 
     def __init__(self, net: Any = REQUIRED, /, *settings: Any, **options: Any) -> None:
         if net is REQUIRED:
@@ -106,6 +108,7 @@ class Applied(Operator):
         if key not in memory:
             made = {}
             for name, net in self.nets.items():
+                net = net.with_state_ports(net.state_names) if self.opens_states else net
                 made[name] = solve(net, inward.get(name, {}), defaults, source="operator")
                 if made[name].clashes:
                     fact = f"cannot apply {'its net' if len(self.slots) == 1 else 'its ' + name}"

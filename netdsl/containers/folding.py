@@ -214,16 +214,28 @@ class NetBidirectionalOperator(Applied):
     >>> ends([[1.0], [-2.0]]).tolist()
     [[2.0], [0.0]]
 
-    Differences from Wolfram: the state ports of the two nets are not there yet. Source: Wolfram's public reference page.
+    The states of the two nets are state ports, their names after "Forward" and "Backward": NetPort("both", "ForwardState").
+
+    Differences from Wolfram: the state of layer 2 in a chain is "Forward2/State" [M]. Source: Wolfram's public reference page.
     """
 
     slots = ("ForwardNet", "ReverseNet")
+    opens_states = True
     signature = "t ... -> t ..."
     Aggregation: Any = parameter(one_of(Catenate, Total, Mean), Catenate, positional=True)
 
     @classmethod
     def _given(cls, nets: Any) -> dict[str, Any]:
         return super()._given([nets, nets] if isinstance(nets, Net) else nets)
+
+    @property
+    def recurrent_states(self) -> Mapping[str, str]:  # type: ignore[override]
+        return {own: "..." for name in self.slots for own in self._own_states(name).values()}
+
+    def _own_states(self, name: str) -> dict[str, str]:
+        """What the operator calls the states of one of its nets."""
+        prefix = "Forward" if name == "ForwardNet" else "Backward"
+        return {state: prefix + state for state in self.nets[name].state_names}
 
     def inward(self, types: Types) -> dict[str, dict[str, ArrayType]]:
         made = types["Output"]
@@ -232,9 +244,15 @@ class NetBidirectionalOperator(Applied):
             if made.sizes is None or self.Aggregation is not Catenate
             else ArrayType((*made.sizes[:1], None, *made.sizes[2:]))
         )
-        return {name: {port: types["Input"], out: each} for name, net in self.nets.items() for port, out in [only(net)]}
+        states = {name: {state: types.get(own, OPEN) for state, own in self._own_states(name).items()} for name in self.nets}
+        ends = {name: only(net) for name, net in self.nets.items()}
+        return {name: {port: types["Input"], out: each, **states[name]} for name, (port, out) in ends.items()}
 
     def outward(self, types: Types, solved: Mapping[str, Solved]) -> dict[str, ArrayType]:
+        states = {own: solved[name].input_type(s) for name in self.nets for s, own in self._own_states(name).items()}
+        return self._joined(types, solved) | states
+
+    def _joined(self, types: Types, solved: Mapping[str, Solved]) -> dict[str, ArrayType]:
         ends = {name: only(net) for name, net in self.nets.items()}
         ahead, back = (solved[name].input_type(port) for name, (port, _) in ends.items())
         first, second = (solved[name].output_type(out) for name, (_, out) in ends.items())
@@ -251,16 +269,19 @@ class NetBidirectionalOperator(Applied):
         count, *rest = (merge_sizes(a, b, "Output") for a, b in others)
         return {"Input": takes, "Output": ArrayType((count, joined, *rest))}
 
-    def apply(self, arrays: Any, x: Any, *, inner: Any, state: Any) -> Any:
-        results = []
+    def apply(self, arrays: Any, x: Any, *, inner: Any, states: Any, state: Any) -> Any:
+        results, after = [], []
         for name, turn in (("ForwardNet", lambda value: value), ("ReverseNet", _reversed)):
             port, out = only(self.nets[name])
-            outputs, state = inner[name]({port: turn(x)}, state)
+            own = self._own_states(name)
+            given = {each: states[name_here] for each, name_here in own.items() if name_here in states}
+            outputs, state = inner[name]({port: turn(x)}, state, states=given)
+            after += [outputs[each] for each in own]
             results.append(turn(outputs[out]))
         first, second = map(without_length, results)
         joined = jnp.concatenate([first, second], axis=1) if self.Aggregation is Catenate else first + second
         joined = joined / 2 if self.Aggregation is Mean else joined
-        return (results[0].with_data(joined) if isinstance(results[0], Sequence) else joined), state
+        return (results[0].with_data(joined) if isinstance(results[0], Sequence) else joined, *after), state
 
 
 def _reversed(x: Any) -> Any:

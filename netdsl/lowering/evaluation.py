@@ -97,16 +97,18 @@ def _with_inputs(net: Net, data: Any) -> Net:
 
 
 def _with_states(net: Net, data: Any, property: Any) -> tuple[Net, Any, Any]:
-    """The net with the states that are given among its inputs, and what is given to it and asked of it."""
+    """The net with the states that are given among its inputs, kept for the sets seen last, and what is given to it and asked of it."""
     states = states_given(net, data) if isinstance(data, Mapping) else {}
     if not states:
         return net, data, property
-    graphs = net._cached("_with_states", dict)
-    if tuple(states) not in graphs:
-        graphs[tuple(states)] = with_states(net, states)
+    graphs, names = net._cached("_with_states", dict), tuple(name for name in net.state_names if name in states)
+    if names not in graphs:
+        if len(graphs) > 16:
+            graphs.clear()
+        graphs[names] = with_states(net, names)
     data = {port: value for port, value in data.items() if not isinstance(port, NetPort)}
-    graph = graphs[tuple(states)]
-    return graph, {**data, **states}, inside(property, "net", graph.input_names)
+    graph = graphs[names]
+    return graph, {**data, **states}, inside(property, "net", net.state_names, graph.input_names)
 
 
 def declared_net(net: Net, types: Mapping[str, ArrayType]) -> Net:

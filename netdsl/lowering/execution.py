@@ -206,12 +206,12 @@ class _Step:
 
     def _arrays(self) -> tuple[Arrays, dict[str, Any]]:
         """The layer's arrays and its state, by name."""
-        layer, path = self.layer, self.step.path
+        layer = self.layer
         arrays: dict[str, Any] = dict.fromkeys(layer.array_declarations)
         states: dict[str, Any] = {}
         declared = layer.declared_arrays()
-        for name, value in layer.array_values().items():
-            key = (SHARED, value.Name) if isinstance(value, NetArray) else (*path, name)
+        for name in layer.array_values():
+            key = _array_path(self.step, name)
             if declared[name].is_state:
                 states[name] = cast(self.state[key], self.context.precision.held)
                 arrays.pop(name, None)
@@ -233,7 +233,7 @@ class _Step:
             extra["inner"] = {name: _Inner(self, name, net, solved.get(name), *within) for name, net in layer.nets.items()}
         if "state" in needs:
             path = self.step.path
-            inner = {key: value for key, value in self.state.items() if key[: len(path)] == path}
+            inner = {key: value for key, value in self.state.items() if key[0] == SHARED or key[: len(path)] == path}
             extra["state"] = inner if layer.nets else Arrays(states)
         return {name: value for name, value in extra.items() if name in needs}
 
@@ -283,7 +283,7 @@ class _Step:
 
     def _keep(self, layer: Layer, new: Mapping[Any, Any]) -> None:
         """Put what became of a layer's state into that of the net, in the types it has there: loops carry it on."""
-        after = new if layer.nets else {(*self.step.path, name): value for name, value in new.items()}
+        after = new if layer.nets else {_array_path(self.step, name): value for name, value in new.items()}
         self.state.update({path: _like(value, self.state[path]) for path, value in after.items()})
 
     # Softmax and cross entropy together
@@ -370,6 +370,12 @@ class _Step:
         return layer, FIRST
 
 
+def _array_path(step: Step, name: str) -> ArrayPath:
+    """Where the values of an array of a step's layer are in the net."""
+    value = step.layer.array_values()[name]
+    return (SHARED, value.Name) if isinstance(value, NetArray) else (*step.path, name)
+
+
 def _in_place_of(value: Any, data: Any) -> Any:
     """The data, as a sequence of the same lengths where the value is one."""
     return value.with_data(data) if isinstance(value, Sequence) else data
@@ -394,9 +400,19 @@ class _Inner:
         self.logits: tuple[str, Any] | None = None
 
     def __call__(
-        self, inputs: Mapping[str, Any], state: Mapping[ArrayPath, Any], *index: Any, weight: Any = 1.0
+        self,
+        inputs: Mapping[str, Any],
+        state: Mapping[ArrayPath, Any],
+        *index: Any,
+        weight: Any = 1.0,
+        states: Mapping[str, Any] | None = None,
     ) -> tuple[dict[str, Any], dict[ArrayPath, Any]]:
-        """The outputs of the inner net by port, and the state after it, for one application: the one of this `index` among several."""
+        """The outputs of the inner net by port, and the state after it, for one application: the one of this `index` among several.
+
+        With `states`, what its recurrent layers begin with, what becomes of them is among the outputs.
+        """
+        if states is not None:
+            self.net, inputs = self.net.with_state_ports(tuple(states)), {**inputs, **states}
         context = self.context
         indices = (*context.indices, *map(jnp.asarray, index))
         alone = replace(context, indices=tuple(i[None] for i in indices), weights=(context.weights * weight)[None])
@@ -443,14 +459,17 @@ class _Inner:
         self, inputs: Mapping[str, Any], state: Mapping[ArrayPath, Any], context: Context
     ) -> tuple[dict[str, Any], dict[ArrayPath, Any]]:
         path = self.state_path
-        arrays = {
-            key if key[0] == SHARED else key[len(path) :]: value
-            for key, value in self.arrays.items()
-            if key[0] == SHARED or key[: len(path)] == path
-        }
-        own = {key[len(path) :]: value for key, value in state.items() if key[: len(path)] == path}
+        arrays, own = (
+            {
+                key if key[0] == SHARED else key[len(path) :]: value
+                for key, value in table.items()
+                if key[0] == SHARED or key[: len(path)] == path
+            }
+            for table in (self.arrays, state)
+        )
         runs = runs_of(self.net, self.net.program.outputs.values(), self.solved)
         wires, after = execute(self.net, arrays, own, inputs, context, self.solved, runs)
         outputs = {port: wires[ref] for port, ref in self.net.program.outputs.items()}
         self.logits = next(iter(outputs.values())).logits if len(outputs) == 1 else None
-        return {port: wire.value for port, wire in outputs.items()}, {**state, **{(*path, *k): v for k, v in after.items()}}
+        after = {key if key[0] == SHARED else (*path, *key): value for key, value in after.items()}
+        return {port: wire.value for port, wire in outputs.items()}, {**state, **after}

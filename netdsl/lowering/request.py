@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple
 
 from netdsl.containers import NetPort, NetPortGradient
@@ -53,16 +53,16 @@ def wanted_values(net: Net, property: Any) -> tuple[list[Wanted], Callable[[list
     return [_one(net, property)], lambda values: values[0]
 
 
-def inside(property: Any, name: str, ports: tuple[str, ...]) -> Any:
-    """What is asked of a net, as it is asked of the net with these input ports that holds it under this name."""
+def inside(property: Any, name: str, states: Collection[str], ports: Collection[str]) -> Any:
+    """What is asked of a net with these states, as it is asked of the net with these input ports that holds it under this name."""
     if isinstance(property, Mapping):
-        return {key: inside(each, name, ports) for key, each in property.items()}
+        return {key: inside(each, name, states, ports) for key, each in property.items()}
     if isinstance(property, (list, tuple)):
-        return [inside(each, name, ports) for each in property]
+        return [inside(each, name, states, ports) for each in property]
     if isinstance(property, NetPortGradient):
         port = "/".join(map(str, property.path))
         return NetPortGradient(port) if port in ports else NetPortGradient(name, *property.path)
-    deep = isinstance(property, NetPort) and len(property.path) > 1
+    deep = isinstance(property, NetPort) and (len(property.path) > 1 or property.path[0] in states)
     return NetPort(name, *property.path) if deep else property
 
 

@@ -177,6 +177,14 @@ class Net(Declared):
         """The flat program of this net."""
         return self._cached("_program", lambda: flatten(self))
 
+    def with_state_ports(self, states: tuple[str, ...]) -> Self:
+        """The net with a program that takes these of its states as inputs too, and gives all of them: for operators."""
+        memory = self._cached("_with_state_ports", dict)
+        if states not in memory:
+            memory[states] = self.rebuilt()
+            memory[states].__dict__["_program"] = flatten(self, states)
+        return memory[states]  # type: ignore[no-any-return]
+
     @property
     def solved(self) -> Solved:
         """The types of everything in this net; raises ShapeError when they contradict each other."""
@@ -244,15 +252,15 @@ class Net(Declared):
 
     def state_paths(self) -> frozenset[ArrayPath]:
         """The paths of the arrays that are state, not trained."""
-        return self._cached(
-            "_state_paths",
-            lambda: frozenset(
-                (*path, name)
-                for path, layer in self._traced_leaves()
-                for name, d in layer.declared_arrays().items()
-                if d.is_state
-            ),
-        )
+
+        def found() -> Iterator[ArrayPath]:
+            for path, layer in self._traced_leaves():
+                states = {name for name, declared in layer.declared_arrays().items() if declared.is_state}
+                for name in states:
+                    value = layer.array_values()[name]
+                    yield (SHARED, value.Name) if isinstance(value, NetArray) else (*path, name)
+
+        return self._cached("_state_paths", lambda: frozenset(found()))
 
     @property
     def arrays(self) -> dict[ArrayPath, Any]:

@@ -164,16 +164,15 @@ class _Flattener:
             )
 
 
-def flatten(net: Net) -> Program:
-    """The flat program of a net."""
+def flatten(net: Net, states: tuple[str, ...] | None = None) -> Program:
+    """The flat program of a net; with `states`, these are inputs too, and all its states are outputs."""
     flattener = _Flattener()
-    outgoing = flattener.visit(net, (), {port: (-1, port) for port in net.input_names})
-    outputs = {port: outgoing[port] for port in net.output_names}
+    inputs = (*net.input_names, *(states or ()))
+    outgoing = flattener.visit(net, (), {port: (-1, port) for port in inputs})
+    outputs = {port: outgoing[port] for port in (*net.output_names, *(() if states is None else net.state_names))}
     decoders = {port: flattener.decoders[ref] for port, ref in outputs.items() if ref in flattener.decoders}
     encoders = {port: encoder for port, (_, encoder) in flattener.encoders.items()}
-    return Program(
-        tuple(flattener.steps), net.input_names, outputs, tuple(flattener.declared), encoders, decoders, flattener.ports
-    )
+    return Program(tuple(flattener.steps), inputs, outputs, tuple(flattener.declared), encoders, decoders, flattener.ports)
 
 
 def solve(net: Net, extra: Mapping[str, ArrayType] | None = None, defaults: bool = True, source: str = "data") -> Solved:

@@ -8,7 +8,9 @@ from netdsl.surgery.flatten import NetFlatten
 from netdsl.surgery.patterns import NetReplace
 from netdsl.surgery.rename import NetRename
 from netdsl.surgery.replace import NetReplacePart
+from netdsl.surgery.shared import NetInsertSharedArrays
 from netdsl.surgery.states import NetStateObject
+from netdsl.surgery.unfold import NetUnfold
 
 __all__ = [
     "NetAppend",
@@ -17,6 +19,7 @@ __all__ = [
     "NetExtract",
     "NetFlatten",
     "NetInsert",
+    "NetInsertSharedArrays",
     "NetJoin",
     "NetPrepend",
     "NetRename",
@@ -24,4 +27,5 @@ __all__ = [
     "NetReplacePart",
     "NetStateObject",
     "NetTake",
+    "NetUnfold",
 ]

@@ -16,7 +16,7 @@ from netdsl.surgery.positions import find_part, is_number, span_names
 from netdsl.surgery.rebuild import make_chain, muted_ports, settled, with_parts
 from netdsl.symbols import All, Automatic, Infinity, Rule, Span
 
-__all__ = ["NetFlatten", "flattened_parts", "handed_down"]
+__all__ = ["NetFlatten", "flattened_parts", "handed_down", "inner_net", "spread_out"]
 
 PortRef = tuple[str, str]
 HEADS = (NetChain, NetGraph)
@@ -72,7 +72,26 @@ def flattened_parts(net: Any, names: Collection[str]) -> Any:
     return _assembled(net, _spread(net, 1, HEADS, names), isinstance(net, NetChain))
 
 
-def _spread(net: Any, levels: Any, heads: tuple[type, ...], only: Collection[str] | None, around: tuple[Any, ...] = ()) -> _Flat:
+def spread_out(net: Net) -> NetGraph:
+    """The net as one graph of all its layers and operators, which stay as they are. Unchecked."""
+    if net.parts() is None:
+        return NetGraph(net)
+    return _assembled(net, _spread(net, Infinity, HEADS, None, operators=False), False)  # type: ignore[no-any-return]
+
+
+def inner_net(operator: Any, net: Any) -> Any:
+    """The net of an operator as it learns there: with the operator's LearningRateMultipliers."""
+    return _multiplied(net, (_rules_for(operator, operator.LearningRateMultipliers, "Net"),))
+
+
+def _spread(
+    net: Any,
+    levels: Any,
+    heads: tuple[type, ...],
+    only: Collection[str] | None,
+    around: tuple[Any, ...] = (),
+    operators: bool = True,
+) -> _Flat:
     """The parts of a container with its inner containers spread out; `around` are LearningRateMultipliers given from outside."""
     parts = net.parts()
     nets: dict[str, Net] = {}
@@ -83,16 +102,21 @@ def _spread(net: Any, levels: Any, heads: tuple[type, ...], only: Collection[str
         settings = tuple(_rules_for(net, each, name) for each in (*around, net.LearningRateMultipliers))
         sources = parts.feeds[name]
         if levels > 0 and isinstance(part, heads) and (only is None or name in only):
-            inner = _spread(handed_down(part), levels - 1, heads, None, settings)
+            inner = _spread(handed_down(part), levels - 1, heads, None, settings, operators)
             nets.update((f"{name}/{each}", made) for each, made in inner.nets.items())
             feeds.update(
                 ((f"{name}/{each}", port), (f"{name}/{source[0]}", source[1]) if source[0] else sources[source[1]])
                 for (each, port), source in inner.feeds.items()
             )
             moved.update(((name, port), (f"{name}/{each}", own)) for port, (each, own) in inner.outputs.items())
+            for path in net.nets[name].recurrent_paths():
+                state, (each, own) = "/".join(path), _state(inner, path)
+                moved[name, state] = f"{name}/{each}", own
+                if state in sources:
+                    feeds[f"{name}/{each}", own] = sources[state]
             muted += [(f"{name}/{each}", port) for each, port in inner.muted]
         else:
-            if isinstance(part, Operator) and only is None:
+            if isinstance(part, Operator) and only is None and operators:
                 part = _flattened(part, levels, heads)
             nets[name] = _multiplied(part, settings)
             feeds.update(((name, port), source) for port, source in sources.items())
@@ -102,6 +126,13 @@ def _spread(net: Any, levels: Any, heads: tuple[type, ...], only: Collection[str
     if isinstance(net, NetGraph):
         muted += [moved.get(ref, ref) for ref in muted_ports(net)]
     return _Flat(nets, feeds, outputs, [ref for ref in muted if ref not in used])
+
+
+def _state(flat: _Flat, path: tuple[str, ...]) -> PortRef:
+    """The state of this path, in the parts that were spread out."""
+    names = ["/".join(path[:count]) for count in range(1, len(path))]
+    name = next(name for name in names if name in flat.nets)
+    return name, "/".join(path).removeprefix(f"{name}/")
 
 
 def handed_down(net: Any) -> Any:
@@ -212,9 +243,9 @@ def _in_a_row(net: Any, flat: _Flat) -> list[str] | None:
     followers: dict[str, set[str]] = {name: set() for name in flat.nets}
     for (name, port), source in flat.feeds.items():
         sources[name].append(source)
-        if source[0]:
+        if source[0] and source[1] in flat.nets[source[0]].output_names:
             followers[source[0]].add(name)
-        elif port != source[1]:
+        elif source[0] or port != source[1]:
             return None
     first = [name for name, refs in sources.items() if all(not source for source, _ in refs)]
     if len(first) != 1 or flat.nets[first[0]].input_names != net.input_names:

@@ -41,15 +41,24 @@ class NetStateObject:
     def __call__(self, data: Any, property: Any = Automatic, /, **options: Any) -> Any:
         """The net's value on one example, from the states as they are now; those after it are kept."""
         given = data if isinstance(data, Mapping) else {self.net.input_names[0]: data}
-        if self.states:
-            given = {**given, ALL_STATES: self.states}
-        value, states = self.net(given, [property, ALL_STATES], **options)
+        if not self.states:
+            value, states = self.net(given, [property, ALL_STATES], **options)
+        else:
+            try:
+                value, states = self.net({**given, ALL_STATES: self.states}, [property, ALL_STATES], **options)
+            except EncodingError:
+                self._check_one(self.net(given, ALL_STATES, **options))
+                raise
+        self._check_one(states)
+        self.states = states
+        return value
+
+    def _check_one(self, states: Mapping[Any, Any]) -> None:
+        """Refuse states of several examples."""
         for port, state in states.items():
             rank = self.net.solved.types[self.net.program.ports[tuple(map(str, port.path[:-1])), port.path[-1]]].rank
             if rank is not None and getattr(state, "ndim", 0) > rank:
                 raise EncodingError("A NetStateObject takes one example at a time: its states belong to one sequence.")
-        self.states = states
-        return value
 
     def __repr__(self) -> str:
         return f"NetStateObject({self.net!r})"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,6 +11,7 @@ import pytest
 
 from netdsl import (
     All,
+    BasicRecurrentLayer,
     CatenateLayer,
     CosineDistance,
     DeclarationError,
@@ -40,6 +43,7 @@ from netdsl import (
     Times,
     Total,
 )
+from netdsl.lowering import evaluation
 
 RNG = np.random.default_rng(0)
 
@@ -268,7 +272,54 @@ def test_an_object_keeps_its_states():
     assert np.allclose(again(x), net({"Input": x, NetPort(All, "States"): states}), atol=1e-6)
     with pytest.raises(EncodingError, match="one example at a time"):
         NetStateObject(net)([x, x])
+    for many in ([x, x], {"Input": [x, x]}):
+        with pytest.raises(EncodingError, match="one example at a time"):
+            kept(many)
+    with pytest.raises(EncodingError, match="'Input' takes"):
+        kept(np.zeros(3))
+    assert NetExtract(kept, "States") == states
     with pytest.raises(PartError, match="no state"):
         NetStateObject(net, {NetPort("State"): [0, 0]})
     with pytest.raises(DeclarationError, match="recurrent layers"):
         NetStateObject(LinearLayer(2))
+
+
+def test_the_graphs_for_given_states_are_bounded_and_in_one_order():
+    net = NetInitialize(NetChain([BasicRecurrentLayer(1) for _ in range(5)], Input=["Varying", 1]))
+    ports = [NetPort(i, "State") for i in range(1, 6)]
+
+    def forms(chosen):
+        return evaluation._with_states(net, {"Input": [[1.0]], **{port: [0.5] for port in chosen}}, None)[0]
+
+    assert forms(ports) is forms(ports[::-1])
+    for count in range(1, 4):
+        for chosen in itertools.combinations(ports, count):
+            forms(chosen)
+    assert len(net.__dict__["_with_states"]) <= 17
+    given = dict(zip(ports[::-1], [[0.1], [0.2], [0.3], [0.4], [0.5]]))
+    assert np.array_equal(net({"Input": [[1.0]], **given}), net({**dict(list(given.items())[::-1]), "Input": [[1.0]]}))
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_the_states_of_both_directions(deep):
+    ends = [NetInitialize(LongShortTermMemoryLayer(2, Input=["Varying", 3]), RandomSeeding=seed) for seed in (1, 2)]
+    both = NetBidirectionalOperator([NetChain([end]) for end in ends] if deep else ends)
+    net = NetChain([both, NetMapOperator(Ramp)])
+    x = draw(4, 3)
+    before = {name: draw(2) for name in ("State", "CellState")}
+    at = "1/" if deep else ""
+    for prefix, end, way in (("Forward", ends[0], x), ("Backward", ends[1], x[::-1])):
+        ports = {name: NetPort(1, f"{prefix}{at}{name}") for name in before}
+        given = {"Input": way, **{NetPort(name): value for name, value in before.items()}}
+        for name, port in ports.items():
+            assert np.allclose(net(x, port), end(way, NetPort(name)), atol=1e-6)
+        seeded = {"Input": x, **{ports[name]: value for name, value in before.items()}}
+        expected = end(given) if prefix == "Forward" else end(given)[::-1]
+        columns = slice(0, 2) if prefix == "Forward" else slice(2, 4)
+        assert np.allclose(net(seeded)[:, columns], np.maximum(expected, 0), atol=1e-6)
+        assert np.allclose(net(seeded, ports["CellState"]), end(given, NetPort("CellState")), atol=1e-6)
+    assert len(net(x, NetPort(All, "States"))) == 4
+    kept = NetStateObject(net)
+    kept(x)
+    states = NetExtract(kept, "States")
+    assert np.allclose(kept(x), net({"Input": x, NetPort(All, "States"): states}), atol=1e-6)

@@ -7,6 +7,7 @@ from itertools import combinations, pairwise
 import pytest
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextPath
+from specimens import SPECIMENS
 
 from netdsl import (
     CatenateLayer,
@@ -27,7 +28,6 @@ from netdsl import (
 )
 from netdsl.display.graphic.layered import Item, Link, placed
 from netdsl.display.graphic.shapes import Box, Label, text_width
-from specimens import SPECIMENS
 
 
 def skips(count):

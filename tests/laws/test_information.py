@@ -4,12 +4,12 @@ import math
 
 import numpy as np
 import pytest
+from specimens import SPECIMENS, initialized
 
 from netdsl import Information, Quantity
 from netdsl.decoders.decoder import Decoder
 from netdsl.encoders.encoder import Encoder
 from netdsl.symbols import Automatic
-from specimens import SPECIMENS, initialized
 
 PROPERTIES = Information(SPECIMENS[0].make(), "Properties")
 

@@ -3,6 +3,8 @@
 import jax
 import numpy as np
 import pytest
+from specimens import SPECIMENS, initialized, inputs
+from specimens.specimen import real
 
 from netdsl import (
     All,
@@ -23,8 +25,6 @@ from netdsl import (
     Rule,
     Span,
 )
-from specimens import SPECIMENS, initialized, inputs
-from specimens.specimen import real
 
 HOLDING = [specimen for specimen in SPECIMENS if specimen.make().nets]
 SINGLE = [specimen for specimen in SPECIMENS if len(specimen.make().input_names) == len(specimen.make().output_names) == 1]

@@ -9,6 +9,7 @@ from netdsl import (
     CosineDistance,
     CrossEntropyLossLayer,
     DropoutLayer,
+    EmbeddingLayer,
     FlattenLayer,
     LinearLayer,
     LogisticSigmoid,
@@ -25,6 +26,7 @@ from netdsl import (
     NetNestOperator,
     NetPairEmbeddingOperator,
     NetPort,
+    NetUnfold,
     Plus,
     PoolingLayer,
     Ramp,
@@ -157,6 +159,12 @@ CONTAINERS = (
             ],
             Source=[3, 2],
             Target=[2, 3],
+        ),
+    ),
+    Specimen(
+        "unfolded",
+        lambda: NetUnfold(
+            NetChain([EmbeddingLayer(2, 4), LongShortTermMemoryLayer(2), NetMapOperator(2)], Input=["Varying", "Integer"])
         ),
     ),
     Specimen("map", lambda: NetMapOperator(NetChain([2, DropoutLayer(0.4)]), Input=[3, 2]), random=True),

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from netdsl import (
+    BasicRecurrentLayer,
     DeclarationError,
     ElementwiseLayer,
     Keys,
@@ -17,6 +18,7 @@ from netdsl import (
     NetGraph,
     NetInitialize,
     NetMapOperator,
+    NetPort,
     NetRename,
     NetReplace,
     NetWarning,
@@ -79,6 +81,39 @@ def test_flatten_keeps_the_multipliers():
     after = {"/".join(path): value for path, value in multipliers_by_path(NetFlatten(net), (), Automatic).items()}
     assert before == after
     assert before["a/x/Weights"] == 2.0
+
+
+@pytest.mark.parametrize("levels", [1, 2, 3])
+def test_flatten_keeps_the_wires_of_states(levels):
+    reader = NetChain([BasicRecurrentLayer(2), [BasicRecurrentLayer(2)]])
+    net = NetGraph(
+        {"reader": reader, "writer": [[BasicRecurrentLayer(2)], Tanh], "after": Ramp},
+        [
+            (NetPort("x"), "reader", NetPort("read")),
+            (NetPort("y"), "writer", NetPort("written")),
+            (NetPort("reader", "2", "1", "State"), NetPort("writer", "1", "1", "State")),
+            (NetPort("writer", "1", "1", "State"), "after", NetPort("State after")),
+        ],
+        x=[3, 2],
+        y=[4, 2],
+    )
+    net = NetInitialize(net)
+    rng = np.random.default_rng(1)
+    data = {"x": rng.normal(size=(3, 2)), "y": rng.normal(size=(4, 2))}
+    flat = NetFlatten(net, levels)
+    assert len(flat.state_names) == 2
+    before, after = net(data), flat(data)
+    for port in before:
+        np.testing.assert_allclose(after[port], before[port], rtol=1e-6)
+
+
+def test_what_reads_a_state_is_no_chain():
+    net = NetGraph({"a": BasicRecurrentLayer(2), "b": Ramp}, [(NetPort("a", "State"), "b"), ("a", None)], Input=[3, 2])
+    net = NetInitialize(net)
+    x = np.ones((3, 2))
+    flat = NetFlatten(net)
+    assert isinstance(flat, NetGraph)
+    np.testing.assert_array_equal(flat(x), net(x))
 
 
 def test_rename(graph, chain):

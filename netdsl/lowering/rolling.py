@@ -152,17 +152,10 @@ def _kind(step: Step, index: int, solved: Solved, frozen: frozenset[ArrayPath]) 
     return layer_text(step, types), tuple(types.items()), tuple(arrays)
 
 
-def _last_uses(steps: tuple[Step, ...], wanted: frozenset[Ref]) -> list[int]:
-    """The last step that uses an output of each step; the end for what is wanted."""
-    used = list(range(len(steps)))
-    for index, step in enumerate(steps):
-        for _, (source, _) in step.inputs:
-            if source >= 0:
-                used[source] = index
-    for source, _ in wanted:
-        if source >= 0:
-            used[source] = len(steps)
-    return used
+def _last_uses(steps: tuple[Step, ...], wanted: frozenset[Ref]) -> dict[Ref, int]:
+    """The last step that uses each wire; the end for what is wanted."""
+    used = {ref: index for index, step in enumerate(steps) for _, ref in step.inputs}
+    return used | dict.fromkeys(wanted, len(steps))
 
 
 def _equal_ahead(numbers: Any) -> Any:
@@ -178,7 +171,7 @@ def _equal_ahead(numbers: Any) -> Any:
     return np.array(rows)
 
 
-def _run(steps: tuple[Step, ...], used: list[int], start: int, period: int, stop: int) -> Run | None:
+def _run(steps: tuple[Step, ...], used: dict[Ref, int], start: int, period: int, stop: int) -> Run | None:
     """The longest run of blocks from a step on, up to another; None where it is too short.
 
     The step before is equal to the last of a block, so that it gives what blocks give, in the layout in which they do. The last
@@ -192,12 +185,14 @@ def _run(steps: tuple[Step, ...], used: list[int], start: int, period: int, stop
     (entry,) = entries
     count = 0
     for at in range(start, stop - period + 1, period):
-        if any(used[i] >= at + period for i in range(at, at + period - 1)):
+        exit_ = (at + period - 1, entry[1])
+        refs = [(at + i, port) for i, step in enumerate(first) for port in step.outputs]
+        if any(used.get(ref, 0) >= at + period for ref in refs if ref != exit_):
             break
         if any(_moved(step, at - start, start - 1) != steps[at + i].inputs for i, step in enumerate(first)):
             break
         count += 1
-        if used[at + period - 1] >= at + 2 * period:
+        if used.get(exit_, 0) >= at + 2 * period:
             break
     if count < LEAST:
         return None

@@ -14,10 +14,10 @@ __all__ = ["DEEPEST", "LARGEST", "read_json", "write_json"]
 LARGEST = 256 * 2**20
 """So many bytes of JSON are read at most."""
 
-DEEPEST = 1200
-"""So many brackets may be open at once: a net has four for each level of nesting."""
+DEEPEST = 1500
+"""So many brackets may be open at once: a net has six for each level of nesting."""
 
-BRACKETS_PER_LEVEL = 4
+BRACKETS_PER_LEVEL = 6
 
 LONGEST_NUMBER = 4000
 """So many digits may an integer have."""

@@ -20,10 +20,11 @@ from netdsl.nets import ArrayPath, Net, NetArray, Ref, Solved, Step
 
 __all__ = ["STACKED", "Run", "apart", "of_blocks", "runs_of", "stacked"]
 
-LEAST = 32
-"""A run has at least this many equal blocks. A loop copies what it saves for the gradient and each block's arrays, and XLA sees
-one block at a time; what compilation costs only shows in long runs. The nets that people train as they stand (20 to 110 layers,
-whose blocks are equal 3 to 18 times) stay as they are."""
+LEAST, LEAST_STEPS = 16, 256
+"""A run has at least so many equal blocks, and so many layers together. A loop copies the arrays of each block and what it keeps
+for the gradient: a training step of 40 linear layers of 64 took 1.35 ms in a loop and 1.19 without, of 40 convolutions with batch
+normalization 66 and 62, while compilation takes a second or two either way. So the nets that people train as they stand, such as
+residual nets of up to 110 layers, stay as they are."""
 
 LONGEST_BLOCK = 512
 """The number of layers that a block has at most."""
@@ -67,7 +68,7 @@ def runs_of(
 
     Blocks differ where one has `frozen` arrays and the other has not.
     """
-    if len(net.program.steps) < LEAST + 2:
+    if len(net.program.steps) < max(LEAST, LEAST_STEPS) + 2:
         return ()
     if solved is not None and solved is not net.__dict__.get("_solved"):
         return _runs(net, frozenset(wanted), solved, frozen)
@@ -194,7 +195,7 @@ def _run(steps: tuple[Step, ...], used: dict[Ref, int], start: int, period: int,
         count += 1
         if used.get(exit_, 0) >= at + 2 * period:
             break
-    if count < LEAST:
+    if count < LEAST or count * period < LEAST_STEPS:
         return None
 
     def everywhere(index: int, path: ArrayPath) -> tuple[ArrayPath, ...]:

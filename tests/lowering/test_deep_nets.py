@@ -54,6 +54,7 @@ def roll(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], None]]:
 
     def at_least(least: int) -> None:
         monkeypatch.setattr(rolling, "LEAST", least)
+        monkeypatch.setattr(rolling, "LEAST_STEPS", 0)
         compilation._functions.clear()
 
     yield at_least
@@ -153,6 +154,7 @@ def test_any_blocks(before: list[str], block: list[str], count: int, after: list
     x = jnp.asarray(np.random.default_rng(1).normal(size=(3, 4)), jnp.float32)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(rolling, "LEAST", 3)
+        patch.setattr(rolling, "LEAST_STEPS", 0)
         rolled = net.rebuilt()
         assert blocks(rolled)
         got = results(rolled, x, True)
@@ -249,20 +251,23 @@ def test_training(method: str, roll: Callable[[int], None]) -> None:
 
 
 def test_short_runs_stay_as_they_are() -> None:
-    assert blocks(NetChain([LinearLayer(4), Tanh] * 20, Input=4)) == []
-    assert blocks(NetChain([LinearLayer(4), Tanh] * 40, Input=4)) == [(2, 39)]
+    assert blocks(NetChain([LinearLayer(4), Tanh] * 120, Input=4)) == []
+    assert blocks(NetChain([LinearLayer(4), Tanh] * 140, Input=4)) == [(2, 139)]
+    wide = [*[LinearLayer(4), Tanh] * 15, SoftmaxLayer()]
+    assert blocks(NetChain(wide * 15, Input=4)) == []
+    assert blocks(NetChain(wide * 20, Input=4)) == [(31, 19)]
 
 
 def test_longer_blocks_are_found_too() -> None:
     inner = [*[LinearLayer(4), Tanh] * 40, SoftmaxLayer()]
-    assert blocks(NetChain(inner * 40, Input=4)) == [(81, 39), (2, 38)]
-    assert blocks(NetChain([NetChain([NetChain([LinearLayer(4)]), Tanh])] * 40, Input=4)) == [(2, 39)]
+    assert blocks(NetChain(inner * 40, Input=4)) == [(81, 39)]
+    assert blocks(NetChain([NetChain([NetChain([LinearLayer(4)]), Tanh])] * 140, Input=4)) == [(2, 139)]
 
 
 def test_a_line_in_a_graph() -> None:
-    net = NetGraph([*[LinearLayer(4), Tanh] * 50, Plus], [tuple(range(1, 101)), ([100, 2], 101)], Input=4)
+    net = NetGraph([*[LinearLayer(4), Tanh] * 150, Plus], [tuple(range(1, 301)), ([300, 2], 301)], Input=4)
     assert [period for period, _ in blocks(net)] == [2]
-    assert blocks(net)[0][1] >= 48
+    assert blocks(net)[0][1] >= 148
 
 
 # Seconds

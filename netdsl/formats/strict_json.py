@@ -7,14 +7,17 @@ import re
 from typing import Any
 
 from netdsl.errors import FormatError, excerpt
+from netdsl.nets import allow_depth
 
 __all__ = ["DEEPEST", "LARGEST", "read_json", "write_json"]
 
 LARGEST = 256 * 2**20
 """So many bytes of JSON are read at most."""
 
-DEEPEST = 600
-"""So many brackets may be open at once."""
+DEEPEST = 1500
+"""So many brackets may be open at once: a net has six for each level of nesting."""
+
+BRACKETS_PER_LEVEL = 6
 
 LONGEST_NUMBER = 4000
 """So many digits may an integer have."""
@@ -31,7 +34,7 @@ def read_json(text: bytes, where: str) -> Any:
     """The value of a JSON text; duplicate keys, NaN, huge numbers, depth and size raise FormatError that names `where`."""
     if len(text) > LARGEST:
         raise FormatError(f"{where} is {len(text):,} bytes long; at most {LARGEST:,} are read.")
-    _check_depth(text, where)
+    allow_depth(_depth(text, where) // BRACKETS_PER_LEVEL)
 
     def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
         made = dict(items)
@@ -63,12 +66,15 @@ def read_json(text: bytes, where: str) -> Any:
         raise FormatError(f"{where} is no JSON: {problem}.") from None
 
 
-def _check_depth(text: bytes, where: str) -> None:
-    depth = 0
+def _depth(text: bytes, where: str) -> int:
+    """How many brackets are open at once."""
+    depth = deepest = 0
     for match in _BRACKETS.finditer(text):
         if match.group(1):
             depth += 1
+            deepest = max(deepest, depth)
             if depth > DEEPEST:
                 raise FormatError(f"{where} is nested more than {DEEPEST} levels deep.")
         elif match.group(2):
             depth -= 1
+    return deepest

@@ -155,7 +155,7 @@ class _Work:
             work.steps(run.start, run.start + run.period)
             return work.wires[run.start + run.period - 1, run.entry[1]].within(layout), work.state
 
-        value, states = lax.scan(block, entry.within(layout), (arrays, states, numbers))
+        value, states = lax.scan(block, entry.within(layout), (arrays, states, numbers), run.count)
         self.keep(run.exit, Wire(value, layout))
         for paths in run.states:
             together = (STACKED, *paths[0])

@@ -20,10 +20,11 @@ from netdsl.nets import ArrayPath, Net, NetArray, Ref, Solved, Step
 
 __all__ = ["STACKED", "Run", "apart", "of_blocks", "runs_of", "stacked"]
 
-LEAST = 32
-"""A run has at least this many equal blocks. A loop copies what it saves for the gradient and each block's arrays, and XLA sees
-one block at a time; what compilation costs only shows in long runs. The nets that people train as they stand (20 to 110 layers,
-whose blocks are equal 3 to 18 times) stay as they are."""
+LEAST, LEAST_STEPS = 16, 256
+"""A run has at least so many equal blocks, and so many layers together. A loop copies the arrays of each block and what it keeps
+for the gradient: a training step of 40 linear layers of 64 took 1.35 ms in a loop and 1.19 without, of 40 convolutions with batch
+normalization 66 and 62, while compilation takes a second or two either way. So the nets that people train as they stand, such as
+residual nets of up to 110 layers, stay as they are."""
 
 LONGEST_BLOCK = 512
 """The number of layers that a block has at most."""
@@ -67,7 +68,7 @@ def runs_of(
 
     Blocks differ where one has `frozen` arrays and the other has not.
     """
-    if len(net.program.steps) < LEAST + 2:
+    if len(net.program.steps) < max(LEAST, LEAST_STEPS) + 2:
         return ()
     if solved is not None and solved is not net.__dict__.get("_solved"):
         return _runs(net, frozenset(wanted), solved, frozen)
@@ -152,17 +153,10 @@ def _kind(step: Step, index: int, solved: Solved, frozen: frozenset[ArrayPath]) 
     return layer_text(step, types), tuple(types.items()), tuple(arrays)
 
 
-def _last_uses(steps: tuple[Step, ...], wanted: frozenset[Ref]) -> list[int]:
-    """The last step that uses an output of each step; the end for what is wanted."""
-    used = list(range(len(steps)))
-    for index, step in enumerate(steps):
-        for _, (source, _) in step.inputs:
-            if source >= 0:
-                used[source] = index
-    for source, _ in wanted:
-        if source >= 0:
-            used[source] = len(steps)
-    return used
+def _last_uses(steps: tuple[Step, ...], wanted: frozenset[Ref]) -> dict[Ref, int]:
+    """The last step that uses each wire; the end for what is wanted."""
+    used = {ref: index for index, step in enumerate(steps) for _, ref in step.inputs}
+    return used | dict.fromkeys(wanted, len(steps))
 
 
 def _equal_ahead(numbers: Any) -> Any:
@@ -178,7 +172,7 @@ def _equal_ahead(numbers: Any) -> Any:
     return np.array(rows)
 
 
-def _run(steps: tuple[Step, ...], used: list[int], start: int, period: int, stop: int) -> Run | None:
+def _run(steps: tuple[Step, ...], used: dict[Ref, int], start: int, period: int, stop: int) -> Run | None:
     """The longest run of blocks from a step on, up to another; None where it is too short.
 
     The step before is equal to the last of a block, so that it gives what blocks give, in the layout in which they do. The last
@@ -192,14 +186,16 @@ def _run(steps: tuple[Step, ...], used: list[int], start: int, period: int, stop
     (entry,) = entries
     count = 0
     for at in range(start, stop - period + 1, period):
-        if any(used[i] >= at + period for i in range(at, at + period - 1)):
+        exit_ = (at + period - 1, entry[1])
+        refs = [(at + i, port) for i, step in enumerate(first) for port in step.outputs]
+        if any(used.get(ref, 0) >= at + period for ref in refs if ref != exit_):
             break
         if any(_moved(step, at - start, start - 1) != steps[at + i].inputs for i, step in enumerate(first)):
             break
         count += 1
-        if used[at + period - 1] >= at + 2 * period:
+        if used.get(exit_, 0) >= at + 2 * period:
             break
-    if count < LEAST:
+    if count < LEAST or count * period < LEAST_STEPS:
         return None
 
     def everywhere(index: int, path: ArrayPath) -> tuple[ArrayPath, ...]:

@@ -4,7 +4,7 @@ from netdsl.nets.application import Applications, noted
 from netdsl.nets.arrays import ArrayDeclaration, ArrayPath, Arrays, NetArray, array, lift_shared, named_arrays, state
 from netdsl.nets.layer import Layer, Operator
 from netdsl.nets.multipliers import multipliers_by_path
-from netdsl.nets.net import SHARED, Net, declared_port
+from netdsl.nets.net import SHARED, Net, allow_depth, declared_port
 from netdsl.nets.program import Parts, Program, Ref, Solved, Step, path_text
 from netdsl.nets.report import element_name
 from netdsl.nets.sequence import Sequence, padded_alike
@@ -25,6 +25,7 @@ __all__ = [
     "Sequence",
     "Solved",
     "Step",
+    "allow_depth",
     "array",
     "declared_port",
     "element_name",

@@ -24,13 +24,20 @@ from netdsl.nets.report import contradictions
 from netdsl.shapes import ArrayType, parse_type, shape_form
 from netdsl.symbols import All, Automatic, Rule, is_rules
 
-__all__ = ["SHARED", "Net", "declared_port"]
+__all__ = ["SHARED", "Net", "allow_depth", "declared_port"]
 
 PortDeclaration = ArrayType | Encoder | Decoder
 
 FRAMES_PER_LEVEL, FRAMES_AROUND, MOST_FRAMES = 20, 800, 9_200
 """What walks over a net takes up to so many of Python's frames for each level of nesting, and leaves others room. Python's own
 limit of 1,000 is raised where a net is nested deeper than 10 levels, up to 10,000, for which the stack of a thread suffices."""
+
+
+def allow_depth(levels: int) -> None:
+    """Let Python walk over a net nested so deep."""
+    frames = FRAMES_AROUND + min(FRAMES_PER_LEVEL * levels, MOST_FRAMES)
+    if frames > sys.getrecursionlimit():
+        sys.setrecursionlimit(frames)
 
 
 class Net(Declared):
@@ -103,8 +110,7 @@ class Net(Declared):
 
     def _check(self) -> None:
         if self.nets:
-            frames = min(FRAMES_PER_LEVEL * self.depth, MOST_FRAMES)
-            sys.setrecursionlimit(max(sys.getrecursionlimit(), FRAMES_AROUND + frames))
+            allow_depth(self.depth)
         if self.ports or self.nets or any(hasattr(self.__dict__[name], "dtype") for name in self.array_declarations):
             _ = self.solved
 

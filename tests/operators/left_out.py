@@ -67,24 +67,24 @@ LEFT_OUT = {
         elu elu_example selu selu_example gelu_tanh_1 gelu_tanh_2 hardsigmoid hardsigmoid_default hardsigmoid_example""",
     "lists and values that may be missing": "identity_sequence identity_opt",
     "Mod has the sign of its second number": "mod_mixed_sign_float* mod_int64_fmod",
-    "the remainder by infinity is ONNX's own": "mod_float_edge_cases_fmod_0_*",
     "Divide gives real numbers": "div_int* div_uint*",
     "strings": "equal_string*",
     "numbers drawn at random": """
         training_dropout training_dropout_default training_dropout_mask training_dropout_default_mask""",
     "the loss layer weighs all classes equally, and ignores none": """
-        sce_*weight* sce_*_ii* nllloss_*weight* nllloss_*_ii""",
+        sce_none_weight* sce_*mean_weight* sce_*sum_weight* sce_*_ii* nllloss_*with_weight* nllloss_*1_weight*
+        nllloss_*mean_weight* nllloss_*sum_weight* nllloss_*_ii""",
     "OrderingLayer puts the last of equal elements last": """
-        argmax_no_keepdims_example argmax_keepdims_example argmax_default_axis_example argmax_negative_axis_keepdims_example
-        argmin_*_select_last_index top_k_same_values*""",
-    "integers beyond 32 bits": "top_k_uint64",
+        argmax_no_keepdims_example argmax_keepdims_example argmax_negative_axis_keepdims_example
+        argmin_no_keepdims_example_select_last_index argmin_keepdims_example_select_last_index
+        argmin_negative_axis_keepdims_example_select_last_index top_k_same_values*""",
     "UnitVectorLayer takes integers from 1 to n": "onehot_negative_indices onehot_out_of_range_indices",
     "no layer has peepholes": "lstm_with_peepholes",
     "GatedRecurrentLayer resets after the product (linear_before_reset)": "gru_seq_length gru_reverse gru_bidirectional",
     "AttentionLayer has as many heads of keys as of queries": "attention_*gqa* attention_3d_local_window",
     "AttentionLayer has no mask but the causal one, and no earlier keys but as a state": """
         attention_*mask* attention_*past* attention_*padded_kv* attention_*nonpad* attention_*_bias""",
-    "AttentionLayer does not give its scores": "attention_*qk_matmul*",
+    "AttentionLayer does not give its scores": "attention_*qk_matmul_*",
     "AttentionLayer's causal mask is for as many queries as keys": """
         attention_4d_causal attention_4d_diff_heads_sizes_causal attention_4d_causal_?p16 attention_4d_causal_bf16
         attention_3d_causal attention_3d_diff_heads_sizes_causal attention_3d_causal_bf16 attention_local_window""",

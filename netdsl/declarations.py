@@ -134,7 +134,8 @@ def one_of(*values: Any) -> Constraint:
                 return candidate
         raise ValueError
 
-    return Constraint(listing(values).replace(" and ", " or "), keep, ("no such choice",))
+    words = listing("Infinity" if value == Infinity else value for value in values)
+    return Constraint(words.replace(" and ", " or "), keep, ("no such choice",))
 
 
 def list_of(element: Constraint, words: str, length: int | None = None) -> Constraint:

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from netdsl.declarations import NAMES, POSITIVE, Constraint, either, integer, list_of, number, one_of, parameter
 from netdsl.errors import DeclarationError, nearest
-from netdsl.functions import ACTIVATIONS, Function
+from netdsl.functions import ACTIVATIONS, FUNCTIONS, Function
 from netdsl.layers.levels import LEVELS, level_axes
 from netdsl.nets import Layer, array
 from netdsl.shapes import OPEN, REAL, ArrayType, Contradiction, Length, Size, merge_sizes, shape_text
@@ -22,6 +22,13 @@ __all__ = ["DropoutLayer", "ElementwiseLayer", "ParametricRampLayer", "Threading
 def real_numbers(x: Any) -> Any:
     """The array as real numbers, where it holds integers or truth values."""
     return x if jnp.issubdtype(x.dtype, jnp.floating) else x.astype(jnp.result_type(float))
+
+
+def of_elements(function: Any) -> Callable[..., Any]:
+    """The function or named activation for the elements of arrays: the greatest of one number is that number, not one for all."""
+    if function is FUNCTIONS["Max"] or function is FUNCTIONS["Min"]:
+        return lambda first, *others: function(first, *others) if others else first
+    return ACTIVATIONS[function] if isinstance(function, str) else function  # type: ignore[no-any-return]
 
 
 def _named_or_function(value: Any) -> Any:
@@ -68,7 +75,7 @@ class ElementwiseLayer(Layer):
     @property
     def compute(self) -> Callable[[Any], Any]:
         """The function as a callable."""
-        return ACTIVATIONS[self.Function] if isinstance(self.Function, str) else self.Function
+        return of_elements(self.Function)
 
     def apply(self, arrays: Any, x: Any) -> Any:
         y = real_numbers(jnp.asarray(self.compute(x)))
@@ -273,9 +280,8 @@ class ThreadingLayer(Layer):
         inputs = tuple(
             x.reshape(_aligned(x.shape, rank, setting)) if x.ndim < rank else x for x, setting in zip(inputs, settings)
         )
-        function = ACTIVATIONS[self.Function] if isinstance(self.Function, str) else self.Function
         sizes = jnp.broadcast_shapes(*(x.shape for x in inputs))
-        return jnp.broadcast_to(real_numbers(jnp.asarray(function(*inputs))), sizes)
+        return jnp.broadcast_to(real_numbers(jnp.asarray(of_elements(self.Function)(*inputs))), sizes)
 
 
 def _aligned(sizes: tuple[Size, ...], rank: int, setting: Any) -> tuple[Size, ...]:

@@ -151,10 +151,9 @@ def _refuse_unless_many(port: str, thing: Any, title: str) -> None:
 
 
 def _check_sizes(port: Port, sizes: tuple[int, ...], type_: ArrayType) -> None:
-    if type_.sizes is None:
-        return
-    if len(sizes) != len(type_.sizes) or any(
-        a is not None and not isinstance(a, Length) and a != b for a, b in zip(type_.sizes, sizes)
+    if type_.sizes is not None and (
+        len(sizes) != len(type_.sizes)
+        or any(a is not None and not isinstance(a, Length) and a != b for a, b in zip(type_.sizes, sizes))
     ):
         raise EncodingError(f"The port {port!r} takes {describe(type_)}. Got an array of size {'x'.join(map(str, sizes))}.")
     if any(size == 0 for size in sizes):

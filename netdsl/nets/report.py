@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 __all__ = ["contradictions", "element_name"]
 
 
+THE_LAYER = "the layer"
+"""How messages call a net that is one layer."""
+
+
 class _End(NamedTuple):
     """One side of a contradiction."""
 
@@ -30,7 +34,7 @@ class _End(NamedTuple):
 def element_name(path: tuple[str, ...]) -> str:
     """How messages call a part: by number, or by name."""
     if not path:
-        return "this net"
+        return THE_LAYER
     if len(path) == 1 and path[0].isdigit():
         return f"element {path[0]}"
     return f"layer {'/'.join(path)!r}"
@@ -63,6 +67,9 @@ class _Report:
         far = self._far_end(clash)
         ends = sorted((near, far), key=lambda end: end.verb != "gives")
         head = f"cannot connect {ends[0].name} to {ends[1].name} of this {self.net.title()}."
+        ports = [end.name for end in ends if end.name != THE_LAYER]
+        if len(ports) == 1:
+            head = f"{ports[0]} of this {self.net.title()} does not fit the layer."
         alike = describe(near.type) == describe(far.type) and near.type != far.type
         return "\n".join([head, *_table(ends), *([f"  Here {clash.fact}."] if alike else []), _advice(ends)])
 
@@ -152,7 +159,7 @@ class _Report:
             array = origin.slot if origin.slot in step.layer.array_slots() else self._given(step)
             return f"drop the {array} of {name}"
         if origin.how == "parameter":
-            return f"change the size of {name}"
+            return f"change {name}" if name == THE_LAYER and not step.gives(slot) else f"change the size of {name}"
         if not step.gives(slot) and self._given(step) != "arrays":
             return f"drop the {self._given(step)} of {name}"
         return f"change {name}"

@@ -122,6 +122,8 @@ def test_threading_over_many_and_by_name():
     a, b, c = RNG.uniform(1, 2, size=(3, 4))
     close(ThreadingLayer(Plus)([a, b, c]), a + b + c)
     close(ThreadingLayer(Max)([a, b, c]), np.maximum(np.maximum(a, b), c))
+    close(ThreadingLayer(Max, InputPorts=1)(a), a)  # the greatest of one number
+    close(ElementwiseLayer(Max)(a), a)
     close(ThreadingLayer(Power)({"Input1": a, "Input2": b}), a**b)
     close(ThreadingLayer(lambda x, y, z: x * y - z, InputPorts=["x", "y", "z"])({"z": c, "x": a, "y": b}), a * b - c)
 

@@ -271,6 +271,11 @@ REFUSED = {
     ),
     "no integer": (lambda: CLASS([1.5]), EncodingError, "Got numbers that are not integers"),
     "empty sequence": (lambda: CLASS([[1], []]), EncodingError, "empty sequences are not taken"),
+    "empty array at a port of open rank": (
+        lambda: ElementwiseLayer(Ramp)(np.zeros((2, 0))),
+        EncodingError,
+        "The port 'Input' got an empty array of size 2x0. Empty arrays are not taken.",
+    ),
     "option": (
         lambda: IDENTITY(X, Batchsize=2),
         DeclarationError,

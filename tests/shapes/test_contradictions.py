@@ -99,10 +99,10 @@ GOLDEN = {
     "inside an operator": (
         lambda: NetChain([Ramp, NetMapOperator(linear(3, 4))], Input=[5, 6]),
         "element 2, NetMapOperator(), cannot apply its net to each element:\n"
-        "  cannot connect the Input port to this net of this LinearLayer.\n"
-        "    the Input port         gives  a vector of size 6  (one element)\n"
-        "    this net, LinearLayer  takes  a vector of size 4  (from its Weights, float32[3, 4])\n"
-        "  Change the Input of the operator, or drop the Weights of this net.",
+        "  the Input port of this LinearLayer does not fit the layer.\n"
+        "    the Input port          gives  a vector of size 6  (one element)\n"
+        "    the layer, LinearLayer  takes  a vector of size 4  (from its Weights, float32[3, 4])\n"
+        "  Change the Input of the operator, or drop the Weights of the layer.",
     ),
     "classes": (
         lambda: NetGraph({"loss": CrossEntropyLossLayer("Index")}, [], Ports={"Input": 4, "Target": Restricted("Integer", 3)}),
@@ -142,7 +142,7 @@ WRONG = {
     ),
     "scaling": (lambda: BatchNormalizationLayer(Scaling=[1.0, 2.0], Input=[3, 4]), "needs equal sizes where 3 and 2 meet"),
     "level": (lambda: SoftmaxLayer(3, Input=[2, 2]), "normalizes level 3, which an array of rank 2 does not have"),
-    "biases": (lambda: LinearLayer(3, Biases=[1.0, 2.0], Input=4), "the Biases of this net, LinearLayer.3., do not fit"),
+    "biases": (lambda: LinearLayer(3, Biases=[1.0, 2.0], Input=4), "the Biases of the layer, LinearLayer.3., do not fit"),
     "varying": (lambda: LinearLayer(3, Input=["Varying", 2]), "NetMapOperator.LinearLayer.n.. takes a sequence"),
     "map": (lambda: NetMapOperator(linear(3, 4), Input=[5, 6]), "cannot apply its net to each element:"),
     "map a number": (lambda: NetMapOperator(Ramp, Input="Real"), "maps over level 1, which a single number does not have"),

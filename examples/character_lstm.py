@@ -20,7 +20,7 @@ MODULES = (
     "argparse ast asyncio calendar collections configparser contextlib csv datetime decimal difflib doctest email.message enum "
     "fractions functools gettext heapq html.parser http.client inspect ipaddress itertools json logging mailbox math operator os "
     "pathlib pickle platform plistlib pprint random re sched shelve shutil smtplib socket statistics string struct subprocess "
-    "tarfile textwrap threading timeit tokenize traceback turtle typing unittest urllib.request uuid weakref zipfile"
+    "tarfile textwrap threading timeit tokenize traceback unittest urllib.request uuid weakref zipfile"
 )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from netdsl.declarations import FrozenDict
 from netdsl.errors import DeclarationError, excerpt
-from netdsl.functions import Function
+from netdsl.functions import ACTIVATIONS, Function
 from netdsl.layers.elementwise import ElementwiseLayer, ThreadingLayer
 from netdsl.layers.flax import FlaxLayer, is_flax_module, is_linen_module
 from netdsl.layers.function import FunctionLayer
@@ -24,6 +24,8 @@ def promote(thing: Any, where: str) -> Net:
         return thing
     if isinstance(thing, type) and issubclass(thing, Net):
         raise DeclarationError(f"{where} is the class {thing.__name__}, not a layer. Write {thing.__name__}(...).")
+    if isinstance(thing, str) and thing in ACTIVATIONS:
+        raise DeclarationError(f"{where} is {excerpt(thing)}, which is no layer. Write ElementwiseLayer({thing!r}).")
     if isinstance(thing, bool) or thing is None or isinstance(thing, (str, float)):
         raise DeclarationError(
             f"{where} is {excerpt(thing)}, which is no layer. A layer, a net, an integer, a function or a list "

@@ -104,6 +104,10 @@ REFUSED = {
         "element 1 of NetChain is the class LinearLayer, not a layer. Write LinearLayer(...).",
     ),
     "text": (lambda: NetChain(["Ramp"]), "element 1 of NetChain is 'Ramp', which is no layer."),
+    "activation": (
+        lambda: NetChain([3, "GELU"]),
+        "element 2 of NetChain is 'GELU', which is no layer. Write ElementwiseLayer('GELU').",
+    ),
     "truth": (lambda: NetChain({"a": True}), "layer 'a' of NetChain is True, which is no layer."),
     "no list": (lambda: NetChain(7), "NetChain takes a list or a dict of layers. Got 7."),
     "two inputs": (

@@ -90,7 +90,7 @@ def main():
 
     text = documentation()[:characters]
     print(f"{len(text):,} characters, the first of them:\n{text[:200]}\n")
-    examples = pieces(text, 65)
+    examples = pieces(text, 64)
     held_out, examples = examples[::20], [piece for place, piece in enumerate(examples) if place % 20]
 
     net = character_lstm(size)

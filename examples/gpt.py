@@ -17,7 +17,7 @@ import optax
 from netdsl import *
 
 CHARACTERS = ["\t", "\n", *map(chr, range(32, 127))]
-LENGTH = 64
+LENGTH = 63  # pieces of 64: varying lengths are padded up to 64, then to 96
 MODULES = (
     "argparse ast bdb calendar cmd code codeop collections configparser copy csv dataclasses difflib dis doctest fileinput fractions "
     "functools getopt gettext gzip heapq inspect ipaddress linecache logging optparse pdb pickle plistlib pprint queue random"
@@ -55,7 +55,7 @@ def block(size, heads):
 
 
 def gpt(size, heads, blocks):
-    """From at most 64 characters to the probabilities of the character that follows each of them."""
+    """From at most 63 characters to the probabilities of the character that follows each of them."""
     return NetGraph(
         {
             "characters": EmbeddingLayer(size), "places": NetChain([SequenceIndicesLayer(Maximum=LENGTH), EmbeddingLayer(size)]),
@@ -72,10 +72,10 @@ def gpt(size, heads, blocks):
 
 
 def elements(size, blocks):
-    """The numbers in its arrays: rows for 97 characters and 64 places; blocks; a last normalization and a linear layer."""
+    """The numbers in its arrays: rows for 97 characters and 63 places; blocks; a last normalization and a linear layer."""
     attention = 4 * (size * size + size)
     perceptron = (4 * size * size + 4 * size) + (4 * size * size + size)
-    return (97 + 64) * size + blocks * (2 * size + attention + 2 * size + perceptron) + 2 * size + (97 * size + 97)
+    return (97 + 63) * size + blocks * (2 * size + attention + 2 * size + perceptron) + 2 * size + (97 * size + 97)
 
 
 def teacher_forcing(net):
@@ -100,7 +100,7 @@ def looks_ahead(net, text):
 
 
 def written(net, beginning, count, temperature):
-    """`count` characters after the beginning, of at least 64, each drawn by its probability after the last 64."""
+    """`count` characters after the beginning, of at least 63, each drawn by its probability after the last 63."""
     text = list(beginning)
     for place in range(count):
         text.append(net(text[-LENGTH:], ["RandomSample", temperature], RandomSeeding=place)[-1])

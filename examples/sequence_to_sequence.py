@@ -117,7 +117,7 @@ def attention(net, sentence, signs):
     """How much of each word goes into each sign: the weights of the AttentionLayer, by its formula."""
     ports = [NetPort(layer, "Output") for layer in ("encoder", "decoder", "attention")]
     keys, queries, means = net({"Words": sentence, "Signs": signs}, ports)
-    scores = queries @ (keys @ NetExtract(net, ["attention", "Weights"])).T
+    scores = queries @ (keys @ NetExtract(net, ["attention", "Net", "Weights"])).T
     weights = np.exp(scores - scores.max(1, keepdims=True))
     weights /= weights.sum(1, keepdims=True)
     assert np.allclose(weights @ keys, means, atol=1e-4)

@@ -54,12 +54,8 @@ class NetGraph(Net):
                 self._adopt(parts, layers)
                 given = {port: options.pop(port) for port in (*layers.input_names, *layers.output_names) if port in options}
                 ports = {**layers.ports, **given, **options.pop("Ports", {})}
-                options = {
-                    "LearningRateMultipliers": layers.LearningRateMultipliers,
-                    "SharedArrays": layers.shared,
-                    "Ports": ports,
-                    **options,
-                }
+                kept = {"LearningRateMultipliers": layers.LearningRateMultipliers, "SharedArrays": layers.shared}
+                options = {**kept, "Ports": ports, **options}
         else:
             self.__dict__["nets"] = named_layers(layers, "NetGraph")
             if not self.nets:

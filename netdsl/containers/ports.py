@@ -87,7 +87,7 @@ class NetPortGradient(_Path):
     >>> net([1.0, 10.0], NetPortGradient("Input")).tolist()
     [2.0, -3.0]
     >>> net([1.0, 10.0], NetPortGradient([1, "Weights"])).tolist()
-    [1.0, 10.0]
+    [[1.0, 10.0]]
 
     Differences from Wolfram: the gradients of arrays are summed over a list of examples, and an output without an imposed gradient
     has 0 where another has one [M]. Source: Wolfram's public reference page.

@@ -9,7 +9,8 @@ import jax
 import jax.numpy as jnp
 
 from netdsl.errors import ShapeError, listing
-from netdsl.lowering.execution import Context, device_halves, execute
+from netdsl.lowering.context import Context, device_halves
+from netdsl.lowering.execution import execute
 from netdsl.lowering.gradients import Gradient, Value, imposed_on, wires_of, with_gradients
 from netdsl.lowering.precision import REAL32, Precision, cast
 from netdsl.lowering.rolling import runs_of

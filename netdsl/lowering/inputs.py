@@ -197,8 +197,11 @@ def numeric(thing: Any, port: Port, type_: ArrayType) -> Any:
 def _copied(array: Any, dtype: Any) -> Any:
     """A copy in this type. A large one begins on a page of memory, so that JAX takes it to a CPU as it is and copies nothing.
 
-    It is not NumPy's memory: for that the system is asked for huge pages, and may stop everything to make room for them.
+    It is not NumPy's memory: for that the system is asked for huge pages, and may stop everything to make room for them. Where JAX
+    sends it to another device it copies it by itself.
     """
+    if array.dtype == dtype and jax.default_backend() != "cpu":
+        return array
     if array.size * np.dtype(dtype).itemsize < LARGE:
         return array.astype(dtype)
     memory = mmap.mmap(-1, array.size * np.dtype(dtype).itemsize, access=mmap.ACCESS_COPY)  # the process's own, not shared

@@ -143,7 +143,12 @@ def _runs(net: Net, wanted: frozenset[Ref], solved: Solved, frozen: frozenset[Ar
 
 
 def _kind(step: Step, index: int, solved: Solved, frozen: frozenset[ArrayPath]) -> Any:
-    """What is equal for steps that compute the same from arrays of the same types."""
+    """What is equal for steps that compute the same from arrays of the same types.
+
+    A function whose parts keep state equals none: what they say to other examples cannot be differentiated inside a loop.
+    """
+    if step.layer.traced_arrays and step.layer.state_paths():  # type: ignore[attr-defined]
+        return index
     types = solved.step_types(step, index)
     arrays = [
         (path, name, getattr(value, "Name", None), str(getattr(value, "dtype", None)), (*step.path, *path, name) in frozen)

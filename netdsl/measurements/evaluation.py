@@ -27,7 +27,8 @@ from netdsl.lowering import (
     program_key,
     skeleton,
 )
-from netdsl.lowering.execution import Context, device_halves, execute
+from netdsl.lowering.context import Context, device_halves
+from netdsl.lowering.execution import execute
 from netdsl.lowering.settings import BATCH_SIZE
 from netdsl.lowering.wires import Wire
 from netdsl.measurements.comparison import NUMBERS, Comparison

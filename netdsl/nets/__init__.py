@@ -2,9 +2,11 @@
 
 from netdsl.nets.application import Applications, noted
 from netdsl.nets.arrays import ArrayDeclaration, ArrayPath, Arrays, NetArray, array, lift_shared, named_arrays, state
+from netdsl.nets.declared import declared_port
+from netdsl.nets.depth import allow_depth
 from netdsl.nets.layer import Layer, Operator
 from netdsl.nets.multipliers import multipliers_by_path
-from netdsl.nets.net import SHARED, Net, allow_depth, declared_port
+from netdsl.nets.net import SHARED, Net
 from netdsl.nets.program import Parts, Program, Ref, Solved, Step, path_text
 from netdsl.nets.report import element_name
 from netdsl.nets.sequence import Sequence, padded_alike

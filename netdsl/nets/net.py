@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, Self
 
@@ -11,33 +9,20 @@ import jax
 import numpy as np
 
 from netdsl.declarations import Declared, FrozenDict, source_text
-from netdsl.decoders import NetDecoder
 from netdsl.decoders.decoder import Decoder
-from netdsl.encoders import NetEncoder
 from netdsl.encoders.encoder import Encoder
 from netdsl.errors import DeclarationError, PartError, ShapeError, excerpt, nearest, public
 from netdsl.nets.application import applications
 from netdsl.nets.arrays import ArrayPath, NetArray, as_array, bits_equal
+from netdsl.nets.declared import declared_multipliers, declared_port
+from netdsl.nets.depth import allow_depth
 from netdsl.nets.program import SHARED, Parts, Program, Solved, flatten, path_text, solve
 from netdsl.nets.pytree import flatten_net, flatten_with_keys, unflatten
 from netdsl.nets.report import contradictions
-from netdsl.shapes import ArrayType, parse_type, shape_form
-from netdsl.symbols import All, Automatic, Rule, is_rules
+from netdsl.shapes import ArrayType, shape_form
+from netdsl.symbols import All, Automatic
 
-__all__ = ["SHARED", "Net", "allow_depth", "declared_port"]
-
-PortDeclaration = ArrayType | Encoder | Decoder
-
-FRAMES_PER_LEVEL, FRAMES_AROUND, MOST_FRAMES = 20, 800, 9_200
-"""What walks over a net takes up to so many of Python's frames for each level of nesting, and leaves others room. Python's own
-limit of 1,000 is raised where a net is nested deeper than 10 levels, up to 10,000, for which the stack of a thread suffices."""
-
-
-def allow_depth(levels: int) -> None:
-    """Let Python walk over a net nested so deep."""
-    frames = FRAMES_AROUND + min(FRAMES_PER_LEVEL * levels, MOST_FRAMES)
-    if frames > sys.getrecursionlimit():
-        sys.setrecursionlimit(frames)
+__all__ = ["SHARED", "Net"]
 
 
 class Net(Declared):
@@ -81,7 +66,7 @@ class Net(Declared):
         own.setdefault("nets", FrozenDict())
         own.setdefault("shared", FrozenDict())
         own["ports"] = FrozenDict()
-        own["LearningRateMultipliers"] = _multipliers(options.pop("LearningRateMultipliers", Automatic))
+        own["LearningRateMultipliers"] = declared_multipliers(options.pop("LearningRateMultipliers", Automatic))
         self._empty_arrays()
         further = options.pop("Ports", {})
         own_shared = options.pop("SharedArrays", None)
@@ -361,7 +346,7 @@ class Net(Declared):
         Options: BatchSize, NetEvaluationMode, RandomSeeding, TargetDevice, and WorkingPrecision ("Real32", "Real64", "Mixed").
         """
         inside = applications()
-        if inside is not None:
+        if inside is not None and len(arguments) < 2:  # what is asked of a net beside its outputs makes no part of a layer
             return inside.apply(self, arguments, options)
         from netdsl.lowering import evaluate
 
@@ -438,38 +423,3 @@ class Net(Declared):
         return all(bits_equal(a, b) for a, b in pairs)
 
     __hash__ = Declared.__hash__
-
-
-def declared_port(name: str, value: Any, is_input: bool) -> PortDeclaration | None:
-    """What a user's setting of a port means: a type, an encoder, a decoder, or None for nothing."""
-    if value is None or value is Automatic:
-        return None
-    if isinstance(value, str) and value not in ("Real", "Integer", "Varying"):
-        value = NetEncoder(value) if is_input else NetDecoder(value)
-    if isinstance(value, Encoder if is_input else Decoder):
-        return value
-    if isinstance(value, (Encoder, Decoder)):
-        wrong, right = ("encoder", "decoder") if not is_input else ("decoder", "encoder")
-        kind = "output" if not is_input else "input"
-        raise DeclarationError(
-            f"Port {name!r} is an {kind} port: it takes a Net{right.capitalize()}, not the {wrong} {value!r}. "
-            f"Net{right.capitalize()}({wrong}) makes one of the other."
-        )
-    return parse_type(value, name)
-
-
-def _multipliers(value: Any) -> Any:
-    if _is_multiplier(value):
-        return value
-    rules = [Rule(key, number) for key, number in value.items()] if isinstance(value, Mapping) else value
-    if is_rules(rules) and all(_is_multiplier(rule.value) for rule in rules):
-        return tuple(Rule(tuple(rule.key) if isinstance(rule.key, list) else rule.key, rule.value) for rule in rules)
-    raise DeclarationError(f"LearningRateMultipliers is a number, None, or rules from parts to numbers. Got {excerpt(value)}.")
-
-
-def _is_multiplier(value: Any) -> bool:
-    return (
-        value is Automatic
-        or value is None
-        or (isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value))
-    )

@@ -15,7 +15,8 @@ from jax.flatten_util import ravel_pytree
 from netdsl.attachment import LossTerm
 from netdsl.layers import CrossEntropyLossLayer
 from netdsl.lowering import CORES, compiled, note_trace, program_key, skeleton, split_over
-from netdsl.lowering.execution import Context, device_halves, execute
+from netdsl.lowering.context import Context, device_halves
+from netdsl.lowering.execution import execute
 from netdsl.lowering.precision import REAL32, Precision, cast
 from netdsl.lowering.rolling import STACKED, Run, apart, runs_of, stacked
 from netdsl.nets import ArrayPath, Net, Ref, Sequence

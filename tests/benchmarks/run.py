@@ -34,7 +34,7 @@ from workloads import Workload, workloads
 __all__ = ["main"]
 
 LONGER = 5
-"""How many times longer than on a CPU turns are on anything faster."""
+"""How many times longer than on a CPU turns are on anything faster, unless the command says otherwise."""
 
 STARTED = ("pytorch", "keras3", "flax_nnx")
 """The peers whose start-up and memory are measured too."""
@@ -44,7 +44,7 @@ ROWS = (*workloads(), "evaluation", "latency", "waiting", "memory")
 
 def rows_of(options: argparse.Namespace, peers: list[Peer]) -> dict[str, Callable[[], list[Report]]]:
     """What measures each row, by its name."""
-    quick, longer = options.quick, 1 if jax.default_backend() == "cpu" else LONGER
+    quick, longer = options.quick, options.longer
     pictures, repeats, many = (1_280, 1, 20) if quick else (60_000, 3, 200)
     checked = 5 if quick else 20
     turns = Turns(options.rounds, checked, images=512 if quick else longer * 10_000, calls=20 if quick else 500)
@@ -71,6 +71,8 @@ def parsed(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--peers", nargs="+", choices=rivals, metavar="PEER", help=f"besides netdsl, of {', '.join(rivals)}; default all"
     )
+    longer = 1 if jax.default_backend() == "cpu" else LONGER
+    parser.add_argument("--longer", type=int, default=longer, help="how many times longer turns are (default 1, but 5 on a GPU)")
     parser.add_argument("--rounds", type=int, help="turns of each peer that count (default 5)")
     parser.add_argument(
         "--quick", action="store_true", help="a few batches and one round, without torch.compile: shows that it runs"

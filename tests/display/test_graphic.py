@@ -26,7 +26,8 @@ from netdsl import (
     Ramp,
     SoftmaxLayer,
 )
-from netdsl.display.graphic.layered import Item, Link, placed
+from netdsl.display.graphic.items import Item, Link
+from netdsl.display.graphic.layered import placed
 from netdsl.display.graphic.shapes import Box, Label, text_width
 
 

@@ -75,8 +75,8 @@ def by_apply(layer):
     return lambda arrays, x: jax.vmap(lambda each: one(arrays, each))(x)
 
 
-def by_kernel(layer):
-    kernel = KERNELS["cpu"][type(layer)]
+def by_kernel(layer, platform="cpu"):
+    kernel = KERNELS[platform][type(layer)]
 
     def function(arrays, x):
         y = kernel(layer, Arrays(arrays), x)
@@ -325,7 +325,7 @@ def test_batch_normalization(weights, options, axes, sizes):
 
 
 @pytest.mark.parametrize("varying", [False, True], ids=["arrays", "sequences"])
-@pytest.mark.parametrize(("steps", "inputs", "units"), [(1, 2, 3), (5, 3, 2)])
+@pytest.mark.parametrize(("steps", "inputs", "units"), [(1, 2, 3), (7, 3, 2)])
 def test_long_short_term_memory(steps, inputs, units, varying):
     layer = LongShortTermMemoryLayer(units)
     sizes = {"InputWeights": (units, inputs), "StateWeights": (units, units), "Biases": (units,)}
@@ -336,12 +336,14 @@ def test_long_short_term_memory(steps, inputs, units, varying):
     }
     assert set(arrays) == set(layer.array_declarations)
     x = different(3, steps, inputs)
-    same([by_apply(layer), by_kernel(layer)], arrays, Sequence(x, jnp.arange(3) % steps + 1) if varying else x)
+    kernels = [by_kernel(layer), by_kernel(layer, "gpu")]
+    same([by_apply(layer), *kernels], arrays, Sequence(x, jnp.arange(3) % steps + 1) if varying else x)
 
 
 def test_long_short_term_memory_with_dropout_has_no_kernel(monkeypatch):
     used = []
-    monkeypatch.setitem(KERNELS["cpu"], LongShortTermMemoryLayer, lambda *_, **__: used.append(1))  # it leaves the work to apply
+    here = KERNELS[jax.default_backend()]
+    monkeypatch.setitem(here, LongShortTermMemoryLayer, lambda *_, **__: used.append(1))  # it leaves the work to apply
     x = np.ones((1, 3, 2), np.float32)
     for dropout in (None, 0.5):
         layer = NetInitialize(LongShortTermMemoryLayer(2, Dropout=dropout, Input=[3, 2]))
@@ -361,5 +363,4 @@ def test_every_kernel_has_a_law():
         NetMapOperator,
         PoolingLayer,
     }
-    assert set(KERNELS) == {"cpu"}
-    assert set(KERNELS["cpu"]) == laws
+    assert {kind: set(kernels) for kind, kernels in KERNELS.items()} == {"cpu": laws, "gpu": {LongShortTermMemoryLayer}}

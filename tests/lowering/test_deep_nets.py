@@ -92,7 +92,7 @@ def same(one: Any, other: Any) -> None:
 def chained(specimen: Any, count: int = 6) -> Net | None:
     """The specimen's net many times in a chain, where it can follow itself."""
     net = specimen.make()
-    if len(net.input_names) != 1 or len(net.output_names) != 1:
+    if len(net.input_names) != 1 or len(net.output_names) != 1 or (net.traced_arrays and net.state_paths()):
         return None
     own, made = net.port_type(net.input_names[0]), net.port_type(net.output_names[0])
     if own != made or own.integer or net.encoder(net.input_names[0]) or net.decoder(net.output_names[0]):

@@ -10,11 +10,11 @@ import math
 from bisect import bisect_right, insort
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import NamedTuple
 
-__all__ = ["Item", "Link", "Placed", "placed"]
+from netdsl.display.graphic.items import Item, Link, Placed
+
+__all__ = ["placed"]
 
 BETWEEN, BESIDE = 26.0, 14.0
 """The least distance between two boxes of a rank, and between a bend and what is beside it."""
@@ -37,47 +37,6 @@ GUTTER, TURN = 36.0, 16.0
 """Between two columns, and above and below them for the wire that leads over."""
 SWEEPS = 10
 ROUNDS = 12
-
-
-@dataclass(slots=True)
-class Item:
-    """A box to be placed: its size, where wires of its ports meet it if that is fixed, and the rank it must stand in."""
-
-    width: float
-    height: float
-    ins: dict[str, float] = field(default_factory=dict)
-    outs: dict[str, float] = field(default_factory=dict)
-    end: str = ""
-    """"first" or "last" for the ports at the borders of a frame."""
-
-
-class Link(NamedTuple):
-    """A wire from a port of one item to a port of another, with the labels at its ends."""
-
-    source: int
-    out: str
-    target: int
-    port: str
-    tail: float = 0.0
-    """The width of the label at the start."""
-    head: float = 0.0
-    """The width of the label at the end."""
-
-
-Point = tuple[float, float]
-
-
-@dataclass(slots=True)
-class Placed:
-    """The centres of the items, the routes of the links (points; every second stretch is upright), and the whole size."""
-
-    x: list[float]
-    y: list[float]
-    routes: list[list[Point]]
-    width: float
-    height: float
-    folds: set[int] = field(default_factory=set)
-    """The links that lead from the end of a column to the start of the next; their stretches are upright and level in turn."""
 
 
 def placed(items: Sequence[Item], links: Sequence[Link], fold: bool = False) -> Placed:

@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from netdsl.display.graphic.icons import icon
-from netdsl.display.graphic.layered import Item, Link, Placed
+from netdsl.display.graphic.items import Item, Link, Placed
 from netdsl.display.graphic.shapes import Box, Drawing, Label, Path, Point, Polygon, cut, text_width
 from netdsl.display.markup import hue_of
 from netdsl.nets import ArrayPath

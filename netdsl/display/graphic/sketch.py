@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 from netdsl.declarations import Declared
 from netdsl.display.coders import coder_words
-from netdsl.display.graphic.layered import Link, placed
+from netdsl.display.graphic.items import Link
+from netdsl.display.graphic.layered import placed
 from netdsl.display.graphic.pen import CARD, HEADER, ICON, PAD, SMALL, TINY, TITLE, WIDEST, Group, Node, draw
 from netdsl.display.graphic.shapes import Box, Drawing, cut, text_width
 from netdsl.display.panel import TypeAt, family_of, short_text, types_in

@@ -10,6 +10,7 @@ numbers. The laws test that each kernel and its gradient equal `apply`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from netdsl.containers import NetMapOperator
@@ -42,7 +43,8 @@ KERNELS: dict[str, dict[type[Layer], Callable[..., Any]]] = {
         LongShortTermMemoryLayer: recurrent.long_short_term_memory,
         NetMapOperator: mapping.mapped,
         PoolingLayer: pooling.pooling,
-    }
+    },
+    "gpu": {LongShortTermMemoryLayer: partial(recurrent.long_short_term_memory, together=5)},
 }
 """The kernels of each platform."""
 

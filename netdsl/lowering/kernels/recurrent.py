@@ -1,7 +1,8 @@
-"""The long short-term memory layer for a batch on a CPU: what does not depend on the state is one product for all steps."""
+"""The long short-term memory layer for a batch: what does not depend on the state is one product for all steps."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import jax
@@ -16,24 +17,27 @@ __all__ = ["long_short_term_memory"]
 GATES = ("InputGate", "OutputGate", "ForgetGate", "MemoryGate")
 
 
-def long_short_term_memory(layer: LongShortTermMemoryLayer, arrays: Any, x: Any, *, key: None = None) -> Any:
-    """The layer's output for a batch of sequences, without dropout: there is no key."""
+def long_short_term_memory(layer: LongShortTermMemoryLayer, arrays: Any, x: Any, *, key: None = None, together: int = 1) -> Any:
+    """The layer's output for a batch of sequences, without dropout: there is no key.
+
+    So many steps go `together` into one turn of the loop: a turn costs time of its own on a GPU.
+    """
     data = x.data if isinstance(x, Sequence) else x
     into, back, biases = (
         jnp.concatenate([arrays[gate + kind] for gate in GATES]) for kind in ("InputWeights", "StateWeights", "Biases")
     )
     steps = jnp.swapaxes(data, 0, 1).astype(into.dtype)
-    outputs = jnp.swapaxes(_unrolled(steps, into.T, back.T, biases), 0, 1)
+    outputs = jnp.swapaxes(_states(together, steps, into.T, back.T, biases), 0, 1)
     return x.with_data(outputs) if isinstance(x, Sequence) else outputs
 
 
-@jax.custom_vjp
-def _unrolled(steps: Any, into: Any, back: Any, biases: Any) -> Any:
+@partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _states(together: int, steps: Any, into: Any, back: Any, biases: Any) -> Any:
     """The states after each step (steps, batch, n), from the inputs (steps, batch, k)."""
-    return _forward(steps, into, back, biases)[0]
+    return _forward(together, steps, into, back, biases)[0]
 
 
-def _forward(steps: Any, into: Any, back: Any, biases: Any) -> Any:
+def _forward(together: int, steps: Any, into: Any, back: Any, biases: Any) -> Any:
     units = back.shape[0]
 
     def step(carry: Any, now: Any) -> Any:
@@ -46,11 +50,11 @@ def _forward(steps: Any, into: Any, back: Any, biases: Any) -> Any:
         return (hidden, cell), (hidden, cell, open_, memory)
 
     zeros = jnp.zeros((steps.shape[1], units), into.dtype)
-    _, (hiddens, cells, opens, memories) = lax.scan(step, (zeros, zeros), steps @ into)
+    _, (hiddens, cells, opens, memories) = lax.scan(step, (zeros, zeros), steps @ into, unroll=together)
     return hiddens, (steps, into, back, hiddens, cells, opens, memories)
 
 
-def _backward(kept: Any, slopes: Any) -> Any:
+def _backward(together: int, kept: Any, slopes: Any) -> Any:
     """The steps in reverse give the slopes of all gates; those of the weights are then one product over all steps each."""
     steps, into, back, hiddens, cells, opens, memories = kept
     zeros = jnp.zeros_like(cells[:1])
@@ -67,7 +71,7 @@ def _backward(kept: Any, slopes: Any) -> Any:
         to_gates = jnp.concatenate([to_open, to_cell * i * (1 - memory * memory)], axis=-1)
         return (to_gates @ back.T, to_cell * f), to_gates
 
-    _, to_gates = lax.scan(step, (zeros[0], zeros[0]), (slopes, cells, before, opens, memories), reverse=True)
+    _, to_gates = lax.scan(step, (zeros[0], zeros[0]), (slopes, cells, before, opens, memories), reverse=True, unroll=together)
     shifted = jnp.concatenate([zeros, hiddens[:-1]])
     return to_gates @ into.T, _over_steps(steps, to_gates), _over_steps(shifted, to_gates), jnp.sum(to_gates, axis=(0, 1))
 
@@ -78,4 +82,4 @@ def _over_steps(a: Any, b: Any) -> Any:
     return lax.dot_general(a, b, (((0,), (0,)), ((), ())))
 
 
-_unrolled.defvjp(_forward, _backward)
+_states.defvjp(_forward, _backward)

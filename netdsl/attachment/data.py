@@ -91,5 +91,5 @@ def _finite(values: Any, port: str, name: str, what: str) -> Any:
                 "Only finite numbers can be used: remove or replace such examples."
             )
     if isinstance(values, list):
-        return Sequence(*pad_sequences(values))
+        return Sequence(*pad_sequences(values, bucketed=False))
     return values

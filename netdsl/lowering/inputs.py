@@ -331,10 +331,15 @@ def length_bucket(length: int) -> int:
     return size
 
 
-def pad_sequences(sequences: list[Any]) -> tuple[np.ndarray, np.ndarray]:
-    """Sequences as one array, each padded with its last element, and their lengths."""
+def pad_sequences(sequences: list[Any], bucketed: bool = True) -> tuple[np.ndarray, np.ndarray]:
+    """Sequences as one array, each padded with its last element, and their lengths.
+
+    The length to which they are padded is one of few, so that few programs are compiled. With `bucketed` false sequences of equal
+    length stay as they are: for data that are given once, as to a training.
+    """
     lengths = np.array([len(sequence) for sequence in sequences], np.int32)
-    padded = length_bucket(int(lengths.max()))
+    longest = int(lengths.max())
+    padded = length_bucket(longest) if bucketed or lengths.min() < longest else longest
     data = np.stack(
         [
             np.concatenate([sequence, np.repeat(sequence[-1:], padded - len(sequence), axis=0)])

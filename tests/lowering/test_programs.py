@@ -18,8 +18,10 @@ from netdsl import (
     NetInitialize,
     NetMapOperator,
     NetPort,
+    NetTrain,
     Power,
     Ramp,
+    SequenceLastLayer,
     SoftmaxLayer,
     Tanh,
     ThreadingLayer,
@@ -137,6 +139,24 @@ def test_padding_repeats_the_last_element():
     assert lengths.tolist() == [2, 5]
     assert data.shape == (2, 6, 1)
     assert data[:, :, 0].tolist() == [[1, 2, 2, 2, 2, 2], [0, 1, 2, 3, 4, 4]]
+
+
+def test_sequences_of_equal_length_stay_as_they_are_where_they_are_given_once():
+    equal, different = [np.ones((5, 1))] * 3, [np.ones((5, 1)), np.ones((4, 1))]
+    assert pad_sequences(equal)[0].shape == (3, 6, 1)
+    assert pad_sequences(equal, bucketed=False)[0].shape == (3, 5, 1)
+    assert pad_sequences(different, bucketed=False)[0].shape == (2, 6, 1)
+
+
+def test_a_training_computes_no_padding_of_sequences_of_equal_length():
+    seen = []
+    layer = FunctionLayer(lambda x: seen.append(x.shape) or x, Varying="elementwise")
+    net = NetChain([layer, LongShortTermMemoryLayer(2), SequenceLastLayer()], Input=["Varying", 1])
+    for lengths, computed in (([9, 9, 9, 9], 9), ([9, 4, 3, 9], 12)):
+        seen.clear()
+        examples = {"Input": [np.ones((n, 1)) for n in lengths], "Output": np.zeros((4, 2))}
+        NetTrain(net, examples, MaxTrainingRounds=1, TrainingProgressReporting=None)
+        assert {shape for shape in seen if shape[0] > 5} == {(computed, 1)}
 
 
 def test_gradients_with_respect_to_a_net_are_nets():

@@ -403,6 +403,9 @@ class _OneMore(Layer):
             "Output": ArrayType(outputs, common_elements(types, ["Input", "Element"])),
         }
 
+    def shortest(self) -> int:
+        return 0
+
 
 class AppendLayer(_OneMore):
     """Adds one element after those along level 1; after the last real one of a varying sequence.

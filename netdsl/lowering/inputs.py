@@ -93,7 +93,7 @@ def port_data(net: Net, port: str, thing: Any) -> PortData:
             return PortData(port, _stacked([encoder.encode(thing)], encoder.type()), False, True, encoder.type())
         _refuse_unless_many(port, thing, encoder.title())
         return PortData(port, encoder.encode_many(thing), True, True, encoder.type())
-    return _plain_data(port, thing, type_)
+    return _plain_data(port, thing, type_, type_.varying and _takes_empty(net, port))
 
 
 def imposed_gradients(net: Net, data: Any) -> tuple[Any, dict[NetPortGradient, Any]]:
@@ -117,10 +117,10 @@ def imposed_data(net: Net, gradient: NetPortGradient, thing: Any) -> PortData:
     return _plain_data(gradient, thing, type_)
 
 
-def _plain_data(port: Port, thing: Any, type_: ArrayType) -> PortData:
+def _plain_data(port: Port, thing: Any, type_: ArrayType, takes_empty: bool = False) -> PortData:
     """The values of a port without an encoder."""
     if type_.varying:
-        return _varying(port, thing, type_)
+        return _varying(port, thing, type_, takes_empty)
     array = numeric(thing, port, type_)
     rank = type_.rank
     if rank and array.shape == (0,):
@@ -232,7 +232,7 @@ def check_integers(port: Port, array: Any, type_: ArrayType) -> None:
             )
 
 
-def _varying(port: Port, thing: Any, type_: ArrayType) -> PortData:
+def _varying(port: Port, thing: Any, type_: ArrayType, takes_empty: bool) -> PortData:
     """Sequences of varying length: one, or a list of them."""
     rank = len(type_.sizes or ())
     depth = _depth(thing)
@@ -243,12 +243,12 @@ def _varying(port: Port, thing: Any, type_: ArrayType) -> PortData:
     else:
         raise EncodingError(f"The port {port!r} takes {describe(type_)}, or a list of them. Got a list of depth {depth}.")
     for sequence in sequences:
-        if sequence.ndim != rank or not len(sequence):
+        if sequence.ndim != rank or not (len(sequence) or takes_empty):
             raise EncodingError(
                 f"The port {port!r} takes {describe(type_)}. Got an array of size "
                 f"{'x'.join(map(str, sequence.shape))}; empty sequences are not taken."
             )
-        _check_sizes(port, sequence.shape, type_)
+        _check_sizes(port, sequence.shape if len(sequence) else (1, *sequence.shape[1:]), type_)
     return PortData(
         port,
         sequences,
@@ -256,6 +256,13 @@ def _varying(port: Port, thing: Any, type_: ArrayType) -> PortData:
         False,
         type_.repeated(sequences[0].shape[1:]) if sequences else type_,
     )
+
+
+def _takes_empty(net: Net, port: str) -> bool:
+    """Whether every layer that a port feeds takes sequences without an element."""
+    fed = [step.layer for step in net.program.steps if any(ref == (-1, port) for _, ref in step.inputs)]
+    outputs = net.program.outputs.values()
+    return bool(fed) and (-1, port) not in outputs and all(layer.shortest() == 0 for layer in fed)
 
 
 def _depth(thing: Any) -> int:
@@ -340,10 +347,10 @@ def pad_sequences(sequences: list[Any], bucketed: bool = True) -> tuple[np.ndarr
     lengths = np.array([len(sequence) for sequence in sequences], np.int32)
     longest = int(lengths.max())
     padded = length_bucket(longest) if bucketed or lengths.min() < longest else longest
-    data = np.stack(
-        [
-            np.concatenate([sequence, np.repeat(sequence[-1:], padded - len(sequence), axis=0)])
-            for sequence in map(np.asarray, sequences)
-        ]
-    )
-    return data, lengths
+    return np.stack([_padded(np.asarray(sequence), padded) for sequence in sequences]), lengths
+
+
+def _padded(sequence: np.ndarray, length: int) -> np.ndarray:
+    if not len(sequence):
+        return np.zeros((length, *sequence.shape[1:]), sequence.dtype)
+    return np.concatenate([sequence, np.repeat(sequence[-1:], length - len(sequence), axis=0)])

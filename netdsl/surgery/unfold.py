@@ -14,6 +14,8 @@ from netdsl.encoders.encoder import Encoder
 from netdsl.errors import DeclarationError, excerpt, public
 from netdsl.layers import (
     AggregationLayer,
+    AppendLayer,
+    AttentionLayer,
     BatchNormalizationLayer,
     CatenateLayer,
     DropoutLayer,
@@ -21,6 +23,7 @@ from netdsl.layers import (
     EmbeddingLayer,
     NormalizationLayer,
     ReplicateLayer,
+    SequenceIndicesLayer,
     SequenceLastLayer,
     SoftmaxLayer,
     ThreadingLayer,
@@ -72,6 +75,9 @@ def NetUnfold(net: Any, /) -> NetGraph:
     the output port OutState1, OutState2, …. Applied to one element after another, with the states handed on and zeros for the
     first, it gives what the net gives for the sequence.
 
+    Attention with the mask "Causal" carries along all keys and values so far, SequenceIndicesLayer its inputs: states that begin as
+    sequences without an element, and become longer by one at each step.
+
     A NetMapOperator becomes its net, a SequenceLastLayer goes, and what follows it is applied at every step. A recurrent layer
     stays the layer, "layer" in a graph that gives it a sequence of one element: so its arrays are the same.
 
@@ -87,14 +93,15 @@ def NetUnfold(net: Any, /) -> NetGraph:
     ['1', '2', '3']
 
     Differences from Wolfram: the names of the ports of states are remembered [M]; dropout draws anew at every step; causal
-    attention cannot be unfolded. Source: Wolfram's public reference page.
+    attention with a window cannot be unfolded. Source: Wolfram's public reference page.
     """
     if not isinstance(net, Net):
         raise DeclarationError(f"NetUnfold takes a net. Got {excerpt(net)}.")
     work = _Unfolding(spread_out(net))
     if not work.timed:
         raise DeclarationError(
-            f"NetUnfold takes a net with recurrent layers or a NetFoldOperator, which carry states along. Got {excerpt(net)}."
+            "NetUnfold takes a net with recurrent layers, causal attention or a NetFoldOperator, which carry states along. "
+            f"Got {excerpt(net)}."
         )
     return settled(work.unfolded(), "NetUnfold", [()])  # type: ignore[no-any-return]
 
@@ -135,7 +142,7 @@ class _Unfolding:
             for ref in refs:
                 at.setdefault(ref, []).append(name)
         timed: set[PortRef] = set()
-        waiting = [name for name, part in self.graph.nets.items() if part.state_names]
+        waiting = [name for name, part in self.graph.nets.items() if part.state_names or _past(part)]
         while waiting:
             for ref in wires[waiting.pop()]:
                 if ref not in timed:
@@ -151,7 +158,9 @@ class _Unfolding:
         if isinstance(part, (SequenceLastLayer, NetBidirectionalOperator)):
             return part.input_names if isinstance(part, SequenceLastLayer) else ()
         if apart is None:
-            alone = part.varying == "elementwise" or isinstance(part, NetMapOperator) or bool(part.state_names)
+            alone = (
+                bool(_past(part)) or part.varying == "elementwise" or isinstance(part, NetMapOperator) or bool(part.state_names)
+            )
         else:
             ranks = [rank for port in self.ports[name] if (rank := self.types[name, port].rank) is not None]
             alone = len(ranks) == len(self.ports[name]) and apart(part, max(ranks))
@@ -219,6 +228,8 @@ class _Unfolding:
         if isinstance(part, (NetFoldOperator, NetMapOperator)):
             states = {rule.value: rule.key for rule in part.Feedback} if isinstance(part, NetFoldOperator) else {}
             return _Step(inner_net(part, NetExtract(self.graph, [name, "Net"])), states)
+        if _past(part):
+            return _with_past(part, {port: self.types[name, port] for port in _past(part)})
         self._check_each(name, timed)
         ports = FrozenDict({port: _of_element(declared) if port in timed else declared for port, declared in part.ports.items()})
         if type(part) in SAME and SAME[type(part)](part):
@@ -269,6 +280,32 @@ def _sequence_of_one(part: Any, inputs: list[str], timed: Collection[str]) -> _S
         feeds["layer", state], outputs[AFTER + state] = ("", state), ("layer", state)
     graph = NetGraph.wired(nets, feeds, [*inputs, *part.state_names], outputs)
     return _Step(graph, {state: AFTER + state for state in part.state_names})
+
+
+def _past(part: Any) -> Mapping[str, str]:
+    """What a part needs of all elements so far, by its port, and what carries it along; nothing where it has states, or needs none."""
+    if isinstance(part, AttentionLayer) and part.Mask == "Causal":
+        return {"Key": "PastKeys", "Value": "PastValues"}
+    return {"Input": "PastInputs"} if isinstance(part, SequenceIndicesLayer) else {}
+
+
+def _with_past(part: Any, types: Mapping[str, ArrayType]) -> _Step:
+    """A part in a graph that adds one element to those before, gives it all of them, and takes what it gives for the last."""
+    past = _past(part)
+    nets: dict[str, Any] = {}
+    feeds: dict[PortRef, PortRef] = {("layer", port): ("", port) for port in part.input_names if port not in past}
+    outputs: dict[str, PortRef] = {"Output": ("layer", "Output")}
+    for port, before in past.items():
+        sizes = types[port].sizes
+        declared = {} if sizes is None else {"Input": ArrayType((Length(before), *sizes[1:]), types[port].elements)}
+        nets[before] = AppendLayer().rebuilt(ports=FrozenDict(declared))
+        feeds |= {(before, "Input"): ("", before), (before, "Element"): ("", port), ("layer", port): (before, "Output")}
+        outputs[AFTER + before] = before, "Output"
+    nets["layer"] = part.rebuilt(ports=FrozenDict(), **({"Mask": None} if isinstance(part, AttentionLayer) else {}))
+    if isinstance(part, SequenceIndicesLayer):
+        nets["last"], feeds["last", "Input"], outputs["Output"] = SequenceLastLayer(), ("layer", "Output"), ("last", "Output")
+    graph = NetGraph.wired(nets, feeds, [*part.input_names, *past.values()], outputs)
+    return _Step(graph, {before: AFTER + before for before in past.values()})
 
 
 def _without_name(graph: NetGraph) -> NetGraph:

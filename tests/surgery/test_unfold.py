@@ -9,6 +9,7 @@ import netdsl
 from netdsl import (
     AggregationLayer,
     AppendLayer,
+    AttentionLayer,
     BasicRecurrentLayer,
     BatchNormalizationLayer,
     CatenateLayer,
@@ -41,6 +42,8 @@ from netdsl import (
     NormalizationLayer,
     Plus,
     Ramp,
+    Restricted,
+    SequenceIndicesLayer,
     SequenceLastLayer,
     SequenceReverseLayer,
     SoftmaxLayer,
@@ -48,6 +51,7 @@ from netdsl import (
     ThreadingLayer,
     Times,
 )
+from netdsl.shapes import Length
 
 RNG = np.random.default_rng(0)
 WORDS = ["Varying", "Integer"]
@@ -65,7 +69,7 @@ def cell():
 def walked(step, elements, **constants):
     """The outputs of the steps over all elements, from zeros."""
     ports = [port for port in step.input_names if port.startswith("State")]
-    states, made = {port: np.zeros(step.port_type(port).sizes) for port in ports}, []
+    states, made = {port: np.zeros([0 if isinstance(n, Length) else n for n in step.port_type(port).sizes]) for port in ports}, []
     for element in elements:
         outputs = step({"Input": element, **states, **constants})
         states = {port: outputs[f"Out{port}"] for port in ports}
@@ -100,6 +104,22 @@ VECTORS = [
 ]  # fmt: skip
 
 
+def attention(heads, *settings, Window=None, **options):
+    each = NetMapOperator(LinearLayer([2, 3] if heads else 3))
+    layer = AttentionLayer(*settings, Mask=["Causal", Window] if Window else "Causal", MultiHead=heads, **options)
+    feeds = [(name, NetPort("attention", name)) for name in ("Key", "Value", "Query")]
+    nets = {"Key": each, "Value": each, "Query": each, "attention": layer, "out": NetMapOperator(LinearLayer(2))}
+    return NetGraph(nets, [(NetPort("Input"), ["Key", "Value", "Query"]), *feeds, ("attention", "out")], Input=["Varying", 3])
+
+
+VECTORS += [
+    ("attention", 2, lambda: attention(False)),
+    ("attention of heads", 2, lambda: attention(True, "Dot", ScoreRescaling="DimensionSqrt")),
+    ("attention twice", 4, lambda: NetChain([attention(False), NetMapOperator(3), attention(False, "Dot")])),
+    ("attention and recurrence", 3, lambda: NetChain([GatedRecurrentLayer(3), attention(False)], Input=["Varying", 3])),
+]
+
+
 @pytest.mark.parametrize(("states", "make"), [row[1:] for row in VECTORS], ids=[row[0] for row in VECTORS])
 def test_steps_give_what_the_sequence_gives(states, make):
     net = NetInitialize(make())
@@ -109,6 +129,27 @@ def test_steps_give_what_the_sequence_gives(states, make):
     x = draw(5, 3)
     close(walked(step, x), net(x))
     assert not NetUnfold(make()).initialized
+
+
+def test_places():
+    """A small transformer: each place has its own vector."""
+    places = NetChain([SequenceIndicesLayer(Maximum=3), EmbeddingLayer(3, 3)])
+    nets = {"words": EmbeddingLayer(3, 4), "places": places, "sum": Plus, "attention": attention(False)}
+    wires = [(NetPort("Input"), ["words", "places"], "sum", "attention")]
+    net = NetInitialize(NetGraph(nets, wires, Input=["Varying", Restricted("Integer", 4)]))
+    step = NetUnfold(net)
+    assert [name for name in step.input_names if name.startswith("State")] == ["State1", "State2", "State3"]
+    close(walked(step, [1, 4, 2, 2, 3]), net([1, 4, 2, 2, 3]))
+
+
+def test_the_past_may_be_without_an_element_where_one_is_added():
+    layer = AppendLayer(Input=["Varying", 2])
+    assert layer({"Input": np.zeros((0, 2)), "Element": [1, 2]}).tolist() == [[1, 2]]
+    several = layer({"Input": [np.zeros((0, 2)), np.ones((2, 2))], "Element": [[1, 2], [3, 4]]})
+    assert [one.tolist() for one in several] == [[[1, 2]], [[1, 1], [1, 1], [3, 4]]]
+    for net in (NetChain([Ramp], Input=["Varying", 2]), AttentionLayer("Dot", Key=["Varying", 2], Value=["Varying", 2], Query=2)):
+        with pytest.raises(netdsl.EncodingError, match="empty sequences are not taken"):
+            net(dict.fromkeys(net.input_names, np.zeros((0, 2))))
 
 
 def test_words():
@@ -237,14 +278,15 @@ def test_shared_arrays_and_multipliers_come_along():
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda: LinearLayer(3), "recurrent layers or a NetFoldOperator"),
+        (lambda: LinearLayer(3), "recurrent layers, causal attention or a NetFoldOperator"),
         (lambda: 3, "takes a net. Got 3"),
-        (lambda: NetMapOperator(BasicRecurrentLayer(2)), "recurrent layers or a NetFoldOperator"),
+        (lambda: NetMapOperator(BasicRecurrentLayer(2)), "recurrent layers, causal attention or a NetFoldOperator"),
         (
             lambda: NetChain([BasicRecurrentLayer(2), SequenceReverseLayer()]),
             "element 2.*, SequenceReverseLayer, needs its whole",
         ),
         (lambda: NetChain([BasicRecurrentLayer(2), SoftmaxLayer(1)], Input=["Varying", 3]), "SoftmaxLayer, needs its whole"),
+        (lambda: NetChain([BasicRecurrentLayer(3), attention(False, "Dot", Window=2)]), "AttentionLayer, needs its whole"),
         (lambda: NetChain([BasicRecurrentLayer(2), 4], Input=[5, 3]), "LinearLayer, needs its whole"),
         (lambda: NetChain([BasicRecurrentLayer(2), FlattenLayer()], Input=[5, 3]), "FlattenLayer, does not treat the elements"),
         (lambda: NetChain([BasicRecurrentLayer(2), NetBidirectionalOperator(BasicRecurrentLayer(2))]), "needs its whole"),

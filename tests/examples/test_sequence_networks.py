@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from examples import character_lstm, gpt, sequence_to_sequence, vision_transformer
-from netdsl import EmbeddingLayer, Information, NetChain, NetEncoder, NetInitialize, SequenceReverseLayer
+from netdsl import EmbeddingLayer, Information, NetChain, NetEncoder, NetInitialize, NetUnfold, SequenceReverseLayer
 
 TEXT = list("def f(x):\n    return x + 1")
 
@@ -87,6 +87,17 @@ def test_gpt():
     check_probabilities(net(TEXT, None), (len(TEXT), 97))
     assert not gpt.looks_ahead(net, TEXT)
     assert gpt.teacher_forcing(net).input_names == ("Input",)
+
+
+def test_gpt_unfolded_reads_one_character_after_the_other():
+    net, text = NetInitialize(gpt.gpt(16, 2, 2)), "import os"
+    step, whole = NetUnfold(net), net(list(text), None)
+    states = {port: np.zeros([0, *step.port_type(port).sizes[1:]]) for port in step.input_names if port != "Input"}
+    assert len(states) == 1 + 2 * 2  # the places, and keys and values of each block
+    for character, expected in zip(text, whole):
+        outputs = step({"Input": character, **states}, None)
+        np.testing.assert_allclose(outputs["Output"], expected, rtol=1e-4, atol=1e-6)
+        states = {port: outputs[f"Out{port}"] for port in states}
 
 
 def test_looking_ahead_is_noticed():

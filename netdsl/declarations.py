@@ -134,7 +134,7 @@ def one_of(*values: Any) -> Constraint:
                 return candidate
         raise ValueError
 
-    words = listing("Infinity" if value == Infinity else value for value in values)
+    words = listing(f'"{value}"' if isinstance(value, str) else source_text(value) for value in values)
     return Constraint(words.replace(" and ", " or "), keep, ("no such choice",))
 
 
@@ -272,8 +272,9 @@ class Declared(metaclass=DeclaredType):
     def __init__(self, *args: Any, **options: Any) -> None:
         positional = [p for p in self.parameters.values() if p.positional]
         if len(args) > len(positional):
+            names = f" ({listing(p.name for p in positional)})" if positional else ""
             raise DeclarationError(
-                f"{self.title()} takes {_up_to(len(positional))} ({listing(p.name for p in positional) or 'none'}). "
+                f"{self.title()} takes {_up_to(len(positional))}{names}. "
                 f"Got {len(args)}: {listing(map(excerpt, args))}. Options are written as keywords."
             )
         for declared, value in zip(positional, args):

@@ -346,7 +346,8 @@ class Net(Declared):
         Options: BatchSize, NetEvaluationMode, RandomSeeding, TargetDevice, and WorkingPrecision ("Real32", "Real64", "Mixed").
         """
         inside = applications()
-        if inside is not None and len(arguments) < 2:  # what is asked of a net beside its outputs makes no part of a layer
+        # a net with arrays of its own may be asked for more than its outputs, as anywhere: it is then no part of the layer
+        if inside is not None and not (len(arguments) == 2 and self.initialized):
             return inside.apply(self, arguments, options)
         from netdsl.lowering import evaluate
 

@@ -168,7 +168,7 @@ def test_of_decoders():
         (
             lambda: NetEncoder("Scalar", 3),
             DeclarationError,
-            'NetEncoder("Scalar") takes no positional arguments (none). Got 1: 3. Options are written as keywords.',
+            'NetEncoder("Scalar") takes no positional arguments. Got 1: 3. Options are written as keywords.',
         ),
     ],
 )

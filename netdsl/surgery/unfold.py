@@ -75,8 +75,8 @@ def NetUnfold(net: Any, /) -> NetGraph:
     the output port OutState1, OutState2, …. Applied to one element after another, with the states handed on and zeros for the
     first, it gives what the net gives for the sequence.
 
-    Attention with the mask "Causal" carries along all keys and values so far, SequenceIndicesLayer its inputs: states that begin as
-    sequences without an element, and become longer by one at each step.
+    Attention with the mask "Causal" carries along all keys and values so far, with a window its queries too, SequenceIndicesLayer its
+    inputs: states that begin as sequences without an element, and become longer by one at each step.
 
     A NetMapOperator becomes its net, a SequenceLastLayer goes, and what follows it is applied at every step. A recurrent layer
     stays the layer, "layer" in a graph that gives it a sequence of one element: so its arrays are the same.
@@ -92,8 +92,8 @@ def NetUnfold(net: Any, /) -> NetGraph:
     >>> sorted(step.nets)
     ['1', '2', '3']
 
-    Differences from Wolfram: the names of the ports of states are remembered [M]; dropout draws anew at every step; causal
-    attention with a window cannot be unfolded. Source: Wolfram's public reference page.
+    Differences from Wolfram: the names of the ports of states are remembered [M]; dropout draws anew at every step.
+    Source: Wolfram's public reference page.
     """
     if not isinstance(net, Net):
         raise DeclarationError(f"NetUnfold takes a net. Got {excerpt(net)}.")
@@ -284,13 +284,17 @@ def _sequence_of_one(part: Any, inputs: list[str], timed: Collection[str]) -> _S
 
 def _past(part: Any) -> Mapping[str, str]:
     """What a part needs of all elements so far, by its port, and what carries it along; nothing where it has states, or needs none."""
-    if isinstance(part, AttentionLayer) and part.Mask == "Causal":
-        return {"Key": "PastKeys", "Value": "PastValues"}
+    if isinstance(part, AttentionLayer) and part.Mask is not None:
+        past = {"Key": "PastKeys", "Value": "PastValues"}
+        return past if part.Mask == "Causal" else {**past, "Query": "PastQueries"}
     return {"Input": "PastInputs"} if isinstance(part, SequenceIndicesLayer) else {}
 
 
 def _with_past(part: Any, types: Mapping[str, ArrayType]) -> _Step:
-    """A part in a graph that adds one element to those before, gives it all of them, and takes what it gives for the last."""
+    """A part in a graph that adds one element to those before, gives it all of them, and takes what it gives for the last.
+
+    Where it is told of all its inputs it stays as it is; else it is causal attention, and one query alone sees all keys there are.
+    """
     past = _past(part)
     nets: dict[str, Any] = {}
     feeds: dict[PortRef, PortRef] = {("layer", port): ("", port) for port in part.input_names if port not in past}
@@ -301,8 +305,9 @@ def _with_past(part: Any, types: Mapping[str, ArrayType]) -> _Step:
         nets[before] = AppendLayer().rebuilt(ports=FrozenDict(declared))
         feeds |= {(before, "Input"): ("", before), (before, "Element"): ("", port), ("layer", port): (before, "Output")}
         outputs[AFTER + before] = before, "Output"
-    nets["layer"] = part.rebuilt(ports=FrozenDict(), **({"Mask": None} if isinstance(part, AttentionLayer) else {}))
-    if isinstance(part, SequenceIndicesLayer):
+    whole = set(past) == set(part.input_names)
+    nets["layer"] = part.rebuilt(ports=FrozenDict(), **({} if whole else {"Mask": None}))
+    if whole:
         nets["last"], feeds["last", "Input"], outputs["Output"] = SequenceLastLayer(), ("layer", "Output"), ("last", "Output")
     graph = NetGraph.wired(nets, feeds, [*part.input_names, *past.values()], outputs)
     return _Step(graph, {before: AFTER + before for before in past.values()})

@@ -115,6 +115,7 @@ def attention(heads, *settings, Window=None, **options):
 VECTORS += [
     ("attention", 2, lambda: attention(False)),
     ("attention of heads", 2, lambda: attention(True, "Dot", ScoreRescaling="DimensionSqrt")),
+    ("attention with a window", 3, lambda: attention(False, Window=2)),
     ("attention twice", 4, lambda: NetChain([attention(False), NetMapOperator(3), attention(False, "Dot")])),
     ("attention and recurrence", 3, lambda: NetChain([GatedRecurrentLayer(3), attention(False)], Input=["Varying", 3])),
 ]
@@ -286,7 +287,13 @@ def test_shared_arrays_and_multipliers_come_along():
             "element 2.*, SequenceReverseLayer, needs its whole",
         ),
         (lambda: NetChain([BasicRecurrentLayer(2), SoftmaxLayer(1)], Input=["Varying", 3]), "SoftmaxLayer, needs its whole"),
-        (lambda: NetChain([BasicRecurrentLayer(3), attention(False, "Dot", Window=2)]), "AttentionLayer, needs its whole"),
+        (
+            lambda: NetGraph(
+                {"r": BasicRecurrentLayer(3), "all": AttentionLayer("Dot")},
+                [("r", NetPort("all", name)) for name in ("Key", "Value", "Query")],
+            ),
+            "'all', AttentionLayer, needs its whole",
+        ),
         (lambda: NetChain([BasicRecurrentLayer(2), 4], Input=[5, 3]), "LinearLayer, needs its whole"),
         (lambda: NetChain([BasicRecurrentLayer(2), FlattenLayer()], Input=[5, 3]), "FlattenLayer, does not treat the elements"),
         (lambda: NetChain([BasicRecurrentLayer(2), NetBidirectionalOperator(BasicRecurrentLayer(2))]), "needs its whole"),

@@ -93,7 +93,7 @@ def port_data(net: Net, port: str, thing: Any) -> PortData:
             return PortData(port, _stacked([encoder.encode(thing)], encoder.type()), False, True, encoder.type())
         _refuse_unless_many(port, thing, encoder.title())
         return PortData(port, encoder.encode_many(thing), True, True, encoder.type())
-    return _plain_data(port, thing, type_, type_.varying and _takes_empty(net, port))
+    return _plain_data(port, thing, type_, type_.varying and port in net._cached("_taking_empty", lambda: _taking_empty(net)))
 
 
 def imposed_gradients(net: Net, data: Any) -> tuple[Any, dict[NetPortGradient, Any]]:
@@ -258,11 +258,14 @@ def _varying(port: Port, thing: Any, type_: ArrayType, takes_empty: bool) -> Por
     )
 
 
-def _takes_empty(net: Net, port: str) -> bool:
-    """Whether every layer that a port feeds takes sequences without an element."""
-    fed = [step.layer for step in net.program.steps if any(ref == (-1, port) for _, ref in step.inputs)]
-    outputs = net.program.outputs.values()
-    return bool(fed) and (-1, port) not in outputs and all(layer.shortest() == 0 for layer in fed)
+def _taking_empty(net: Net) -> frozenset[str]:
+    """The ports that feed only layers which take sequences without an element."""
+    least: dict[str, int] = {port: 1 for source, port in net.program.outputs.values() if source < 0}
+    for step in net.program.steps:
+        for _, (source, port) in step.inputs:
+            if source < 0:
+                least[port] = max(least.get(port, 0), step.layer.shortest())
+    return frozenset(port for port, length in least.items() if length == 0)
 
 
 def _depth(thing: Any) -> int:

@@ -3,7 +3,7 @@
 All peers train the same nets from the same arrays on the same data in the same order, in turns, and reach the same loss: a peer
 that does not ends the run. netdsl is timed as its user calls it, NetTrain from arrays to the trained net; its peers are timed
 without their preparations. How long the user waits for the first step and how much memory a training takes are measured in
-processes of their own. All of it takes about 20 minutes on two cores.
+processes of their own. All of it takes about half an hour on two cores.
 
 Everything is float32. Compare ratios, and numbers only within one run: a busy machine is slow for all. Tables go to the output,
 what happens meanwhile to the error output.
@@ -72,7 +72,7 @@ def parsed(arguments: list[str] | None) -> argparse.Namespace:
         "--peers", nargs="+", choices=rivals, metavar="PEER", help=f"besides netdsl, of {', '.join(rivals)}; default all"
     )
     longer = 1 if jax.default_backend() == "cpu" else LONGER
-    parser.add_argument("--longer", type=int, default=longer, help="how many times longer turns are (default 1, but 5 on a GPU)")
+    parser.add_argument("--longer", type=int, default=longer, help=f"how many times longer turns are (here {longer})")
     parser.add_argument("--rounds", type=int, help="turns of each peer that count (default 5)")
     parser.add_argument(
         "--quick", action="store_true", help="a few batches and one round, without torch.compile: shows that it runs"

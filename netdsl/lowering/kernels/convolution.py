@@ -261,7 +261,7 @@ def by_rows(x: Any, weights: Any, along: tuple[Slide, ...]) -> Any:
     if len(along) == 1 or math.prod(weights.shape[1:]) <= FEW_SEEN:
         x, weights, along = x[:, None], weights[:, :, None], (Slide(1, 1, 1, 0, 0, 1), *along)
     first, others = along[0], along[1:]
-    padded = pad(x, along, 0)
+    padded = pad(_made(x), along, 0)
     views = jnp.moveaxis(padded, 1, 0)
     for axis, s in reversed([*enumerate(others, padded.ndim - 1 - len(others))]):
         # the views so far come first: levels are counted from the last
@@ -278,6 +278,12 @@ def by_rows(x: Any, weights: Any, along: tuple[Slide, ...]) -> Any:
     places = range(first.output)
     y = jnp.stack([row(place) for place in places]) if len(places) <= MOST_ROWS else lax.map(row, jnp.asarray(places))
     return jnp.moveaxis(y, 0, 1).reshape(len(matrix), *sizes, x.shape[-1])
+
+
+def _made(x: Any) -> Any:
+    """The array in memory: XLA would else compute it anew for each view of it."""
+    first = x.ravel()[0]
+    return lax.cond(first == first, lambda here: here, lambda here: here + 0, x)
 
 
 def pad(x: Any, along: tuple[Slide, ...], value: float) -> Any:

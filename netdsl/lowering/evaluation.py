@@ -77,7 +77,7 @@ def _evaluated(net: Net, data: Any, property: Any, settings: Settings) -> Any:
     as_jax = settings.precision.held != np.float64 and any(isinstance(batch.values, jax.Array) for batch in given.values())
     with explained(lambda: _attempt(net, given, count, refs, settings)):
         values = _run(net, given, count, refs, settings)
-        values = jax.tree.map(jnp.asarray, values) if as_jax else jax.block_until_ready(values)
+        values = jax.tree.map(jnp.asarray if as_jax else np.asarray, values)  # waits for them, once
     decoded = [_decoded(values[want.ref], want, many, settings, as_jax) for want in wanted]
     return shape(decoded)
 

@@ -81,6 +81,8 @@ class Solved:
     clashes: list[Clash]
     variables: dict[int, Ref | ArrayPath]
     origins: dict[tuple[Any, int | str], Origin]
+    equal: list[tuple[Length, Length]]
+    """Lengths that have to be equal, beside those that the types say."""
 
     def input_type(self, port: str) -> ArrayType:
         """The type of an input port of the net."""
@@ -234,7 +236,7 @@ def _solve_once(net: Net, extra: Mapping[str, ArrayType], defaults: bool, source
     clashes = solution.clashes + [
         clash for index, step in enumerate(program.steps) if index not in failed for clash in _not_varying(step, index, types)
     ]
-    return Solved(program, types, arrays, clashes, names, solution.origins)
+    return Solved(program, types, arrays, clashes, names, solution.origins, solution.equal)
 
 
 def _not_varying(step: Step, index: int, types: Mapping[Ref, ArrayType]) -> list[Clash]:

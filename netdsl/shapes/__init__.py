@@ -10,6 +10,7 @@ from netdsl.shapes.types import (
     VARYING,
     ArrayType,
     Elements,
+    Joined,
     Length,
     Size,
     array_of,
@@ -18,6 +19,7 @@ from netdsl.shapes.types import (
     parse_type,
     shape_form,
     shape_text,
+    sum_of_sizes,
     type_text,
 )
 
@@ -31,6 +33,7 @@ __all__ = [
     "Clash",
     "Contradiction",
     "Elements",
+    "Joined",
     "Length",
     "Node",
     "Origin",
@@ -47,5 +50,6 @@ __all__ = [
     "parse_type",
     "shape_form",
     "shape_text",
+    "sum_of_sizes",
     "type_text",
 ]

@@ -72,6 +72,7 @@ class Solver:
         self.clashes: list[Clash] = []
         self.same: dict[Length, Length] = {}
         self.equal: dict[tuple[Length, Length], None] = {}
+        self.called: dict[Length, Length] = {}
         self.watchers: list[list[int]] = [[] for _ in range(variables)]
         self.failed: set[Hashable] = set()
 
@@ -95,10 +96,14 @@ class Solver:
             if node.default is not None and node.owner not in self.failed:
                 changed = self._ask(node, self._view(node), "default", node.default)
                 self._settle(nodes, [index, *(w for v in changed for w in self.watchers[v])])
-        if self.same:
+        equal = [(self._root(a), self._root(b)) for a, b in self.equal]
+        for pair in equal:
+            a, b = sorted(map(self._called, pair), key=lambda length: bool(length.steps) or isinstance(length.name, Joined))
+            if a != b:
+                self.called[b] = a
+        if self.same or self.called:
             self.types = [self._representative(type_) for type_ in self.types]
-        equal = dict.fromkeys((self._root(a), self._root(b)) for a, b in self.equal)
-        return Solution(self.types, self.origins, self.clashes, [(a, b) for a, b in equal if a != b])
+        return Solution(self.types, self.origins, self.clashes, [(a, b) for a, b in dict.fromkeys(equal) if a != b])
 
     def _view(self, node: Node) -> dict[str, ArrayType]:
         return {slot: self.types[variable] for slot, variable in node.slots.items()}
@@ -212,7 +217,14 @@ class Solver:
     def _representative(self, type_: ArrayType) -> ArrayType:
         if not type_.varying:
             return type_
-        return ArrayType((self._root(type_.sizes[0]), *type_.sizes[1:]), type_.elements)  # type: ignore[index,arg-type]
+        length = self._called(self._root(type_.sizes[0]))  # type: ignore[index,arg-type]
+        return ArrayType((length, *type_.sizes[1:]), type_.elements)  # type: ignore[index]
+
+    def _called(self, length: Length) -> Length:
+        """The one that stands for all lengths that have to be equal to this one."""
+        while length in self.called:
+            length = self.called[length]
+        return length
 
     def _origin(self, variable: int, old: ArrayType, new: ArrayType | None) -> Origin | None:
         """Who fixed the part of `old` at which `new` clashes."""

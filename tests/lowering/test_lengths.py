@@ -51,6 +51,9 @@ def test_a_joined_sequence_meets_another():
         **dict.fromkeys("XYZW", "Varying"),
     )
     assert net({"X": [1.0, 2.0], "Y": [3.0], "Z": [1.0], "W": [1.0, 1.0]}).tolist() == [2.0, 3.0, 4.0]
+    assert (
+        net({"X": [1.0] * 5, "Y": [3.0] * 3, "Z": [1.0] * 4, "W": [1.0] * 4}).tolist() == [2.0] * 5 + [4.0] * 3
+    )  # otherwise padded
     refused(
         net,
         {"X": [1.0, 2.0], "Y": [3.0], "Z": [1.0], "W": [1.0] * 3},

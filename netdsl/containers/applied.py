@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import reduce
 from textwrap import indent
 from typing import Any, ClassVar, Self
 
 from netdsl.containers.promotion import promote
 from netdsl.declarations import REQUIRED, FrozenDict
+from netdsl.decoders.decoder import Decoder
+from netdsl.encoders.encoder import Encoder
+from netdsl.encoders.mapped import MappedEncoder
 from netdsl.errors import DeclarationError, listing
 from netdsl.layers.elementwise import equal_sizes
 from netdsl.nets import Operator, Sequence, Solved, lift_shared
@@ -85,6 +89,25 @@ class Applied(Operator):
     def outward(self, types: Types, solved: Mapping[str, Solved]) -> dict[str, ArrayType]:
         """The types of the operator's ports, as far as those of the nets' say them."""
         raise NotImplementedError
+
+    def ends(self) -> list[tuple[str, str, str, int]]:
+        """The ports that are those of its nets: the own one, the net, its port, and how many levels more the own one has."""
+        return []
+
+    def lifted(self) -> list[tuple[str, Encoder | Decoder]]:
+        made: list[tuple[str, Encoder | Decoder]] = []
+        for own, name, port, levels in self.ends():
+            program = self.nets[name].program
+            encoder, decoder = program.encoders.get(port), program.decoders.get(port)
+            if own in self.input_names and encoder is not None:
+                made.append((own, reduce(lambda each, _: MappedEncoder(each), range(levels), encoder)))
+            elif own in self.output_names and decoder is not None:
+                depth = getattr(decoder, "InputDepth", None)
+                if not levels:
+                    made.append((own, decoder))
+                elif isinstance(depth, int):
+                    made.append((own, decoder.changed(InputDepth=depth + levels)))
+        return made
 
     def relate(self, types: Types) -> Types:
         return self._related(types, defaults=False)

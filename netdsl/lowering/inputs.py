@@ -86,13 +86,18 @@ def port_data(net: Net, port: str, thing: Any) -> PortData:
     encoder, type_ = net.encoder(port), net.port_type(port)
     if encoder is not None:
         levels = encoder.encoded_levels(thing)
+        if levels is not None and type_.varying:
+            return _plain_data(port, thing, type_)
         if levels is not None:
             values = thing if hasattr(thing, "shape") else np.asarray(thing, jnp.result_type(float))
-            return PortData(port, values if levels else values[None], bool(levels), False, encoder.type())
+            values = values if levels else values[None]
+            return PortData(port, values, bool(levels), False, _counted(encoder.type(), values))
         if encoder.takes(thing):
-            return PortData(port, _stacked([encoder.encode(thing)], encoder.type()), False, True, encoder.type())
+            values = _stacked([encoder.encode(thing)], encoder.type())
+            return PortData(port, values, False, True, _counted(encoder.type(), values))
         _refuse_unless_many(port, thing, encoder.title())
-        return PortData(port, encoder.encode_many(thing), True, True, encoder.type())
+        values = encoder.encode_many(thing)
+        return PortData(port, values, True, True, _counted(encoder.type(), values))
     return _plain_data(port, thing, type_, type_.varying and port in net._cached("_taking_empty", lambda: _taking_empty(net)))
 
 
@@ -139,6 +144,13 @@ def _plain_data(port: Port, thing: Any, type_: ArrayType, takes_empty: bool = Fa
         return PortData(port, array, many, False, type_)
     _check_sizes(port, array.shape[1:], type_)
     return PortData(port, array, many, False, ArrayType(tuple(array.shape[1:]), _elements(array, type_)))
+
+
+def _counted(type_: ArrayType, values: Any) -> ArrayType:
+    """The type of encoded values, where it leaves open how many things each is made of."""
+    if type_.sizes and type_.sizes[0] is None and np.ndim(values) > 1:
+        return ArrayType((values.shape[1], *type_.sizes[1:]), type_.elements)
+    return type_
 
 
 def _elements(array: Any, type_: ArrayType) -> Any:

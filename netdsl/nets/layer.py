@@ -8,6 +8,8 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, ClassVar
 
+from netdsl.decoders.decoder import Decoder
+from netdsl.encoders.encoder import Encoder
 from netdsl.errors import DeclarationError
 from netdsl.nets.arrays import ArrayDeclaration, NetArray, as_array
 from netdsl.nets.net import Net
@@ -181,6 +183,10 @@ class Operator(Layer):
     """The abstract operator: a layer that holds inner nets in `nets` and runs them through ``inner``."""
 
     arithmetic = "none"
+
+    def lifted(self) -> list[tuple[str, Encoder | Decoder]]:
+        """The encoders and decoders that its ports have from those of its nets."""
+        return []
 
 
 @lru_cache(maxsize=4096)

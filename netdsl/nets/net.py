@@ -200,7 +200,8 @@ class Net(Declared):
 
     def encoder(self, port: str) -> Encoder | None:
         """The encoder of an input port, its own or one lifted from a part."""
-        return self.program.encoders.get(port)
+        encoder = self.program.encoders.get(port)
+        return encoder if encoder is None or type(encoder).within is Encoder.within else encoder.within(self.port_type(port))
 
     def decoder(self, port: str) -> Decoder | None:
         """The decoder of an output port, its own or one lifted from a part."""

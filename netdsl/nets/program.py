@@ -126,6 +126,10 @@ class _Flattener:
             inputs = (*inputs, *(state for state in states if state in incoming))
             self.steps.append(Step(path, net, tuple((port, incoming[port]) for port in inputs), outputs))  # type: ignore[arg-type]
             outgoing = {port: (index, port) for port in outputs}
+            for port, coder in net.lifted() if net.nets else ():  # type: ignore[attr-defined]
+                ref = incoming.get(port) if port in net.input_names else outgoing.get(port)
+                if ref is not None:
+                    self._lift(coder, ref, (*path, *net.nets), port)
         else:
             local: dict[PortRef, Ref] = {("", port): ref for port, ref in incoming.items()}
             for name, part in parts.nets.items():

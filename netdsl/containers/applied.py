@@ -127,8 +127,8 @@ class Applied(Operator):
         """The nets' solutions for these types of the ports; kept for those seen last."""
         inward = self.inward(types)
         key = (defaults, *((name, port, type_) for name, ports in inward.items() for port, type_ in ports.items()))
-        memory = self._cached("_inner_solutions", dict)
-        if key not in memory:
+
+        def solutions() -> dict[str, Solved]:
             made = {}
             for name, net in self.nets.items():
                 net = net.with_state_ports(net.state_names) if self.opens_states else net
@@ -138,27 +138,15 @@ class Applied(Operator):
                     raise Contradiction(
                         f"{fact}{self._how}:\n" + indent(contradictions(net, made[name]), "  "), self.input_names[0]
                     )
-            if len(memory) > 16:
-                memory.clear()
-            memory[key] = made
-        return memory[key]
+            return made
+
+        return self._kept("_inner_solutions", key, solutions)  # type: ignore[no-any-return]
 
     _how: ClassVar[str] = ""
     """How it is applied, in the words of messages."""
 
     def inner_solved(self, types: Types) -> Mapping[str, Solved]:
         return self._solutions(types)
-
-    def inner_arrays(self, types: Types) -> dict[tuple[str, ...], ArrayType]:
-        try:
-            solutions = self._solutions(types)
-        except Contradiction:
-            return {}
-        return {
-            path if path[0] == "" else (name, *path): type_
-            for name, solved in solutions.items()
-            for path, type_ in solved.arrays.items()
-        }
 
     # As a value
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from typing import Any, ClassVar, Self
 
 import jax
@@ -23,6 +23,9 @@ from netdsl.shapes import ArrayType, shape_form
 from netdsl.symbols import All, Automatic
 
 __all__ = ["SHARED", "Net"]
+
+KEPT = 16
+"""Of what a net keeps for types that it was asked about, there is so much and one more at most."""
 
 
 class Net(Declared):
@@ -170,11 +173,13 @@ class Net(Declared):
 
     def with_state_ports(self, states: tuple[str, ...]) -> Self:
         """The net with a program that takes these of its states as inputs too, and gives all of them: for operators."""
-        memory = self._cached("_with_state_ports", dict)
-        if states not in memory:
-            memory[states] = self.rebuilt()
-            memory[states].__dict__["_program"] = flatten(self, states)
-        return memory[states]  # type: ignore[no-any-return]
+
+        def made() -> Any:
+            net = self.rebuilt()
+            net.__dict__["_program"] = flatten(self, states)
+            return net
+
+        return self._kept("_with_state_ports", states, made)  # type: ignore[no-any-return]
 
     @property
     def solved(self) -> Solved:
@@ -192,6 +197,16 @@ class Net(Declared):
         if name not in self.__dict__:
             self.__dict__[name] = make()
         return self.__dict__[name]
+
+    def _kept(self, name: str, key: Hashable, make: Callable[[], Any]) -> Any:
+        """What `make` gives for this key, kept under a name for those asked last."""
+        memory = self._cached(name, dict)
+        if key not in memory:
+            made = make()
+            if len(memory) > KEPT:
+                memory.clear()
+            memory[key] = made
+        return memory[key]
 
     def port_type(self, port: str) -> ArrayType:
         """The type of an input or output port, as far as it is known."""

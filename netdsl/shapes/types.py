@@ -32,6 +32,7 @@ __all__ = [
     "array_of",
     "describe",
     "element_count",
+    "first_length",
     "parse_type",
     "shape_form",
     "shape_text",
@@ -179,6 +180,11 @@ SCALAR = ArrayType((), REAL)
 def array_of(*sizes: Size) -> ArrayType:
     """The type of a real array of these sizes."""
     return ArrayType(sizes, REAL)
+
+
+def first_length(types: Iterable[ArrayType]) -> Length | None:
+    """The length of the first of these types that varies, None where none does."""
+    return next((type_.sizes[0] for type_ in types if type_.varying), None)  # type: ignore[index,return-value]
 
 
 def element_count(sizes: tuple[Size, ...] | None) -> int | None:

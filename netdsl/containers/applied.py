@@ -15,7 +15,7 @@ from netdsl.encoders.mapped import MappedEncoder
 from netdsl.errors import DeclarationError, listing
 from netdsl.layers.elementwise import equal_sizes
 from netdsl.nets import Operator, Sequence, Solved, lift_shared
-from netdsl.nets.program import solve
+from netdsl.nets.program import OUTER, outer_name, solve
 from netdsl.nets.report import contradictions
 from netdsl.shapes import ArrayType, Contradiction, Size, merge_sizes
 from netdsl.symbols import Rule
@@ -117,14 +117,15 @@ class Applied(Operator):
         return self._related(types, defaults=True)
 
     def _related(self, types: Types, defaults: bool) -> Types:
+        types = _inside(types)
         while True:  # what one net says of a port, another has to hear
             said = {**types, **self.outward(types, self._solutions(types, defaults))}
             if said == types:
-                return types
+                return {port: type_.renamed(outer_name) for port, type_ in types.items()}
             types = said
 
     def _solutions(self, types: Types, defaults: bool = True) -> dict[str, Solved]:
-        """The nets' solutions for these types of the ports; kept for those seen last."""
+        """The nets' solutions for these types of the ports, with the names that lengths have inside; kept for those seen last."""
         inward = self.inward(types)
         key = (defaults, *((name, port, type_) for name, ports in inward.items() for port, type_ in ports.items()))
 
@@ -146,7 +147,7 @@ class Applied(Operator):
     """How it is applied, in the words of messages."""
 
     def inner_solved(self, types: Types) -> Mapping[str, Solved]:
-        return self._solutions(types)
+        return self._solutions(_inside(types))
 
     # As a value
 
@@ -162,6 +163,11 @@ class Applied(Operator):
     def _written(self) -> list[str]:
         nets = ", ".join(map(repr, self.nets.values()))
         return [nets if len(self.slots) == 1 else f"[{nets}]", *super()._written()]
+
+
+def _inside(types: Types) -> Types:
+    """The types with names of lengths that no length of an inner net has."""
+    return {port: type_.renamed(lambda name: f"{OUTER}{name}") for port, type_ in types.items()}
 
 
 def only(net: Any) -> tuple[str, str]:

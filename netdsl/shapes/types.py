@@ -95,6 +95,12 @@ class Length(NamedTuple):
             value = (value + more) // divide
         return value
 
+    def renamed(self, change: Callable[[str], str]) -> Length:
+        """The same made of lengths of other names."""
+        if isinstance(self.name, Joined):
+            return self.name.over(lambda each: each.renamed(change)).follow(self.steps)
+        return Length(change(self.name), self.steps)
+
     def uses(self, name: str | Joined) -> bool:
         """Whether it is made of the length of this name."""
         return self.name == name or any(each.uses(name) for each in self._made_of if each.name != self.name)
@@ -166,6 +172,12 @@ class ArrayType(NamedTuple):
     def repeated(self, sizes: tuple[Size, ...]) -> ArrayType:
         """This type with other sizes below level 1."""
         return ArrayType(((self.sizes or (None,))[0], *sizes), self.elements)
+
+    def renamed(self, change: Callable[[str], str]) -> ArrayType:
+        """This type with lengths of other names."""
+        if not self.sizes or not isinstance(self.sizes[0], Length):
+            return self
+        return ArrayType((self.sizes[0].renamed(change), *self.sizes[1:]), self.elements)
 
     @property
     def integer(self) -> bool:

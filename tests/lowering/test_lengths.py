@@ -9,9 +9,11 @@ from netdsl import (
     CatenateLayer,
     LinearLayer,
     MeanSquaredLossLayer,
+    NetBidirectionalOperator,
     NetChain,
     NetGraph,
     NetMapOperator,
+    NetNestOperator,
     NetPort,
     NetPortGradient,
     NetTrain,
@@ -19,6 +21,7 @@ from netdsl import (
     Plus,
     SequenceMostLayer,
     SequenceRestLayer,
+    Tanh,
 )
 from netdsl.errors import EncodingError, ShapeError
 
@@ -131,6 +134,32 @@ def test_a_sequence_that_is_made_is_too_short():
     join = NetChain([CatenateLayer(InputPorts=["X", "Y"]), *[SequenceRestLayer()] * 2], X="Varying", Y="Varying")
     assert join({"X": [1.0, 2.0], "Y": [3.0]}).tolist() == [3.0]
     refused(join, {"X": [1.0], "Y": [3.0]}, f"The ports 'X' and 'Y' got sequences of lengths 1 and 1, {short}")
+
+
+def test_lengths_in_the_nets_of_an_operator_are_their_own():
+    inner = NetChain([Tanh], Input=["Varying", 1])
+    nest = NetNestOperator(inner, 2)
+    both = NetBidirectionalOperator([inner, inner])
+    for operator in (nest, both, NetNestOperator(NetNestOperator(inner, 1), 2)):
+        net = NetGraph(
+            {"one": operator, "two": operator, "three": Tanh},
+            [(X, "one", NetPort("A")), (Y, "two", NetPort("B")), (NetPort("Input"), "three", NetPort("C"))],
+            Input=["Varying", 1],
+        )
+        x, y, z = np.ones((3, 1)), np.ones((1, 1)), np.ones((2, 1))
+        assert [len(made) for made in net({"X": x, "Y": y, "Input": z}).values()] == [3, 1, 2]
+    added = NetGraph({"one": nest, "two": both, "add": Plus}, [(X, "one"), (X, "two"), (["one", Z], "add")], Z=["Varying", 1])
+    assert len(added({"X": np.ones((3, 1)), "Z": np.ones((3, 1))})["Output1"]) == 3
+    with pytest.raises(EncodingError, match=r"take sequences of equal length\. Got lengths 3 and 2"):
+        added({"X": np.ones((3, 1)), "Z": np.ones((2, 1))})
+
+
+def test_lengths_that_meet_in_the_net_of_an_operator():
+    same = NetGraph({"order": OrderingLayer(3), "add": Plus}, [(X, "order"), (["order", X], "add")])
+    net = NetNestOperator(same, 2, Input="Varying")
+    assert net([3.0, 1.0]).shape == (2,)
+    with pytest.raises(EncodingError, match=r"Got length 4, so that lengths 4 and 3 meet, which must be equal\."):
+        net([3.0, 1.0, 2.0, 4.0])
 
 
 def test_the_target_of_a_joined_sequence():

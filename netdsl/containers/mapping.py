@@ -43,7 +43,8 @@ class NetMapOperator(Applied):
 
     y[t] = net(x[t])
 
-    Ports: Input, an array of one level more than the net's input (level 1 may vary); Output, one level more than the net's output.
+    Ports: Input, an array of one level more than the net's input (level 1 may vary); Output, one level more than the net's output. An
+    encoder of the net encodes each element, a decoder with an InputDepth decodes each.
 
     Parameters: a net with one input and one output, at "Net" for NetExtract.
 
@@ -55,6 +56,10 @@ class NetMapOperator(Applied):
 
     signature = "... -> ..."
     _how = " to each element"
+
+    def ends(self) -> list[tuple[str, str, str, int]]:
+        port, out = only(self.nets["Net"])
+        return [("Input", "Net", port, 1), ("Output", "Net", out, 1)]
 
     def inward(self, types: Types) -> dict[str, dict[str, ArrayType]]:
         port, out = only(self.nets["Net"])
@@ -115,6 +120,10 @@ class NetMapThreadOperator(Applied):
     def levels(self) -> int:
         """The number of levels it maps over."""
         return self.Depth if isinstance(self.Depth, int) else next(iter(self.Depth.values()))
+
+    def ends(self) -> list[tuple[str, str, str, int]]:
+        lifted = (*self.mapped, *self.output_names)
+        return [(port, "Net", port, self.levels * (port in lifted)) for port in (*self.input_names, *self.output_names)]
 
     def _check(self) -> None:
         for port in self.mapped:

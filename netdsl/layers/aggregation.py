@@ -16,7 +16,7 @@ from netdsl.functions import AGGREGATIONS, FUNCTIONS, Function
 from netdsl.layers.elementwise import equal_sizes, real_numbers
 from netdsl.layers.levels import LEVELS, level_axes, level_count
 from netdsl.nets import Layer, Sequence
-from netdsl.shapes import INTEGER, REAL, ArrayType, Contradiction, Length, Size, merge_sizes, parse_signature
+from netdsl.shapes import INTEGER, REAL, ArrayType, Contradiction, Joined, Length, Size, merge_sizes, parse_signature
 from netdsl.symbols import All, Automatic, Span
 
 __all__ = ["AggregationLayer", "DotLayer", "ExtractLayer", "OrderingLayer", "SummationLayer", "UnitVectorLayer"]
@@ -209,8 +209,9 @@ class OrderingLayer(Layer):
         size = said["Input"].sizes[0]  # type: ignore[index]
         if isinstance(size, int) and size < most:
             raise Contradiction(f"orders {most} elements of a vector that has {size}", "Input")
-        shorter = isinstance(size, Length) and most > 1
-        made = Length(f"min({size.name}, {most})") if shorter else None if size is None else most  # type: ignore[union-attr]
+        made: Any = None if size is None else most
+        if isinstance(size, Length) and most > 1:
+            made = Length(Joined("min", (size, most)))
         return {**said, "Output": ArrayType((made,), said["Output"].elements)}
 
     def apply(self, arrays: Any, x: Any) -> Any:

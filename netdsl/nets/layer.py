@@ -8,11 +8,13 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, ClassVar
 
+from netdsl.decoders.decoder import Decoder
+from netdsl.encoders.encoder import Encoder
 from netdsl.errors import DeclarationError
 from netdsl.nets.arrays import ArrayDeclaration, NetArray, as_array
 from netdsl.nets.net import Net
 from netdsl.nets.program import Parts, Solved, Step
-from netdsl.shapes import ArrayType, Signature, Size, parse_signature, parse_slot
+from netdsl.shapes import ArrayType, Contradiction, Signature, Size, parse_signature, parse_slot
 from netdsl.symbols import Automatic
 
 __all__ = ["Layer", "Operator"]
@@ -170,7 +172,15 @@ class Layer(Net):
 
     def inner_arrays(self, types: Mapping[str, ArrayType]) -> dict[tuple[str, ...], ArrayType]:
         """The types of the arrays of the inner nets, by path, for an operator whose ports have these types."""
-        return {}
+        try:
+            solutions = self.inner_solved(types)
+        except Contradiction:
+            return {}
+        return {
+            path if path[0] == "" else (name, *path): type_
+            for name, solved in solutions.items()
+            for path, type_ in solved.arrays.items()
+        }
 
     def inner_solved(self, types: Mapping[str, ArrayType]) -> Mapping[str, Solved]:
         """The solutions of the inner nets by name, for an operator whose ports have these types."""
@@ -181,6 +191,10 @@ class Operator(Layer):
     """The abstract operator: a layer that holds inner nets in `nets` and runs them through ``inner``."""
 
     arithmetic = "none"
+
+    def lifted(self) -> list[tuple[str, Encoder | Decoder]]:
+        """The encoders and decoders that its ports have from those of its nets."""
+        return []
 
 
 @lru_cache(maxsize=4096)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from typing import Any, ClassVar, Self
 
 import jax
@@ -23,6 +23,9 @@ from netdsl.shapes import ArrayType, shape_form
 from netdsl.symbols import All, Automatic
 
 __all__ = ["SHARED", "Net"]
+
+KEPT = 16
+"""Of what a net keeps for types that it was asked about, there is so much and one more at most."""
 
 
 class Net(Declared):
@@ -170,11 +173,13 @@ class Net(Declared):
 
     def with_state_ports(self, states: tuple[str, ...]) -> Self:
         """The net with a program that takes these of its states as inputs too, and gives all of them: for operators."""
-        memory = self._cached("_with_state_ports", dict)
-        if states not in memory:
-            memory[states] = self.rebuilt()
-            memory[states].__dict__["_program"] = flatten(self, states)
-        return memory[states]  # type: ignore[no-any-return]
+
+        def made() -> Any:
+            net = self.rebuilt()
+            net.__dict__["_program"] = flatten(self, states)
+            return net
+
+        return self._kept("_with_state_ports", states, made)  # type: ignore[no-any-return]
 
     @property
     def solved(self) -> Solved:
@@ -193,6 +198,16 @@ class Net(Declared):
             self.__dict__[name] = make()
         return self.__dict__[name]
 
+    def _kept(self, name: str, key: Hashable, make: Callable[[], Any]) -> Any:
+        """What `make` gives for this key, kept under a name for those asked last."""
+        memory = self._cached(name, dict)
+        if key not in memory:
+            made = make()
+            if len(memory) > KEPT:
+                memory.clear()
+            memory[key] = made
+        return memory[key]
+
     def port_type(self, port: str) -> ArrayType:
         """The type of an input or output port, as far as it is known."""
         solved = self.solved
@@ -200,7 +215,8 @@ class Net(Declared):
 
     def encoder(self, port: str) -> Encoder | None:
         """The encoder of an input port, its own or one lifted from a part."""
-        return self.program.encoders.get(port)
+        encoder = self.program.encoders.get(port)
+        return encoder if encoder is None or type(encoder).within is Encoder.within else encoder.within(self.port_type(port))
 
     def decoder(self, port: str) -> Decoder | None:
         """The decoder of an output port, its own or one lifted from a part."""

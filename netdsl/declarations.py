@@ -20,7 +20,9 @@ from netdsl.symbols import Infinity, Rule, Span, Symbol
 __all__ = [
     "ANYTHING",
     "BOOLEAN",
+    "COUNT",
     "FUNCTION",
+    "LARGEST",
     "NAMES",
     "NATURAL",
     "NUMBER",
@@ -75,12 +77,18 @@ class FrozenDict(Mapping[str, Any]):
 class Constraint:
     """The values that a parameter may take: in words, and as a function that returns what is kept or raises ValueError.
 
+    OverflowError says that a number is too large for any parameter.
+
     `bad` lists values that must be refused; the tests of every layer use it.
     """
 
     words: str
     keep: Callable[[Any], Any]
     bad: tuple[Any, ...] = ()
+
+
+LARGEST = 2**31 - 1
+"""The largest integer that a parameter takes: XLA counts the elements of an array in 64 bits, and two sizes must fit into them."""
 
 
 def integer(low: int | None = None, high: int | None = None, words: str = "") -> Constraint:
@@ -90,6 +98,8 @@ def integer(low: int | None = None, high: int | None = None, words: str = "") ->
         if isinstance(value, (bool, np.bool_)) or not hasattr(value, "__index__"):
             raise ValueError
         value = int(value.__index__())
+        if abs(value) > LARGEST:
+            raise OverflowError
         if (low is not None and value < low) or (high is not None and value > high):
             raise ValueError
         return value
@@ -142,7 +152,7 @@ def list_of(element: Constraint, words: str, length: int | None = None) -> Const
     """Lists (or tuples, ranges, 1-D arrays) whose elements all satisfy `element`; kept as a tuple."""
 
     def keep(value: Any) -> tuple[Any, ...]:
-        if isinstance(value, (str, bytes, Mapping)) or not hasattr(value, "__iter__"):
+        if not isinstance(value, (list, tuple, range)) and len(getattr(value, "shape", ())) != 1:
             raise ValueError
         kept = tuple(element.keep(item) for item in value)
         if length is not None and len(kept) != length:
@@ -171,13 +181,13 @@ def either(*constraints: Constraint) -> Constraint:
 def _kept(keep: Callable[[Any], Any], value: Any) -> bool:
     try:
         keep(value)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return False
     return True
 
 
 def _function(value: Any) -> Any:
-    if not callable(value):
+    if not callable(value) or (isinstance(value, type) and issubclass(value, Declared)):  # a layer's class is no layer
         raise ValueError
     return value
 
@@ -199,6 +209,7 @@ BOOLEAN = Constraint("True or False", _boolean, ("yes", 1))
 FUNCTION = Constraint("a function", _function, (3,))
 NUMBER = number()
 POSITIVE = integer(1)
+COUNT = integer(1, 10_000, "a positive integer up to 10000")
 NATURAL = integer(0)
 string = Constraint("a string", _string, (3,))
 
@@ -301,12 +312,14 @@ class Declared(metaclass=DeclaredType):
         else:
             try:
                 kept = declared.constraint.keep(value)
-            except (ValueError, TypeError, OverflowError):
+            except (ValueError, TypeError, OverflowError) as problem:
                 default = declared.default
-                also = "" if default is REQUIRED or not isinstance(default, (Symbol, type(None))) else f" or {default!r}"
+                words = declared.constraint.words
+                if default is not REQUIRED and isinstance(default, (Symbol, type(None))) and repr(default) not in words:
+                    words += f", or {default!r}" if " or " in words else f" or {default!r}"
                 raise DeclarationError(
-                    f"The {declared.name} parameter of {self.title()} must be {declared.constraint.words}{also}. "
-                    f"Got {excerpt(value)} instead."
+                    f"The {declared.name} parameter of {self.title()} must be {words}. "
+                    f"Got {excerpt(value)}{', which is too large' if isinstance(problem, OverflowError) else ' instead'}."
                 ) from None
         object.__setattr__(self, declared.name, kept)
 

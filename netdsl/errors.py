@@ -151,9 +151,12 @@ def nearest(name: object, names: Iterable[object]) -> str:
     if not known:
         return "There are none."
     lower = {candidate.lower(): candidate for candidate in reversed(known)}
-    close = difflib.get_close_matches(str(name).lower(), lower, n=1, cutoff=0.6)
-    if close:
-        return f"Did you mean {lower[close[0]]!r}?"
+    wanted = str(name).lower()
+    close = difflib.get_close_matches(wanted, lower, n=len(lower), cutoff=0.6)
+    if close:  # of equally near ones the first
+        likeness = [difflib.SequenceMatcher(None, near, wanted).ratio() for near in close]
+        alike = [lower[near] for near, ratio in zip(close, likeness) if ratio == likeness[0]]
+        return f"Did you mean {min(alike, key=known.index)!r}?"
     return f"There {'is' if len(known) == 1 else 'are'} {listing(map(repr, known))}."
 
 

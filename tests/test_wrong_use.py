@@ -32,7 +32,7 @@ CASES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "index": (
         lambda: NetTrain(NetChain([3, SoftmaxLayer()], Input=2), Rule([[1.0, 2.0]], [4]), TrainingProgressReporting=None),
         EncodingError,
-        "The port 'Output' takes an integer from 1 to 3. Got 4 (at position 1), which is out of range. Classes count from 1.",
+        "The port 'Output' takes an integer from 1 to 3. Got 4 (at position 1), which is out of range. Classes and positions count from 1.",
     ),
     "option": (
         lambda: ConvolutionLayer(3, 3, Strid=2),

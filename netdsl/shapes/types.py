@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
+from netdsl.declarations import LARGEST
 from netdsl.errors import DeclarationError, excerpt
 from netdsl.symbols import Automatic, Restricted, Symbol
 
@@ -180,8 +181,8 @@ def _size(size: Any, place: int, shape: Any, port: str) -> Size:
             f"Port {port!r} cannot have the shape {excerpt(shape)}. A shape is a size, a list of sizes (with Automatic or "
             f'"Varying"), "Real", "Integer", Restricted("Integer", n), a NetEncoder or a NetDecoder.'
         )
-    if size.__index__() < 1:
-        raise DeclarationError(f"Port {port!r} cannot have the shape {excerpt(shape)}: sizes are at least 1.")
+    if not 1 <= size.__index__() <= LARGEST:
+        raise DeclarationError(f"Port {port!r} cannot have the shape {excerpt(shape)}: sizes are from 1 to {LARGEST}.")
     return int(size.__index__())
 
 
@@ -213,8 +214,8 @@ def describe(type_: ArrayType) -> str:
     if not type_.sizes:
         return "a real number" if not of else _integers(elements, plural=False)  # type: ignore[arg-type]
     name = {1: "a vector", 2: "a matrix"}.get(len(type_.sizes), "an array")
-    if len(type_.sizes) == 1 and isinstance(type_.sizes[0], Length):
-        return f"a vector of varying size{of}"
+    if len(type_.sizes) == 1 and not isinstance(type_.sizes[0], int):
+        return f"a vector of {'unknown' if type_.sizes[0] is None else 'varying'} size{of}"
     return f"{name} of size {shape_text(type_.sizes)}{of}"
 
 

@@ -353,12 +353,16 @@ class Declared(metaclass=DeclaredType):
 
     def changed(self, **changes: Any) -> Self:
         """The same with some fields changed, checked anew."""
-        values = self.fields() | changes
+        values = self.changed_fields(changes)
         args = []
         for name, declared in self.parameters.items():
             if declared.positional:
                 args.append(values.pop(name))
         return type(self)(*args, **values)
+
+    def changed_fields(self, changes: dict[str, Any]) -> dict[str, Any]:
+        """The fields with these changes."""
+        return self.fields() | changes
 
     def fields(self) -> dict[str, Any]:
         """Everything the constructor takes, by name."""

@@ -263,7 +263,7 @@ def _shapes(function: Any, inputs: tuple[ArrayType, ...], length: int, names: tu
     except (DeclarationError, Contradiction):
         raise
     except Exception as error:
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        first = str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else type(error).__name__
         raise Contradiction(
             f"cannot run its function on {', '.join(str(list(s.shape)) for s in samples)}: {first}", names[0] if names else None
         ) from None

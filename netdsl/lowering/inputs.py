@@ -175,7 +175,7 @@ def numeric(thing: Any, port: Port, type_: ArrayType) -> Any:
     if isinstance(thing, np.ma.MaskedArray):
         raise EncodingError(f"The port {port!r} got a masked array. Fill it first: values.filled(0).")
     try:
-        array = np.asarray(thing)
+        array = np.asarray(None if isinstance(thing, Net) else thing)  # a net is a list of its parts to NumPy
     except ValueError:
         raise EncodingError(
             f"The port {port!r} takes {describe(type_)}. Got a list whose elements have different sizes: "

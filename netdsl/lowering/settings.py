@@ -39,7 +39,7 @@ def settings_of(options: dict[str, Any]) -> Settings:
     elif isinstance(batch_size, bool) or not hasattr(batch_size, "__index__") or batch_size < 1:
         raise DeclarationError(f"BatchSize is a positive integer or Automatic. Got {excerpt(batch_size)}.")
     mode = options.get("NetEvaluationMode", "Test")
-    if mode not in ("Test", "Train"):
+    if not isinstance(mode, str) or mode not in ("Test", "Train"):
         raise DeclarationError(f'NetEvaluationMode is "Test" or "Train". Got {excerpt(mode)}.')
     device = options.get("TargetDevice", Automatic)
     return Settings(

@@ -221,7 +221,7 @@ class _Report:
         elif not among and step.gives(clash.slot):
             name = f"{name} cannot give its {clash.slot}: it"
             fact = re.sub("^takes", "makes", fact)
-        if len(sides) > 1:
+        if len(sides) > 1 or (sides and step.gives(clash.slot)):
             return "\n".join([f"{name} {fact}.", *_table(sides), _advice(sides)])
         if ref is None or clash.old == OPEN:
             return f"{name} {fact}."
@@ -279,17 +279,17 @@ def _advice(ends: list[_End]) -> str:
     """One sentence that names what may be changed."""
     if len(ends) > 2:
         return "Change one of these."
-    first, second = (end.advice for end in ends)
-    if first.startswith(SIZE) and _kinds_differ(ends):
+    first, *others = (end.advice for end in ends)
+    if others and first.startswith(SIZE) and _kinds_differ(ends):
         first = "change " + first.removeprefix(SIZE)
-    elif first.startswith(SIZE) and ends[0].type.rank == ends[1].type.rank == 1 and not ends[1].type.varying:
+    elif others and first.startswith(SIZE) and ends[0].type.rank == ends[1].type.rank == 1 and not ends[1].type.varying:
         first = f"{first} to {shape_text(ends[1].type.sizes)}"
-    return f"{first[0].upper()}{first[1:]}, or {second}."
+    return f"{first[0].upper()}{first[1:]}{''.join(f', or {other}' for other in others)}."
 
 
 def _is_set(layer: Layer, sizes: tuple[Any, ...] | None) -> bool:
-    """Whether one of the sizes, or bounds of elements, is a number that the layer's parameters state."""
-    return not set(_numbers(tuple(layer.values_of_parameters().values()))).isdisjoint(_numbers(sizes or ()))
+    """Whether one of the sizes, or bounds of elements, is a number that the layer's parameters state. An operator's nets state them."""
+    return not layer.nets and not set(_numbers(tuple(layer.values_of_parameters().values()))).isdisjoint(_numbers(sizes or ()))
 
 
 def _numbers(value: Any) -> Iterator[int]:
@@ -303,4 +303,4 @@ def _numbers(value: Any) -> Iterator[int]:
 def _short(net: Net) -> str:
     """The net as written, without its arrays and ports, cut when long."""
     text = f"{net.title()}({', '.join(Declared._written(net))})"
-    return text if len(text) <= 60 else text[:59] + "…"
+    return text if len(text) <= 60 else text[:58] + "…)"

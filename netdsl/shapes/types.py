@@ -7,6 +7,7 @@ bottom of a lattice that the solver climbs: it may fix what is open and never ch
 from __future__ import annotations
 
 import math
+import operator
 from typing import Any, NamedTuple
 
 from netdsl.declarations import LARGEST
@@ -176,14 +177,18 @@ def _size(size: Any, place: int, shape: Any, port: str) -> Size:
         return size if isinstance(size, Length) else VARYING
     if size is Automatic or size is None:
         return None
-    if isinstance(size, bool) or not hasattr(size, "__index__"):
+    try:
+        number = None if isinstance(size, bool) else operator.index(size)
+    except TypeError:
+        number = None
+    if number is None:
         raise DeclarationError(
             f"Port {port!r} cannot have the shape {excerpt(shape)}. A shape is a size, a list of sizes (with Automatic or "
             f'"Varying"), "Real", "Integer", Restricted("Integer", n), a NetEncoder or a NetDecoder.'
         )
-    if not 1 <= size.__index__() <= LARGEST:
+    if not 1 <= number <= LARGEST:
         raise DeclarationError(f"Port {port!r} cannot have the shape {excerpt(shape)}: sizes are from 1 to {LARGEST}.")
-    return int(size.__index__())
+    return number
 
 
 def shape_text(sizes: tuple[Size, ...] | None) -> str:

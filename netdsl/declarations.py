@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import operator
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
@@ -35,6 +36,7 @@ __all__ = [
     "either",
     "frozen",
     "integer",
+    "is_integer",
     "list_of",
     "number",
     "one_of",
@@ -87,6 +89,15 @@ class Constraint:
     bad: tuple[Any, ...] = ()
 
 
+def is_integer(value: Any) -> bool:
+    """Whether the value is an integer: not True or False, and no array of several."""
+    try:
+        operator.index(value)
+    except TypeError:
+        return False
+    return not isinstance(value, (bool, np.bool_))
+
+
 LARGEST = 2**31 - 1
 """The largest integer that a parameter takes: XLA counts the elements of an array in 64 bits, and two sizes must fit into them."""
 
@@ -95,7 +106,7 @@ def integer(low: int | None = None, high: int | None = None, words: str = "") ->
     """Integers from `low` to `high`."""
 
     def keep(value: Any) -> int:
-        if isinstance(value, (bool, np.bool_)) or not hasattr(value, "__index__"):
+        if not is_integer(value):
             raise ValueError
         value = int(value.__index__())
         if abs(value) > LARGEST:

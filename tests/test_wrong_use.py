@@ -16,7 +16,6 @@ ready = NetInitialize(net)
 pictures = NetInitialize(NetChain([FlattenLayer(), 3, SoftmaxLayer()], Input=NetEncoder("Image", (4, 4), ColorSpace="Grayscale")))
 
 
-
 def halved(x: Any) -> Any:
     raise ValueError("no halves")
 
@@ -247,6 +246,27 @@ CASES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
         EncodingError,
         "The port 'Input' takes a matrix of size nx2. Got 'ab', which is not numbers. A NetEncoder on the port turns other "
         "things into numbers.",
+    ),
+    "an argument that is missing": (
+        lambda: NetTake(net),
+        DeclarationError,
+        "NetTake missing 1 required positional argument: 'ends'. It takes net, ends and ports.",
+    ),
+    "an array for a part": (
+        lambda: NetExtract(net, np.array([1, 2])),
+        PartError,
+        "NetExtract: this NetChain has no part array([1, 2]). A position is a number, a name, All, Span(m, n), NetArray(name) or a list of "
+        "them that leads inward.",
+    ),
+    "names that fail": (
+        lambda: NetRename(net, len),
+        DeclarationError,
+        "NetRename: a name is a string that is not empty. Got 1.",
+    ),
+    "a function that fails for a name": (
+        lambda: NetRename(net, halved),
+        DeclarationError,
+        "NetRename: halved fails for a layer's name: ValueError('no halves')",
     ),
     "bad stride": (
         lambda: PoolingLayer(2, 0),

@@ -39,7 +39,7 @@ def _rules(value: Any) -> tuple[Rule, ...]:
     return rules
 
 
-_FEEDBACK = Constraint("rules from outputs to inputs, such as {\"Output\": \"State\"}", _rules, (3, {}, ["Output"], {"Output": 1}))
+_FEEDBACK = Constraint('rules from outputs to inputs, such as {"Output": "State"}', _rules, (3, {}, ["Output"], {"Output": 1}))
 
 
 class NetFoldOperator(Applied):

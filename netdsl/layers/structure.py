@@ -119,7 +119,10 @@ class ReshapeLayer(Layer):
     Dimensions: Any = parameter(
         either(
             one_of("ReferenceShape"),
-            list_of(either(POSITIVE, one_of(Inherited, Automatic, All)), "a list whose elements are sizes, Inherited, Automatic or All"),
+            list_of(
+                either(POSITIVE, one_of(Inherited, Automatic, All)),
+                "a list whose elements are sizes, Inherited, Automatic or All",
+            ),
         ),
         positional=True,
     )

@@ -131,9 +131,7 @@ def _plain_data(port: Port, thing: Any, type_: ArrayType, takes_empty: bool = Fa
     elif array.ndim == rank + 1:
         many = True
     else:
-        raise EncodingError(
-            f"The port {port!r} takes {describe(type_)}, or a list of them. Got {_shape_words(array.shape)}."
-        )
+        raise EncodingError(f"The port {port!r} takes {describe(type_)}, or a list of them. Got {_shape_words(array.shape)}.")
     if many and not len(array):
         return PortData(port, array, many, False, type_)
     _check_sizes(port, array.shape[1:], type_)
@@ -257,7 +255,9 @@ def _varying(port: Port, thing: Any, type_: ArrayType, takes_empty: bool) -> Por
         raise EncodingError(f"The port {port!r} takes {describe(type_)}, or a list of them. Got {got}.")
     for sequence in sequences:
         if sequence.ndim == rank and not (len(sequence) or takes_empty):
-            raise EncodingError(f"The port {port!r} takes {describe(type_)}. Got one without elements; empty sequences are not taken.")
+            raise EncodingError(
+                f"The port {port!r} takes {describe(type_)}. Got one without elements; empty sequences are not taken."
+            )
         _check_sizes(port, sequence.shape if len(sequence) else (1, *sequence.shape[1:]), type_)
     return PortData(
         port,

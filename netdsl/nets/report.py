@@ -150,7 +150,11 @@ class _Report:
         if origin.how == "parameter" and not (_is_set(step.layer, type_.sizes) or _is_set(step.layer, type_.elements)):
             return f"what {_short(step.layer)} {'gives' if step.gives(slot) else 'needs'}"
         if origin.how == "parameter":
-            what = f"{slot.lower() if slot.istitle() else slot} size {shape_text(type_.sizes)}, " if type_.known and type_.sizes else ""
+            what = (
+                f"{slot.lower() if slot.istitle() else slot} size {shape_text(type_.sizes)}, "
+                if type_.known and type_.sizes
+                else ""
+            )
             return f"{what}set in {_short(step.layer)}"
         if origin.how == "array":
             name = origin.slot if origin.slot in step.layer.array_slots() else self._given(step)

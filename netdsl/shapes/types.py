@@ -10,7 +10,7 @@ import math
 import operator
 from typing import Any, NamedTuple
 
-from netdsl.declarations import LARGEST
+from netdsl.declarations import LARGEST, is_integer
 from netdsl.errors import DeclarationError, excerpt
 from netdsl.symbols import Automatic, Restricted, Symbol
 
@@ -177,18 +177,14 @@ def _size(size: Any, place: int, shape: Any, port: str) -> Size:
         return size if isinstance(size, Length) else VARYING
     if size is Automatic or size is None:
         return None
-    try:
-        number = None if isinstance(size, bool) else operator.index(size)
-    except TypeError:
-        number = None
-    if number is None:
+    if not is_integer(size):
         raise DeclarationError(
             f"Port {port!r} cannot have the shape {excerpt(shape)}. A shape is a size, a list of sizes (with Automatic or "
             f'"Varying"), "Real", "Integer", Restricted("Integer", n), a NetEncoder or a NetDecoder.'
         )
-    if not 1 <= number <= LARGEST:
+    if not 1 <= size <= LARGEST:
         raise DeclarationError(f"Port {port!r} cannot have the shape {excerpt(shape)}: sizes are from 1 to {LARGEST}.")
-    return number
+    return operator.index(size)
 
 
 def shape_text(sizes: tuple[Size, ...] | None) -> str:

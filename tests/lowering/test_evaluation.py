@@ -318,7 +318,11 @@ REFUSED = {
         "A random key is missing: element 1 draws random numbers while training.",
     ),
     "array path": (lambda: IDENTITY.with_arrays({("double", "Weight"): [1.0]}), PartError, "Did you mean 'double/Weights'?"),
-    "array size": (lambda: IDENTITY.with_arrays({("double", "Weights"): np.eye(3)}), ShapeError, "the array Weights of layer 'double'"),
+    "array size": (
+        lambda: IDENTITY.with_arrays({("double", "Weights"): np.eye(3)}),
+        ShapeError,
+        "the array Weights of layer 'double'",
+    ),
 }
 
 

@@ -201,11 +201,13 @@ def test_a_column_of_numbers_and_a_column_of_vectors_are_never_broadcast(train, 
     [
         (
             np.zeros(8, int),
-            "The port 'Output' takes an integer from 1 to 2. Got 0 (at position 1), which is out of range. Classes and positions count from 1.",
+            "The port 'Output' takes an integer from 1 to 2. Got 0 (at position 1), which is out of range. "
+            "Classes and positions count from 1.",
         ),
         (
             np.arange(1, 9),
-            "The port 'Output' takes an integer from 1 to 2. Got 8 (at position 8), which is out of range. Classes and positions count from 1.",
+            "The port 'Output' takes an integer from 1 to 2. Got 8 (at position 8), which is out of range. "
+            "Classes and positions count from 1.",
         ),
         (np.full(8, -3), "The port 'Output' takes an integer from 1 to 2. Got -3 (at position 1), which is out of range."),
         (np.full(8, 1.5), "The port 'Output' takes an integer from 1 to 2. Got 1.5 (at position 1), which is not an integer"),

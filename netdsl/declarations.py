@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import operator
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
@@ -20,7 +21,9 @@ from netdsl.symbols import Infinity, Rule, Span, Symbol
 __all__ = [
     "ANYTHING",
     "BOOLEAN",
+    "COUNT",
     "FUNCTION",
+    "LARGEST",
     "NAMES",
     "NATURAL",
     "NUMBER",
@@ -33,6 +36,7 @@ __all__ = [
     "either",
     "frozen",
     "integer",
+    "is_integer",
     "list_of",
     "number",
     "one_of",
@@ -75,6 +79,8 @@ class FrozenDict(Mapping[str, Any]):
 class Constraint:
     """The values that a parameter may take: in words, and as a function that returns what is kept or raises ValueError.
 
+    OverflowError says that a number is too large for any parameter.
+
     `bad` lists values that must be refused; the tests of every layer use it.
     """
 
@@ -83,13 +89,28 @@ class Constraint:
     bad: tuple[Any, ...] = ()
 
 
+def is_integer(value: Any) -> bool:
+    """Whether the value is an integer: not True or False, and no array of several."""
+    try:
+        operator.index(value)
+    except TypeError:
+        return False
+    return not isinstance(value, (bool, np.bool_))
+
+
+LARGEST = 2**31 - 1
+"""The largest integer that a parameter takes: XLA counts the elements of an array in 64 bits, and two sizes must fit into them."""
+
+
 def integer(low: int | None = None, high: int | None = None, words: str = "") -> Constraint:
     """Integers from `low` to `high`."""
 
     def keep(value: Any) -> int:
-        if isinstance(value, (bool, np.bool_)) or not hasattr(value, "__index__"):
+        if not is_integer(value):
             raise ValueError
         value = int(value.__index__())
+        if abs(value) > LARGEST:
+            raise OverflowError
         if (low is not None and value < low) or (high is not None and value > high):
             raise ValueError
         return value
@@ -142,7 +163,7 @@ def list_of(element: Constraint, words: str, length: int | None = None) -> Const
     """Lists (or tuples, ranges, 1-D arrays) whose elements all satisfy `element`; kept as a tuple."""
 
     def keep(value: Any) -> tuple[Any, ...]:
-        if isinstance(value, (str, bytes, Mapping)) or not hasattr(value, "__iter__"):
+        if not isinstance(value, (list, tuple, range)) and len(getattr(value, "shape", ())) != 1:
             raise ValueError
         kept = tuple(element.keep(item) for item in value)
         if length is not None and len(kept) != length:
@@ -171,13 +192,13 @@ def either(*constraints: Constraint) -> Constraint:
 def _kept(keep: Callable[[Any], Any], value: Any) -> bool:
     try:
         keep(value)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return False
     return True
 
 
 def _function(value: Any) -> Any:
-    if not callable(value):
+    if not callable(value) or (isinstance(value, type) and issubclass(value, Declared)):  # a layer's class is no layer
         raise ValueError
     return value
 
@@ -199,6 +220,7 @@ BOOLEAN = Constraint("True or False", _boolean, ("yes", 1))
 FUNCTION = Constraint("a function", _function, (3,))
 NUMBER = number()
 POSITIVE = integer(1)
+COUNT = integer(1, 10_000, "a positive integer up to 10000")
 NATURAL = integer(0)
 string = Constraint("a string", _string, (3,))
 
@@ -301,12 +323,14 @@ class Declared(metaclass=DeclaredType):
         else:
             try:
                 kept = declared.constraint.keep(value)
-            except (ValueError, TypeError, OverflowError):
+            except (ValueError, TypeError, OverflowError) as problem:
                 default = declared.default
-                also = "" if default is REQUIRED or not isinstance(default, (Symbol, type(None))) else f" or {default!r}"
+                words = declared.constraint.words
+                if default is not REQUIRED and isinstance(default, (Symbol, type(None))) and repr(default) not in words:
+                    words += f", or {default!r}" if " or " in words else f" or {default!r}"
                 raise DeclarationError(
-                    f"The {declared.name} parameter of {self.title()} must be {declared.constraint.words}{also}. "
-                    f"Got {excerpt(value)} instead."
+                    f"The {declared.name} parameter of {self.title()} must be {words}. "
+                    f"Got {excerpt(value)}{', which is too large' if isinstance(problem, OverflowError) else ' instead'}."
                 ) from None
         object.__setattr__(self, declared.name, kept)
 
@@ -340,12 +364,16 @@ class Declared(metaclass=DeclaredType):
 
     def changed(self, **changes: Any) -> Self:
         """The same with some fields changed, checked anew."""
-        values = self.fields() | changes
+        values = self.changed_fields(changes)
         args = []
         for name, declared in self.parameters.items():
             if declared.positional:
                 args.append(values.pop(name))
         return type(self)(*args, **values)
+
+    def changed_fields(self, changes: dict[str, Any]) -> dict[str, Any]:
+        """The fields with these changes."""
+        return self.fields() | changes
 
     def fields(self) -> dict[str, Any]:
         """Everything the constructor takes, by name."""

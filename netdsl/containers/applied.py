@@ -155,7 +155,7 @@ class Applied(Operator):
         return {"net": self.nets[self.slots[0]] if len(self.slots) == 1 else dict(self.nets), **super().fields()}
 
     def changed(self, **changes: Any) -> Self:
-        values = self.fields() | changes
+        values = self.changed_fields(changes)
         net = values.pop("net")
         positional = [values.pop(name) for name, declared in self.parameters.items() if declared.positional]
         return type(self)(net, *positional, **values)

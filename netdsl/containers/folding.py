@@ -39,7 +39,7 @@ def _rules(value: Any) -> tuple[Rule, ...]:
     return rules
 
 
-_FEEDBACK = Constraint("rules from outputs to inputs", _rules, (3, {}, ["Output"], {"Output": 1}))
+_FEEDBACK = Constraint('rules from outputs to inputs, such as {"Output": "State"}', _rules, (3, {}, ["Output"], {"Output": 1}))
 
 
 class NetFoldOperator(Applied):
@@ -65,7 +65,7 @@ class NetFoldOperator(Applied):
     single = False
     _how = " step by step"
     Feedback: Any = parameter(_FEEDBACK, (Rule("Output", "State"),), positional=True)
-    Constants: Any = parameter(either(NAMES, list_of(string, "a list of names", 0)), (), positional=True)
+    Constants: Any = parameter(either(NAMES, list_of(string, "an empty list", 0)), (), positional=True)
     Outputs: Any = parameter(NAMES, Automatic, positional=True)
 
     @property

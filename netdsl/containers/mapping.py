@@ -20,7 +20,7 @@ from netdsl.containers.applied import (
     outside,
     without_length,
 )
-from netdsl.declarations import POSITIVE, Constraint, FrozenDict, either, parameter, string
+from netdsl.declarations import Constraint, FrozenDict, either, integer, parameter, string
 from netdsl.errors import DeclarationError, nearest
 from netdsl.nets import Sequence, Solved
 from netdsl.shapes import ArrayType, Contradiction, Length
@@ -28,14 +28,17 @@ from netdsl.shapes import ArrayType, Contradiction, Length
 __all__ = ["NetMapOperator", "NetMapThreadOperator"]
 
 
+_LEVELS = integer(1, 64, "a number of levels from 1 to 64")
+
+
 def _depths(value: Any) -> FrozenDict:
-    depths = {string.keep(port): POSITIVE.keep(depth) for port, depth in entries(value)}
+    depths = {string.keep(port): _LEVELS.keep(depth) for port, depth in entries(value)}
     if len(set(depths.values())) != 1:
         raise ValueError
     return FrozenDict(depths)
 
 
-_DEPTH = either(POSITIVE, Constraint("a dict from inputs to one depth", _depths, ({"Input": 0}, {}, {"a": 1, "b": 2})))
+_DEPTH = either(_LEVELS, Constraint("a dict from inputs to equal depths", _depths, ({"Input": 0}, {}, {"a": 1, "b": 2})))
 
 
 class NetMapOperator(Applied):

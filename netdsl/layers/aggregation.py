@@ -10,7 +10,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from netdsl.declarations import NAMES, POSITIVE, Constraint, either, integer, one_of, parameter
+from netdsl.declarations import COUNT, NAMES, POSITIVE, Constraint, either, integer, one_of, parameter
 from netdsl.errors import DeclarationError
 from netdsl.functions import AGGREGATIONS, FUNCTIONS, Function
 from netdsl.layers.elementwise import equal_sizes, real_numbers
@@ -128,7 +128,7 @@ class DotLayer(Layer):
     Differences from Wolfram: none known. Source: Wolfram's public reference page.
     """
 
-    InputPorts: Any = parameter(either(POSITIVE, NAMES), Automatic)
+    InputPorts: Any = parameter(either(COUNT, NAMES), Automatic)
 
     signature = "-> ..."
     variadic = True

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Self
 import jax
 import jax.numpy as jnp
 
-from netdsl.declarations import FUNCTION, NAMES, POSITIVE, FrozenDict, either, one_of, parameter
+from netdsl.declarations import COUNT, FUNCTION, NAMES, FrozenDict, either, one_of, parameter
 from netdsl.errors import DeclarationError, excerpt, listing
 from netdsl.functions import Function as NumericFunction
 from netdsl.functions.places import places
@@ -66,7 +66,7 @@ class FunctionLayer(Operator):
     """
 
     Function: Any = parameter(FUNCTION, positional=True)
-    InputPorts: Any = parameter(either(POSITIVE, NAMES), Automatic)
+    InputPorts: Any = parameter(either(COUNT, NAMES), Automatic)
     OutputPorts: Any = parameter(NAMES, Automatic)
     Varying: Any = parameter(either(one_of("elementwise")), None)
 
@@ -247,7 +247,7 @@ def _shapes(function: Any, inputs: tuple[ArrayType, ...], length: int, names: tu
     except (DeclarationError, Contradiction):
         raise
     except Exception as error:
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        first = str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else type(error).__name__
         raise Contradiction(
             f"cannot run its function on {', '.join(str(list(s.shape)) for s in samples)}: {first}", names[0] if names else None
         ) from None

@@ -8,7 +8,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from netdsl.declarations import NAMES, POSITIVE, either, integer, list_of, one_of, parameter
+from netdsl.declarations import COUNT, NAMES, POSITIVE, either, integer, list_of, one_of, parameter
 from netdsl.errors import DeclarationError, excerpt
 from netdsl.layers.elementwise import equal_sizes
 from netdsl.layers.linear import complete_sizes
@@ -18,7 +18,7 @@ from netdsl.symbols import All, Automatic, Infinity, Inherited
 
 __all__ = ["CatenateLayer", "FlattenLayer", "NetArrayLayer", "ReshapeLayer", "TotalLayer"]
 
-_PORTS = either(POSITIVE, NAMES)
+_PORTS = either(COUNT, NAMES)
 
 
 class FlattenLayer(Layer):
@@ -119,7 +119,10 @@ class ReshapeLayer(Layer):
     Dimensions: Any = parameter(
         either(
             one_of("ReferenceShape"),
-            list_of(either(POSITIVE, one_of(Inherited, Automatic, All)), "a list of sizes, Inherited, Automatic or All"),
+            list_of(
+                either(POSITIVE, one_of(Inherited, Automatic, All)),
+                "a list whose elements are sizes, Inherited, Automatic or All",
+            ),
         ),
         positional=True,
     )

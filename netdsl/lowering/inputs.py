@@ -136,10 +136,7 @@ def _plain_data(port: Port, thing: Any, type_: ArrayType, takes_empty: bool = Fa
     elif array.ndim == rank + 1:
         many = True
     else:
-        raise EncodingError(
-            f"The port {port!r} takes {describe(type_)}, or a list of them. Got an array of size "
-            f"{'x'.join(map(str, array.shape)) or 'none (one number)'}."
-        )
+        raise EncodingError(f"The port {port!r} takes {describe(type_)}, or a list of them. Got {_shape_words(array.shape)}.")
     if many and not len(array):
         return PortData(port, array, many, False, type_)
     _check_sizes(port, array.shape[1:], type_)
@@ -167,11 +164,13 @@ def _check_sizes(port: Port, sizes: tuple[int, ...], type_: ArrayType) -> None:
         len(sizes) != len(type_.sizes)
         or any(a is not None and not isinstance(a, Length) and a != b for a, b in zip(type_.sizes, sizes))
     ):
-        raise EncodingError(f"The port {port!r} takes {describe(type_)}. Got an array of size {'x'.join(map(str, sizes))}.")
+        raise EncodingError(f"The port {port!r} takes {describe(type_)}. Got {_shape_words(sizes)}.")
     if any(size == 0 for size in sizes):
-        raise EncodingError(
-            f"The port {port!r} got an empty array of size {'x'.join(map(str, sizes))}. Empty arrays are not taken."
-        )
+        raise EncodingError(f"The port {port!r} got {_shape_words(sizes)}, which is empty. Empty arrays are not taken.")
+
+
+def _shape_words(sizes: tuple[int, ...]) -> str:
+    return describe(ArrayType(sizes)) if sizes else "a single number"
 
 
 def numeric(thing: Any, port: Port, type_: ArrayType) -> Any:
@@ -186,7 +185,7 @@ def numeric(thing: Any, port: Port, type_: ArrayType) -> Any:
     if isinstance(thing, np.ma.MaskedArray):
         raise EncodingError(f"The port {port!r} got a masked array. Fill it first: values.filled(0).")
     try:
-        array = np.asarray(thing)
+        array = np.asarray(None if isinstance(thing, Net) else thing)  # a net is a list of its parts to NumPy
     except ValueError:
         raise EncodingError(
             f"The port {port!r} takes {describe(type_)}. Got a list whose elements have different sizes: "
@@ -201,7 +200,10 @@ def numeric(thing: Any, port: Port, type_: ArrayType) -> Any:
         with np.errstate(over="ignore"):  # what is too large for float32 is infinite
             return _copied(array, np.float32 if array.dtype.kind == "f" and array.itemsize < 8 else jnp.result_type(float))
     if array.dtype.kind == "f" and not np.array_equal(array, np.round(array)):
-        raise EncodingError(f"The port {port!r} takes {describe(type_)}. Got numbers that are not integers: {excerpt(thing)}.")
+        wrong = array != np.round(array)
+        raise EncodingError(
+            f"The port {port!r} takes {describe(type_)}. Got {array[wrong][0]:g}{_place(wrong)}, which is not an integer."
+        )
     check_integers(port, array, type_)
     return array.astype(np.int32)
 
@@ -237,11 +239,17 @@ def check_integers(port: Port, array: Any, type_: ArrayType) -> None:
     low = 1 if elements.low is None and elements.high is not None else elements.low
     for bound, wrong in ((low, array.min()), (elements.high, array.max())):
         if bound is not None and ((bound == low and wrong < bound) or (bound == elements.high and wrong > bound)):
-            where = np.argwhere(np.asarray(array) == wrong)[0]
-            place = f" (at position {'/'.join(str(i + 1) for i in where)})" if len(where) else ""
+            from_one = " Classes and positions count from 1." if low == 1 else ""
             raise EncodingError(
-                f"The port {port!r} takes {describe(type_)}. Got {wrong}{place}, which is out of range. Classes count from 1."
+                f"The port {port!r} takes {describe(type_)}. Got {wrong}{_place(np.asarray(array) == wrong)}, "
+                f"which is out of range.{from_one}"
             )
+
+
+def _place(where: Any) -> str:
+    """The first place where something holds, in words."""
+    first = np.argwhere(where)[0]
+    return f" (at position {'/'.join(str(i + 1) for i in first)})" if len(first) else ""
 
 
 def _varying(port: Port, thing: Any, type_: ArrayType, takes_empty: bool) -> PortData:
@@ -253,12 +261,14 @@ def _varying(port: Port, thing: Any, type_: ArrayType, takes_empty: bool) -> Por
     elif depth == rank + 1:
         sequences = [numeric(one, port, type_) for one in thing]
     else:
-        raise EncodingError(f"The port {port!r} takes {describe(type_)}, or a list of them. Got a list of depth {depth}.")
+        if not depth:
+            numeric(thing, port, type_)
+        got = f"a list of depth {depth}" if isinstance(thing, (list, tuple)) else _shape_words(np.shape(thing))
+        raise EncodingError(f"The port {port!r} takes {describe(type_)}, or a list of them. Got {got}.")
     for sequence in sequences:
-        if sequence.ndim != rank or not (len(sequence) or takes_empty):
+        if sequence.ndim == rank and not (len(sequence) or takes_empty):
             raise EncodingError(
-                f"The port {port!r} takes {describe(type_)}. Got an array of size "
-                f"{'x'.join(map(str, sequence.shape))}; empty sequences are not taken."
+                f"The port {port!r} takes {describe(type_)}. Got one without elements; empty sequences are not taken."
             )
         _check_sizes(port, sequence.shape if len(sequence) else (1, *sequence.shape[1:]), type_)
     return PortData(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from types import MappingProxyType
@@ -92,6 +93,13 @@ class Layer(Net):
             value = as_array(value, where)
         self.__dict__[name] = value
         return True
+
+    def _refuse_option(self, name: str, known: list[str]) -> None:
+        if self.variadic and self.__dict__.get("InputPorts") is Automatic and re.fullmatch(r"Input\d+", name):
+            raise DeclarationError(
+                f"{self.title()} has no port {name!r} before it is said how many it has. Write InputPorts=n with their number n."
+            )
+        super()._refuse_option(name, known)
 
     def _empty_arrays(self) -> None:
         for name in self.array_declarations:

@@ -79,6 +79,9 @@ class Net(Declared):
             raise DeclarationError(
                 f"Ports of {self.title()} is a dict from port names to shapes or coders. Got {excerpt(further)}."
             )
+        twice = next((name for name in further if name in options), None)
+        if twice is not None:
+            raise DeclarationError(f"{self.title()} got {twice} twice: as {twice}=… and in Ports. Give it once.")
         ports = {}
         for name, value in {**options, **further}.items():
             if self._take_array(name, value):
@@ -128,6 +131,10 @@ class Net(Declared):
             | extra
             | {"Ports": dict(self.ports), "LearningRateMultipliers": self.LearningRateMultipliers}
         )
+
+    def changed_fields(self, changes: dict[str, Any]) -> dict[str, Any]:
+        kept = {name: declared for name, declared in self.ports.items() if name not in changes}
+        return self.fields() | {"Ports": kept} | changes
 
     def rebuilt(self, **entries: Any) -> Self:
         """A copy with entries of its state replaced as they are, unchecked: the mechanism below surgery and training."""
@@ -367,6 +374,11 @@ class Net(Declared):
             return inside.apply(self, arguments, options)
         from netdsl.lowering import evaluate
 
+        if len(arguments) > 2:
+            raise DeclarationError(
+                f"A net takes a value and at most a property. Got {len(arguments)} values. "
+                "Values for several ports are given as a dict, those of a batch as a list."
+            )
         return evaluate(self, *arguments, **options)
 
     @public

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any
 from netdsl.decoders.decoder import Decoder
 from netdsl.encoders.encoder import Encoder
 from netdsl.errors import DeclarationError
-from netdsl.nets.arrays import ArrayPath, NetArray
+from netdsl.nets.arrays import ArrayPath, NetArray, given_sizes
 from netdsl.shapes import REAL, ArrayType, Clash, Contradiction, Length, Node, Origin, Solver
-from netdsl.symbols import Automatic
 
 if TYPE_CHECKING:
     from netdsl.nets.layer import Layer
@@ -221,7 +220,7 @@ def _solve_once(net: Net, extra: Mapping[str, ArrayType], defaults: bool, source
         for name, value in layer.array_values().items():
             path = (SHARED, value.Name) if isinstance(value, NetArray) else (*step.path, name)
             slots[name] = array_variables[path] = numbers.setdefault(path, len(numbers))
-            sizes = _given_sizes(net, value)
+            sizes = given_sizes(net.shared, value)
             if sizes is not None:
                 given[name] = ArrayType(sizes, REAL)
         inputs, outputs = layer.port_sets(step)
@@ -283,16 +282,6 @@ def _not_varying(step: Step, index: int, types: Mapping[Ref, ArrayType]) -> list
         return []
     fact = "does not take sequences of varying length"
     return [Clash(index, port, None, types[ref], "derived", None, fact) for port, ref in step.inputs if types[ref].varying][:1]
-
-
-def _given_sizes(net: Net, value: Any) -> tuple[int, ...] | None:
-    """The sizes of an array that has values, or whose NetArray states them."""
-    if isinstance(value, NetArray):
-        known = net.shared.get(value.Name, Automatic)
-        if known is Automatic:
-            return None if value.Dimensions is Automatic else tuple(value.Dimensions)
-        value = known
-    return None if value is Automatic else tuple(value.shape)
 
 
 def _fresh(type_: ArrayType, path: ArrayPath, port: str) -> ArrayType:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from netdsl.declarations import LARGEST, is_integer
 from netdsl.errors import DeclarationError, excerpt
 from netdsl.symbols import Automatic, Restricted, Symbol
 
@@ -265,14 +266,14 @@ def _size(size: Any, place: int, shape: Any, port: str) -> Size:
         return size if isinstance(size, Length) else VARYING
     if size is Automatic or size is None:
         return None
-    if isinstance(size, bool) or not hasattr(size, "__index__"):
+    if not is_integer(size):
         raise DeclarationError(
             f"Port {port!r} cannot have the shape {excerpt(shape)}. A shape is a size, a list of sizes (with Automatic or "
             f'"Varying"), "Real", "Integer", Restricted("Integer", n), a NetEncoder or a NetDecoder.'
         )
-    if size.__index__() < 1:
-        raise DeclarationError(f"Port {port!r} cannot have the shape {excerpt(shape)}: sizes are at least 1.")
-    return int(size.__index__())
+    if not 1 <= size <= LARGEST:
+        raise DeclarationError(f"Port {port!r} cannot have the shape {excerpt(shape)}: sizes are from 1 to {LARGEST}.")
+    return operator.index(size)
 
 
 def shape_text(sizes: tuple[Size, ...] | None) -> str:
@@ -303,8 +304,8 @@ def describe(type_: ArrayType) -> str:
     if not type_.sizes:
         return "a real number" if not of else _integers(elements, plural=False)  # type: ignore[arg-type]
     name = {1: "a vector", 2: "a matrix"}.get(len(type_.sizes), "an array")
-    if len(type_.sizes) == 1 and isinstance(type_.sizes[0], Length):
-        return f"a vector of varying size{of}"
+    if len(type_.sizes) == 1 and not isinstance(type_.sizes[0], int):
+        return f"a vector of {'unknown' if type_.sizes[0] is None else 'varying'} size{of}"
     return f"{name} of size {shape_text(type_.sizes)}{of}"
 
 

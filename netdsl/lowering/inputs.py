@@ -343,11 +343,11 @@ def _meeting(net: Net, given: Mapping[Any, PortData], ports: Iterable[Port], pla
     named, take, had = ("port", "takes", "length") if len(ports) == 1 else ("ports", "take", "lengths")
     return (
         f"The {named} {listing(map(repr, ports))} of this {net.title()} {take} sequences of {lengths}. "
-        f"Got {had} {listing(got)}{_place(given, ports[0], place)}"
+        f"Got {had} {listing(got)}{_in_example(given, ports[0], place)}"
     )
 
 
-def _place(given: Mapping[Any, PortData], port: Port, place: int) -> str:
+def _in_example(given: Mapping[Any, PortData], port: Port, place: int) -> str:
     return f" in example {place + 1}" if given[port].many else ""
 
 
@@ -359,7 +359,7 @@ def _check_long_enough(
         sources = length.sources(known)
         for place in map(int, np.flatnonzero(length.value(known) < least) if sources else ()):
             each = [ports[source] for source in sources]
-            got, where = listing(len(given[port].values[place]) for port in each), _place(given, each[0], place)
+            got, where = listing(len(given[port].values[place]) for port in each), _in_example(given, each[0], place)
             one, many = "port {} got a sequence of length {}", "ports {} got sequences of lengths {}"
             subject = (one if len(each) == 1 else many).format(listing(map(repr, each)), got)
             short, needed = f"so that one of length {length.value(known)[place]}", least

@@ -303,15 +303,12 @@ class Net(Declared):
         Raises PartError for a path that is not there, ShapeError for an array that does not fit.
         """
         known = self.array_table()
-        for path in arrays:
-            if path not in known:
-                raise PartError(f"This net has no array {path!r}. {nearest(path_text(path), map(path_text, known))}")
-        given = {
-            path: as_array(value, f"The array {path_text(path)!r}")
-            if isinstance(value, (list, tuple, int, float, np.ndarray))
-            else value
-            for path, value in arrays.items()
-        }
+        for path in (path for path in arrays if path not in known):
+            raise PartError(f"This net has no array {path!r}. {nearest(path_text(path), map(path_text, known))}")
+        given = dict(arrays)
+        for path, value in arrays.items():
+            if isinstance(value, (list, tuple, int, float, np.ndarray)):
+                given[path] = as_array(value, f"The array {path_text(path)!r}")
         changed = self._with_arrays(given)
         if any(getattr(value, "shape", None) != getattr(known[path], "shape", None) for path, value in given.items()):
             changed.__dict__.pop("_program_keys", None)
@@ -335,9 +332,8 @@ class Net(Declared):
         if any(shared[name] is not self.shared.get(name) for name in shared):
             entries["shared"] = FrozenDict(shared)
         rebuilt = self.rebuilt(**entries)
-        for name in ("_program_keys", "_state_paths"):
-            if name in self.__dict__:
-                rebuilt.__dict__[name] = self.__dict__[name]
+        kept = ("_program_keys", "_state_paths")
+        rebuilt.__dict__.update({name: self.__dict__[name] for name in kept if name in self.__dict__})
         return rebuilt
 
     @public

@@ -10,6 +10,7 @@ from netdsl.errors import DeclarationError, UnsupportedError, excerpt, nearest
 from netdsl.initialization import seed_of
 from netdsl.lowering import Precision, device_named, precision_named
 from netdsl.symbols import Automatic, Infinity, Quantity
+from netdsl.training.memory import sparing
 from netdsl.training.optimizers import Optimizer, optimizer
 from netdsl.training.progress import Progress, progress
 
@@ -22,8 +23,6 @@ LATER = (
     "TrainingProgressMeasurements",
     "TrainingProgressFunction",
     "TrainingProgressCheckpointing",
-    "TrainingUpdateSchedule",
-    "PerformanceGoal",
 )
 """The options of Mathematica that are refused by name, unless they ask for nothing."""
 
@@ -34,10 +33,12 @@ OPTIONS = (
     "LossFunction",
     "MaxTrainingRounds",
     "Method",
+    "PerformanceGoal",
     "RandomSeeding",
     "TargetDevice",
     "TimeGoal",
     "TrainingProgressReporting",
+    "TrainingUpdateSchedule",
     "ValidationSet",
     "WorkingPrecision",
 )
@@ -63,6 +64,9 @@ class Settings:
     validation: Any
     progress: Progress
     precision: Precision
+    turns: Any = None
+    """TrainingUpdateSchedule, which only the net can check."""
+    sparing: bool = False
 
 
 def settings_of(options: dict[str, Any]) -> Settings:
@@ -93,6 +97,8 @@ def settings_of(options: dict[str, Any]) -> Settings:
         validation=get("ValidationSet", None),
         progress=progress(get("TrainingProgressReporting", Automatic)),
         precision=precision_named(get("WorkingPrecision", Automatic)),
+        turns=get("TrainingUpdateSchedule", Automatic),
+        sparing=sparing(get("PerformanceGoal", Automatic)),
     )
 
 

@@ -78,6 +78,7 @@ def main():
         digits = digits[:1000]
     # The ports LossReal and LossFake are what is minimized; the slope that reaches the generator is reversed.
     # The discriminator learns at half the rate: were it always right, the generator could learn nothing from it
+    judging, making = ["gan", "Discriminator"], ["gan", "Generator"]
     limit = {"MaxTrainingRounds": 1} if options.quick else {"TimeGoal": options.seconds}
     results = NetTrain(
         net,
@@ -85,7 +86,8 @@ def main():
         All,
         Method=["ADAM", {"Beta1": 0.5}],
         LearningRate=0.001,
-        LearningRateMultipliers=[Rule(["gan", "Discriminator"], 0.5)],
+        LearningRateMultipliers=[Rule(judging, 0.5)],
+        TrainingUpdateSchedule=[judging, making],
         BatchSize=32,
         **limit,
     )

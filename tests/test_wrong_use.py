@@ -279,9 +279,9 @@ CASES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
         "element 1 of NetChain is the class SoftmaxLayer, not a layer. Write SoftmaxLayer(...).",
     ),
     "mul": (
-        lambda: NetTrain(ready, [Rule([1.0, 2.0], "a")], PerformanceGoal="TrainingSpeed"),
+        lambda: NetTrain(ready, [Rule([1.0, 2.0], "a")], WorkingPrecision="Real16"),
         UnsupportedError,
-        "NetTrain does not support the option PerformanceGoal yet. Leave it out.",
+        'WorkingPrecision="Real16" is not supported. "Mixed" computes in 16 bits and keeps what is trained in 32.',
     ),
 }
 

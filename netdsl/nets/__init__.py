@@ -5,7 +5,7 @@ from netdsl.nets.arrays import ArrayDeclaration, ArrayPath, Arrays, NetArray, ar
 from netdsl.nets.declared import declared_port
 from netdsl.nets.depth import allow_depth
 from netdsl.nets.layer import Layer, Operator
-from netdsl.nets.multipliers import multipliers_by_path
+from netdsl.nets.multipliers import multipliers_by_path, rules_by_path
 from netdsl.nets.net import SHARED, Net
 from netdsl.nets.program import Parts, Program, Ref, Solved, Step, path_text
 from netdsl.nets.report import element_name
@@ -37,5 +37,6 @@ __all__ = [
     "noted",
     "padded_alike",
     "path_text",
+    "rules_by_path",
     "state",
 ]

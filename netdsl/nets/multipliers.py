@@ -1,9 +1,9 @@
-"""Learning-rate multipliers: which arrays learn how fast."""
+"""What rules say of the arrays of a net by its parts; learning-rate multipliers are made of such rules."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from numbers import Real
 from typing import Any
 
@@ -14,7 +14,7 @@ from netdsl.nets.net import Net
 from netdsl.nets.program import SHARED
 from netdsl.symbols import All, Automatic, Rule, Span, is_rules
 
-__all__ = ["multipliers_by_path"]
+__all__ = ["multipliers_by_path", "rules_by_path"]
 
 
 def multipliers_by_path(
@@ -32,6 +32,17 @@ def multipliers_by_path(
         net = net.nets[name]
     arrays.multiply(net, prefix, setting, "NetTrain")
     return arrays.found if paths is None else {path: arrays.found[path] for path in paths}
+
+
+def rules_by_path(graph: Net, prefix: ArrayPath, setting: Any, what: str, keep: Callable[[Any], Any]) -> dict[ArrayPath, Any]:
+    """What a setting for the net at `prefix` says of its arrays, state included: one thing for all, or rules, the first that matches.
+
+    `keep` checks what a rule says and returns what is kept. An array that no rule names is left out. Messages begin with `what`.
+    """
+    net = graph
+    for name in prefix:
+        net = net.nets[name]
+    return _Arrays(graph).said(net, prefix, setting, what, keep)
 
 
 class _Arrays:
@@ -55,24 +66,27 @@ class _Arrays:
         """Multiply in one setting for the arrays of the net at a path: a number for all, or rules, the first that matches."""
         if setting is Automatic:
             return
+        for key, value in self.said(net, path, setting, f"LearningRateMultipliers of {who}", lambda v: _number(v, who)).items():
+            self.found[key] *= value
+
+    def said(self, net: Net, path: ArrayPath, setting: Any, what: str, keep: Callable[[Any], Any]) -> dict[ArrayPath, Any]:
+        """What a setting says of the arrays of the net at a path."""
         if isinstance(setting, Mapping):
             setting = [Rule(key, value) for key, value in setting.items()]
         rules = [setting] if isinstance(setting, Rule) else setting if is_rules(setting) else [Rule(All, setting)]
         depth = len(path)
         inside = {key: [place[depth:] for place in places if place[:depth] == path] for key, places in self.places.items()}
-        decided: set[ArrayPath] = set()
+        decided: dict[ArrayPath, Any] = {}
         for rule in rules:
-            value = _number(rule.value, who)
+            value = keep(rule.value)
             matching = [key for key, places in inside.items() if any(_matches(net, place, rule.key) for place in places)]
             if not matching and rule.key is not All:
                 raise PartError(
-                    f"LearningRateMultipliers of {who}: no array is at {excerpt(rule.key)}. "
+                    f"{what}: no array is at {excerpt(rule.key)}. "
                     f"{nearest(rule.key, ['/'.join(place) for places in inside.values() for place in places])}"
                 )
-            for key in matching:
-                if key not in decided:
-                    self.found[key] *= value
-            decided.update(matching)
+            decided |= {key: value for key in matching if key not in decided}
+        return decided
 
 
 def _number(value: Any, who: str) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import jax
@@ -20,7 +21,9 @@ from netdsl.lowering.execution import execute
 from netdsl.lowering.precision import REAL32, Precision, cast
 from netdsl.lowering.rolling import STACKED, Run, apart, runs_of, stacked
 from netdsl.nets import ArrayPath, Net, Ref, Sequence
+from netdsl.training.memory import in_parts, parts_of, recomputing
 from netdsl.training.optimizers import Optimizer
+from netdsl.training.updates import EVERYTHING, Turns, averaged, started, updated
 
 __all__ = ["Plan", "chunk_function", "permutation", "start", "validation_function"]
 
@@ -39,12 +42,14 @@ class Plan:
     cores: int = 1
     """How many of the machine's cores share each batch, as devices of one mesh."""
     precision: Precision = REAL32
+    turns: Turns = EVERYTHING
+    sparing: bool = False
+    """Whether memory is saved at the price of time."""
 
     def key(self, kind: str) -> tuple[Any, ...]:
         """The key under which a compiled function of this plan is kept."""
-        method = self.optimizer.transformation if not self.optimizer.own else (self.optimizer.name, self.optimizer.options)
         further = self.frozen, self.compact, self.batch_size, self.platform, self.cores, self.precision.name
-        return (kind, program_key(self.graph), self.terms, method, *further)
+        return (kind, program_key(self.graph), self.terms, self.optimizer.key, *further, self.turns, self.sparing)
 
     def bare(self) -> Plan:
         """The plan without the values of arrays: what compiled functions hold on to."""
@@ -67,12 +72,16 @@ class Plan:
         return runs_of(self.graph, wanted, frozen=self.frozen)
 
     def stacked(self, arrays: Mapping[ArrayPath, Any]) -> dict[ArrayPath, Any]:
-        """Arrays as the training holds them: those of runs stacked, unless the user's own optimizer sees them one by one."""
-        return stacked(self.runs, arrays) if self.optimizer.own else dict(arrays)
+        """Arrays as the training holds them: those of runs stacked, unless the optimizer or the turns see them one by one."""
+        return dict(arrays) if self.optimizer.whole or self.turns.parts else stacked(self.runs, arrays)
 
     def apart(self, arrays: Mapping[ArrayPath, Any]) -> dict[ArrayPath, Any]:
         """The same arrays by their own paths."""
         return apart(self.runs, arrays)
+
+    def shown(self, carry: tuple[Any, ...]) -> dict[ArrayPath, Any]:
+        """The arrays of a carry with which the net is measured and returned: their moving averages where these are asked for."""
+        return averaged(carry[0], carry[3])
 
     @property
     def axes(self) -> tuple[str, ...]:
@@ -120,34 +129,41 @@ def _gathered(data: Mapping[str, Any], indices: Any) -> dict[str, Any]:
 
 
 def _step(plan: Plan, template: Net) -> Callable[..., Any]:
-    """One update: (carry, inputs, indices, key, rate, multipliers) -> carry, loss, error.
+    """One update: (carry, inputs, indices, key, batch, rate, numbers) -> carry, loss, error.
 
     `inputs` and `indices` are a core's part of the batch; the update is the same on each core.
     """
-    import optax
-
-    transformation = optax.with_extra_args_support(plan.optimizer.make())
-    frozen = plan.frozen | {(STACKED, *path) for path in plan.frozen}
+    frozen, turns = plan.frozen | {(STACKED, *path) for path in plan.frozen}, plan.turns
+    parts = parts_of(template, plan.batch_size // plan.cores) if plan.sparing else 1
 
     def objective(arrays: Any, fixed: Any, state: Any, inputs: Any, indices: Any, key: Any) -> Any:
         context = Context(jnp.ones(indices.shape), (indices,), key, True, plan.axes, plan.platform, precision=plan.precision)
         losses, errors, after = _examples(plan, template, {**arrays, **fixed}, state, inputs, context)
         return jnp.mean(losses), (jnp.mean(errors), after)
 
-    def step(carry: Any, inputs: Any, indices: Any, key: Any, rate: Any, multipliers: Any) -> Any:
+    def trained(part: int | None, carry: Any, inputs: Any, indices: Any, key: Any, batch: Any, rate: Any, numbers: Any) -> Any:
         arrays, fixed, state, optimizer_state = carry
-        kept = {path: value for path, value in state.items() if path in frozen}
-        gradient = jax.value_and_grad(objective, has_aux=True)
-        (loss, (error, after)), slopes = gradient(arrays, fixed, state, inputs, indices, key)
+        moving = turns.groups(arrays, part)
+        own = {path: arrays[path] for group in moving for path in group}
+        rest = {path: value for path, value in arrays.items() if path not in own}
+        kept = {path: value for path, value in state.items() if path in frozen or not (part is None or path in turns.parts[part])}
+        function = recomputing(objective) if plan.sparing and parts == 1 else objective
+        gradient = jax.value_and_grad(function, has_aux=True)
+        if parts > 1:
+            gradient = in_parts(gradient, parts)
+        (loss, (error, after)), slopes = gradient(own, {**fixed, **rest}, state, inputs, indices, key)
         if plan.axes:
             together, apart = ravel_pytree((loss, error, slopes))
             loss, error, slopes = apart(lax.pmean(together, plan.axes))
-        updates, optimizer_state = transformation.update(slopes, optimizer_state, arrays, value=loss, grad=slopes)
-        sign = -1.0 if plan.optimizer.own else 1.0
-        arrays = {
-            path: (value + sign * rate * multipliers[path] * updates[path]).astype(value.dtype) for path, value in arrays.items()
-        }
+        arrays, optimizer_state = updated(plan.optimizer, moving, slopes, optimizer_state, arrays, loss, batch, rate, numbers)
         return (arrays, fixed, {**after, **kept}, optimizer_state), loss, error
+
+    def step(carry: Any, inputs: Any, indices: Any, key: Any, batch: Any, rate: Any, numbers: Any) -> Any:
+        given = carry, inputs, indices, key, batch, rate, numbers
+        if not turns.parts:
+            return trained(None, *given)
+        place = batch // numbers.get("GradientAccumulation", 1) % len(turns.cycle)
+        return lax.switch(jnp.array(turns.cycle)[place], [partial(trained, part) for part in range(len(turns.parts))], *given)
 
     return step
 
@@ -162,10 +178,11 @@ def _places(plan: Plan, batch: Any) -> Any:
 
 
 def chunk_function(plan: Plan) -> Callable[..., Any]:
-    """``f(carry, buffers, data, order, start, count, offset, seed, rate, multipliers) -> carry, buffers``.
+    """``f(carry, buffers, data, order, start, count, offset, seed, rate, numbers) -> carry, buffers``.
 
     `order` is the round's permutation; the batches from `start` on, `count` of them, are trained on, and their losses and errors
-    written into the buffers. `offset` is the number of batches before this round.
+    written into the buffers. `offset` is the number of batches before this round; `rate` is the learning rate, or has that of each
+    batch of the round; `numbers` is what `updated` takes.
     """
     return compiled(plan.key("train"), lambda: _chunk_function(plan.bare()))
 
@@ -173,12 +190,14 @@ def chunk_function(plan: Plan) -> Callable[..., Any]:
 def _chunk_function(plan: Plan) -> Callable[..., Any]:
     step = _step(plan, plan.graph)
 
-    def at(batch: Any, state: Any, data: Any, order: Any, offset: Any, seed: Any, rate: Any, multipliers: Any) -> Any:
+    def at(batch: Any, state: Any, data: Any, order: Any, offset: Any, seed: Any, rate: Any, numbers: Any) -> Any:
         carry, (losses, errors) = state
         # a batch that reaches over the end is filled up from the round's own permutation
         indices = order[_places(plan, batch) % order.shape[0]]
-        key = jax.random.fold_in(jax.random.key(seed), offset + batch)
-        carry, loss, error = step(carry, _gathered(data, indices), indices, key, rate, multipliers)
+        key, number = jax.random.key(seed), offset + batch
+        key = jax.random.fold_in(key, number)
+        rate = rate[batch] if rate.ndim else rate
+        carry, loss, error = step(carry, _gathered(data, indices), indices, key, number, rate, numbers)
         return carry, (losses.at[batch].set(loss), errors.at[batch].set(error))
 
     def chunk(carry: Any, buffers: Any, data: Any, order: Any, start: Any, count: Any, *rest: Any) -> Any:
@@ -220,7 +239,7 @@ def _validation_function(plan: Plan) -> Callable[..., Any]:
 def start(plan: Plan, arrays: Any, fixed: Any, state: Any) -> tuple[Any, ...]:
     """The carry of the first batch; what is not of another type is not copied."""
     arrays, fixed, state = cast((arrays, fixed, state), plan.precision.held)
-    return arrays, fixed, state, plan.optimizer.start(arrays)
+    return arrays, fixed, state, started(plan.optimizer, plan.turns, arrays)
 
 
 def permutation(count: int, seed: int, round_: int) -> np.ndarray:

@@ -72,6 +72,7 @@ class NetTrainResultsObject:
     validation_examples: int
     seconds: float
     learning_rate: float | None
+    final_learning_rate: float | None
     method: str
     device: str
     reason: str
@@ -198,7 +199,7 @@ _PROPERTIES: dict[str, Callable[[NetTrainResultsObject], Any]] = {
     "BatchSize": lambda r: r.batch_size,
     "BestValidationRound": lambda r: r.history.best_round or None,
     "ExamplesProcessed": lambda r: r.batches * r.batch_size,
-    "FinalLearningRate": lambda r: r.learning_rate,
+    "FinalLearningRate": lambda r: r.final_learning_rate,
     "FinalPlots": _final_plots,
     "InitialLearningRate": lambda r: r.learning_rate,
     "LossPlot": _loss_plot,

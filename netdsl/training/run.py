@@ -30,6 +30,7 @@ from netdsl.training.plan import Plan, chunk_function, permutation, start, valid
 from netdsl.training.progress import Status, duration_text
 from netdsl.training.results import History, NetTrainResultsObject
 from netdsl.training.settings import Settings
+from netdsl.training.updates import by_part, turns_of
 
 __all__ = ["Training"]
 
@@ -54,6 +55,12 @@ LONGEST_CHUNK = 4.0
 
 FIRST_CHUNK = 8
 """The batches of the first chunk, which shows how long a batch takes."""
+
+_NOTHING = (
+    "all its LearningRateMultipliers are 0.",
+    "LearningRateMultipliers are 0 or TrainingUpdateSchedule leaves out all its arrays.",
+)
+"""Why no array is trained, without TrainingUpdateSchedule and with one."""
 
 PLACING = "while it placed the data"
 """Where a training is before its first round, in the words of a message."""
@@ -101,18 +108,19 @@ class Training:
         self.batches = -(-self.count // self.batch_size)
         self.device = settings.device if settings.device is not None else next(iter(jax.device_put(0).devices()))
         self.multipliers = multipliers_by_path(graph, self.training.path, settings.multipliers)
-        frozen = frozenset(path for path, value in self.multipliers.items() if value == 0)
+        turns = turns_of(settings.turns, graph, self.training.path)
+        frozen = frozenset(path for path, value in self.multipliers.items() if value == 0) | turns.idle(graph.array_table())
         if not set(graph.arrays) - frozen:
             raise DeclarationError(
-                "This net has no array to train: "
-                + ("all its LearningRateMultipliers are 0." if graph.arrays else "it has no arrays.")
+                "This net has no array to train: " + (_NOTHING[bool(turns.parts)] if graph.arrays else "it has no arrays.")
             )
         platform = self.device.platform
         learned = sum(value.size for path, value in graph.arrays.items() if path not in frozen)
         work = self.batch_size * multiply_adds(graph) / learned
         cores = cores_for(self.batch_size, work) if platform == "cpu" else 1
         terms, optimizer, precision = self.training.terms, settings.optimizer, settings.precision
-        self.plan = Plan(graph, terms, optimizer, frozen, compact, self.batch_size, platform, cores, precision)
+        further = precision, turns, settings.sparing
+        self.plan = Plan(graph, terms, optimizer, frozen, compact, self.batch_size, platform, cores, *further)
         activations = wire_elements(graph.solved, 1) * precision.bytes * self.batch_size if platform == "cpu" else 0
         self.consulted_every = min(CONSULTED_EVERY + activations * SECONDS_PER_BYTE, LONGEST_CHUNK)
         self.number = jnp.result_type(float).type
@@ -125,6 +133,8 @@ class Training:
         rounds = settings.rounds
         limit = None if rounds is None or math.isinf(rounds) else int(rounds)
         self.status = Status(rounds=limit, batches=self.batches, goal=settings.seconds)
+        self.by_part = by_part(optimizer, graph, self.training.path)
+        self.learning_rate = optimizer.learning_rate
         self.interrupted = 0
         self.reason = ""
         self.where = PLACING
@@ -165,9 +175,18 @@ class Training:
         fixed = {path: value for path, value in graph.arrays.items() if path in frozen}
         return held(trainable), held(fixed), held(graph.state)
 
-    def _multipliers(self, arrays: dict[ArrayPath, Any]) -> dict[ArrayPath, Any]:
-        """The multiplier of each array as the training holds it: for a stacked one, those of the arrays in it."""
-        held = self.plan.stacked({path: self.number(value) for path, value in self.multipliers.items()})
+    def _numbers(self, arrays: dict[ArrayPath, Any]) -> dict[str, Any]:
+        """What `updated` takes: the numbers of multipliers and suboptions."""
+        common = self.settings.optimizer.common
+        by_array = {"LearningRateMultipliers": self.multipliers, **self.by_part}
+        single = {"GradientAccumulation": np.int32, "MovingAverage": self.number}
+        return {name: self._held(values, arrays) for name, values in by_array.items()} | {
+            name: kind(common[name]) for name, kind in single.items() if name in common
+        }
+
+    def _held(self, values: dict[ArrayPath, float], arrays: dict[ArrayPath, Any]) -> dict[ArrayPath, Any]:
+        """The number of each array as the training holds it: for a stacked one, those of the arrays in it."""
+        held = self.plan.stacked({path: self.number(value) for path, value in values.items()})
         return {
             path: held[path].reshape(held[path].shape + (1,) * (len(value.shape) - 1)) if held[path].shape else held[path]
             for path, value in arrays.items()
@@ -185,7 +204,7 @@ class Training:
             (
                 np.uint32(settings.seed % 2**32),
                 self.number(settings.optimizer.learning_rate),
-                self._multipliers(trainable),
+                self._numbers(trainable),
             )
         )
         self.chunk = FIRST_CHUNK
@@ -200,7 +219,7 @@ class Training:
 
     def _round(self, round_: int) -> None:
         """One pass over the data, in chunks about as long as `consulted_every`."""
-        seed, rate, multipliers = self.constants
+        seed, _, numbers = self.constants
         order = self._place(permutation(self.count, self.settings.seed, round_))
         offset = np.int32((round_ - 1) * self.batches)
         buffers = self._place((np.zeros(self.batches, self.number), np.zeros(self.batches, self.number)))
@@ -210,8 +229,9 @@ class Training:
             """The losses and errors of the round after these batches."""
             nonlocal buffers
             place = np.int32(first), np.int32(count), offset
+            rate = self._rate(round_, first, count)
             with alone(self.plan.cores):
-                self.carry, buffers = run(self.carry, buffers, self.data, order, *place, seed, rate, multipliers)
+                self.carry, buffers = run(self.carry, buffers, self.data, order, *place, seed, rate, numbers)
                 return tuple(np.asarray(buffer) for buffer in buffers)
 
         self.where = f"in round {round_}"
@@ -233,6 +253,33 @@ class Training:
             done += count
             self.history.losses[-1], self.history.errors[-1] = losses[:done].copy(), errors[:done].copy()
             self._consult(round_, done, count, took)
+
+    def _rate(self, round_: int, done: int, count: int) -> Any:
+        """The learning rate of the next batches of a round, placed; where a schedule changes it, in the places of these batches."""
+        initial, schedule = self.settings.optimizer.learning_rate, self.settings.optimizer.schedule
+        if schedule is None:
+            return self.constants[1]
+        # what JAX computes at once it computes for the whole round, so that there is one shape
+        start, size = (0, self.batches) if schedule.traceable else (done, count)
+        rates = np.zeros(self.batches)
+        first = (round_ - 1) * self.batches + start + 1
+        rates[start : start + size] = initial * schedule.factors(first, size, self._planned(round_, done))
+        self.learning_rate = float(rates[max(done + count - 1, 0)])
+        return self._place(rates.astype(self.number))
+
+    def _planned(self, round_: int, done: int) -> int:
+        """The batches that the training has in all; where time ends it, by the speed so far, before the first batch the most."""
+        settings, before = self.settings, (round_ - 1) * self.batches + done
+        rounds = MOST_ROUNDS if settings.rounds is None or math.isinf(settings.rounds) else int(settings.rounds)
+        total = rounds * self.batches
+        automatic = settings.rounds is None and settings.seconds is None
+        goal = AUTOMATIC_SECONDS if automatic else settings.seconds
+        if before and goal is not None and not math.isinf(goal):
+            now = time.perf_counter()
+            left = goal - (now - (self.trained_from if automatic else self.started))
+            ends = before + left * before / max(now - self.trained_from, 1e-6)
+            total = min(total, math.ceil(ends / self.batches) * self.batches if automatic else math.ceil(ends))
+        return min(max(total, before + 1), np.iinfo(np.int32).max)
 
     def _consult(self, round_: int, done: int, count: int, took: float) -> None:
         """What the host does after a chunk: check, adapt, report, stop."""
@@ -264,7 +311,7 @@ class Training:
         """Raise the error of a training that left the numbers; the best net so far goes with it."""
         self.reason = "stopped at numbers that are not finite,"
         optimizer = self.settings.optimizer
-        rate = f"LearningRate than {optimizer.learning_rate:g}" if optimizer.own else "learning rate in Method"
+        rate = f"LearningRate than {self.learning_rate:g}" if optimizer.own else "learning rate in Method"
         results, kept = self._best_so_far()
         error = TrainingError(
             f"{what} A smaller {rate}, inputs scaled to about 1, or a normalization layer are the usual cures.{kept}"
@@ -338,7 +385,7 @@ class Training:
         """Measure on the validation data, and keep the net if it is the best so far."""
         if self.validation_data is None:
             return
-        arrays, fixed, state, _ = self.carry
+        arrays, (_, fixed, state, _) = self.plan.shown(self.carry), self.carry
         self.where = f"in the validation after round {round_}"
         batches = -(-self.validation_count // self.batch_size)
         with alone(self.plan.cores):
@@ -370,7 +417,7 @@ class Training:
 
     def results(self) -> NetTrainResultsObject:
         """The object of all results, with the best or last arrays."""
-        arrays, state = self.best if self.best is not None else (self.carry[0], self.carry[2])
+        arrays, state = self.best if self.best is not None else (self.plan.shown(self.carry), self.carry[2])
         trained = self.training.graph.with_arrays(self._returned(self.plan.apart({**arrays, **state})))
         optimizer = self.settings.optimizer
         shown = {self._own(path): value for path, value in self.multipliers.items() if path not in trained.state_paths()}
@@ -384,6 +431,7 @@ class Training:
             validation_examples=self.validation_count,
             seconds=time.perf_counter() - self.started,
             learning_rate=optimizer.learning_rate if optimizer.own else None,
+            final_learning_rate=self.learning_rate if optimizer.own else None,
             method=optimizer.describe(),
             device=self.device.platform.upper(),
             reason=self.reason,

@@ -11,6 +11,7 @@ from netdsl.errors import DeclarationError, UnsupportedError, excerpt, nearest
 from netdsl.initialization import seed_of
 from netdsl.lowering import Precision, device_named, precision_named
 from netdsl.symbols import Automatic, Infinity, Quantity
+from netdsl.training.memory import sparing
 from netdsl.training.optimizers import Optimizer, optimizer
 from netdsl.training.progress import Progress, progress
 
@@ -23,8 +24,6 @@ LATER = (
     "TrainingProgressMeasurements",
     "TrainingProgressFunction",
     "TrainingProgressCheckpointing",
-    "TrainingUpdateSchedule",
-    "PerformanceGoal",
 )
 """The options of Mathematica that are refused by name, unless they ask for nothing."""
 
@@ -35,10 +34,12 @@ OPTIONS = (
     "LossFunction",
     "MaxTrainingRounds",
     "Method",
+    "PerformanceGoal",
     "RandomSeeding",
     "TargetDevice",
     "TimeGoal",
     "TrainingProgressReporting",
+    "TrainingUpdateSchedule",
     "ValidationSet",
     "WorkingPrecision",
 )
@@ -64,6 +65,9 @@ class Settings:
     validation: Any
     progress: Progress
     precision: Precision
+    turns: Any = None
+    """TrainingUpdateSchedule, which only the net can check."""
+    sparing: bool = False
 
 
 def settings_of(options: dict[str, Any]) -> Settings:
@@ -94,6 +98,8 @@ def settings_of(options: dict[str, Any]) -> Settings:
         validation=get("ValidationSet", None),
         progress=progress(get("TrainingProgressReporting", Automatic)),
         precision=precision_named(get("WorkingPrecision", Automatic)),
+        turns=get("TrainingUpdateSchedule", Automatic),
+        sparing=sparing(get("PerformanceGoal", Automatic)),
     )
 
 

@@ -36,7 +36,16 @@ def NetTrain(net: Net, data: Any, property: Any = Automatic, /, **options: Any) 
     MaxTrainingRounds
         Automatic: about 20 seconds.
     Method
-        "ADAM", "RMSProp", "SGD", "SignSGD", ``["ADAM", {"Beta1": 0.5}]``, or any optax.GradientTransformation.
+        "ADAM", "RMSProp", "SGD", "SignSGD"; "AdamW", "NAdam", "RAdam", "AdaMax", "AdaGrad", "AdaDelta", "Lion", "LAMB", "LARS",
+        "Adafactor"; or any optax.GradientTransformation. With suboptions: ``["ADAM", {"Beta1": 0.5, "L2Regularization": 0.001}]``.
+        Of every method: "LearningRateSchedule" ("Linear", "Exponential", "Cosine", f(batch, total), or an optax schedule; multiplies
+        the learning rate); "L2Regularization" r (adds r·w to the gradient of an array w), "GradientClipping" c (each element of the
+        gradient to -c..c), "WeightClipping" c (each element of the array to -c..c after the update), each a number or rules from
+        parts of the net to numbers; "GradientAccumulation" n (one update after every n batches); "MovingAverage" d (the net has the
+        average of its arrays over the updates).
+    PerformanceGoal
+        "TrainingSpeed" (default); "TrainingMemory": batches are computed in parts where examples do not depend on each other, else
+        more is computed twice.
     RandomSeeding
         1234: the same call gives the same bits. Automatic draws a seed, which the results report.
     TargetDevice
@@ -45,6 +54,9 @@ def NetTrain(net: Net, data: Any, property: Any = Automatic, /, **options: Any) 
         Seconds, or a Quantity.
     TrainingProgressReporting
         Automatic ("Panel" on a terminal, else "Print"), "Panel", "Print", None.
+    TrainingUpdateSchedule
+        Parts of the net that are trained in turn, batch by batch: ``["Discriminator", "Generator"]``, or with numbers of batches,
+        ``{"Discriminator": 5, "Generator": 1}``. Automatic: all arrays on every batch.
     ValidationSet
         Data, ``Scaled(fraction)`` held out, a name, or None. With one, the net of the round with the lowest validation loss is
         returned.
@@ -62,7 +74,8 @@ def NetTrain(net: Net, data: Any, property: Any = Automatic, /, **options: Any) 
     >>> round(net([3.0]), 2)
     7.0
 
-    Differences from Wolfram: reproducible by default; the defaults of the methods are remembered [M]; with "Real64" the trained
+    Differences from Wolfram: reproducible by default; the defaults of the methods, and what their suboptions do exactly, are
+    remembered [M]; the methods from "AdamW" on, "GradientAccumulation" and "MovingAverage" are additions; with "Real64" the trained
     net has float32 arrays like any net, unless the net had float64 ones; "Mixed" is bfloat16, not half precision.
     Source: Wolfram's public reference page.
     """

@@ -7,7 +7,7 @@ import numpy as np
 import optax
 import pytest
 
-from netdsl import Automatic, DeclarationError, NetChain, NetInitialize, Rule, UnsupportedError
+from netdsl import Automatic, DeclarationError, LinearLayer, NetChain, NetInitialize, Rule, Tanh
 from netdsl.training.optimizers import METHODS, optimizer
 
 ROUNDS = 5
@@ -107,6 +107,52 @@ def test_optax_states_are_kept_between_steps(net, line, train):
     np.testing.assert_allclose(trained.arrays["1", "Weights"], expected(net, *line, adam(0.1))[0], rtol=1e-4)
 
 
+OPTAX = {
+    "AdamW": (optax.adamw, {"Beta1": "b1", "Beta2": "b2", "Epsilon": "eps", "WeightDecay": "weight_decay"}),
+    "NAdam": (optax.nadam, {"Beta1": "b1", "Beta2": "b2", "Epsilon": "eps"}),
+    "RAdam": (optax.radam, {"Beta1": "b1", "Beta2": "b2", "Epsilon": "eps", "Threshold": "threshold"}),
+    "AdaMax": (optax.adamax, {"Beta1": "b1", "Beta2": "b2", "Epsilon": "eps"}),
+    "AdaGrad": (optax.adagrad, {"InitialAccumulator": "initial_accumulator_value", "Epsilon": "eps"}),
+    "AdaDelta": (optax.adadelta, {"Rho": "rho", "Epsilon": "eps"}),
+    "Lion": (optax.lion, {"Beta1": "b1", "Beta2": "b2", "WeightDecay": "weight_decay"}),
+    "LAMB": (optax.lamb, {"Beta1": "b1", "Beta2": "b2", "Epsilon": "eps", "WeightDecay": "weight_decay"}),
+    "LARS": (
+        optax.lars,
+        {"Momentum": "momentum", "WeightDecay": "weight_decay", "TrustCoefficient": "trust_coefficient", "Epsilon": "eps"},
+    ),
+    "Adafactor": (
+        optax.adafactor,
+        {"DecayRate": "decay_rate", "ClippingThreshold": "clipping_threshold", "Epsilon": "eps"},
+    ),
+}
+
+
+@pytest.mark.parametrize("changed", [False, True], ids=["defaults", "suboptions"])
+@pytest.mark.parametrize("name", OPTAX)
+def test_step_is_that_of_optax_alone(net, line, train, name, changed):
+    make, arguments = OPTAX[name]
+    values = {key: 4.2 if key == "Threshold" else value for key, value in zip(arguments, (0.4, 0.6, 0.7, 0.8)) if changed}
+    rule = make(0.05, **{arguments[key]: value for key, value in values.items()})
+    arrays = [np.asarray(net.arrays["1", key]) for key in ("Weights", "Biases")]
+    state = rule.init(arrays)
+    for _ in range(ROUNDS):
+        slopes = [slope.astype(np.float32) for slope in gradients(*arrays, *line)]
+        steps, state = rule.update(slopes, state, arrays)
+        arrays = optax.apply_updates(arrays, steps)
+    trained = train(net, line, "TrainedNet", MaxTrainingRounds=ROUNDS, Method=[name, values], LearningRate=0.05)
+    for key, before, after in zip(("Weights", "Biases"), net.arrays.values(), arrays):
+        np.testing.assert_allclose(trained.arrays["1", key], after, rtol=2e-4, atol=2e-6)
+        assert not np.array_equal(before, after)
+
+
+def test_methods_that_look_at_whole_arrays_see_each_of_a_deep_net(line, train):
+    deep = NetInitialize(NetChain([3, *[LinearLayer(3), Tanh] * 140, 2], Input=3))
+    names = train(deep, line, "TrainedNet", Method="LAMB", LearningRate=0.01)
+    alone = train(deep, line, "TrainedNet", Method=optax.lamb(0.01))
+    for path, value in alone.arrays.items():
+        np.testing.assert_allclose(names.arrays[path], value, rtol=1e-4, atol=1e-6)
+
+
 def test_rates_are_reported(net, line, train):
     assert train(net, line, "InitialLearningRate", LearningRate=0.25) == 0.25
     assert train(net, line, ["FinalLearningRate", "OptimizationMethod"]) == [0.001, "ADAM optimizer"]
@@ -133,9 +179,9 @@ def test_rates_are_reported(net, line, train):
         ),
         ({"Method": ["SGD", 0.9]}, DeclarationError, "The suboptions of Method 'SGD' are a dict. Got 0.9."),
         (
-            {"Method": ["SGD", {"L2Regularization": 0.1}]},
-            UnsupportedError,
-            "The suboption 'L2Regularization' of Method is not supported yet. An optax transformation given as Method can do it.",
+            {"Method": ["AdamW", {"WeightDecay": -1}]},
+            DeclarationError,
+            "The suboption 'WeightDecay' of Method 'AdamW' is a number of at least 0. Got -1.",
         ),
         ({"LearningRate": -1}, DeclarationError, "LearningRate is a number of at least 0 or Automatic. Got -1."),
         ({"LearningRate": float("nan")}, DeclarationError, "LearningRate is a number of at least 0 or Automatic. Got nan."),
@@ -146,6 +192,21 @@ def test_rates_are_reported(net, line, train):
             "LearningRate is part of an optax transformation given as Method. Leave LearningRate out.",
         ),
         ({"Method": {"ADAM": 1}}, DeclarationError, "NetTrain has no Method {'ADAM': 1}."),
+        (
+            {"Method": [optax.sgd(0.1), {"LearningRate": 0.1}]},
+            DeclarationError,
+            "LearningRate is part of an optax transformation given as Method. Leave LearningRate out.",
+        ),
+        (
+            {"Method": [optax.sgd(0.1), {"Momentum": 0.1}]},
+            DeclarationError,
+            "Method of optax has no suboption 'Momentum'. ",
+        ),
+        (
+            {"LearningRate": optax.constant_schedule(0.1)},
+            DeclarationError,
+            "LearningRate is a number of at least 0 or Automatic. Got ",
+        ),
     ],
 )
 def test_wrong_methods_are_refused(net, line, train, options, error, message):

@@ -230,8 +230,9 @@ class Reader:
             )
         graph, path, net = self.training.graph, self.training.path, self.training.net
         ports = {port: graph.program.ports[path, port] for port in (*net.input_names, *net.output_names)}
-        if self.comparison is not None:
-            ports.setdefault("Target", self.comparison.target)
+        targets = [(-1, port) for port in graph.input_names if port not in net.input_names]
+        if self.comparison is not None or len(targets) == 1:
+            ports.setdefault("Target", targets[0] if self.comparison is None else self.comparison.target)
         name = getattr(function, "__name__", "<lambda>")
         read = function, tuple(ports.items())
         return Asked("Function" if name == "<lambda>" else name, lambda outcome: outcome.function(read), function=read)

@@ -65,7 +65,7 @@ class Watch:
         return self._late(rounds)
 
     def _late(self, rounds: float) -> bool:
-        return not math.isnan(self.best) and rounds - self.at > self.criterion.patience
+        return not math.isnan(self.best) and rounds - self.at > self.criterion.patience + 1e-9
 
 
 def criterion(setting: Any) -> Criterion | None:

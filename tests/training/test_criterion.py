@@ -27,7 +27,7 @@ def stopped(setting, course=COURSE, increasing=False):
         ({"Patience": 1}, 6),
         ({"Patience": 2}, 10),
         ({"Patience": 3}, 0),
-        ({"InitialPatience": 4}, 9),
+        ({"InitialPatience": 4}, 8),
         ({"InitialPatience": 2}, 5),
         ({"AbsoluteChange": 0.5}, 3),
         ({"AbsoluteChange": 1.0}, 2),
@@ -39,10 +39,9 @@ def stopped(setting, course=COURSE, increasing=False):
     ids=str,
 )
 def test_patience_and_changes(suboptions, round_):
-    # InitialPatience 4: rounds 5 to 7 improve (3.95, 3.9, 3.8); 2: round 4 improves on 4.1, round 5 does not on 3.9
-    expected = {4: 8}.get(suboptions.get("InitialPatience"), round_)
-    assert stopped(suboptions) == expected
-    assert stopped(suboptions, [10 - value for value in COURSE], increasing=True) == expected or "RelativeChange" in suboptions
+    assert stopped(suboptions) == round_
+    if "RelativeChange" not in suboptions:
+        assert stopped(suboptions, [-value for value in COURSE], increasing=True) == round_
 
 
 def test_values_that_are_not_finite_never_improve():
@@ -80,8 +79,8 @@ def test_Automatic_and_Loss_are_the_loss(train):
 
 
 def test_a_measurement_as_criterion_chooses_the_best_net_too(train):
-    results = overfitting(train, TrainingStoppingCriterion="RSquared", TrainingProgressMeasurements="MeanDeviation", MaxTrainingRounds=3)
-    assert list(results("ValidationMeasurements")) == ["MeanDeviation", "RSquared"]
+    results = overfitting(train, TrainingStoppingCriterion="MeanSquare", TrainingProgressMeasurements="MeanDeviation", MaxTrainingRounds=3)
+    assert list(results("ValidationMeasurements")) == ["MeanDeviation", "MeanSquare"]
     net = NetInitialize(NetChain([3, SoftmaxLayer()], Input=2))
     inputs = np.random.default_rng(0).normal(size=(30, 2))
     data = inputs, np.arange(30) % 3 + 1
@@ -107,7 +106,7 @@ def test_the_direction_of_a_measurement_can_be_given(train):
 def test_without_validation_data_the_training_data_decide_with_a_warning(train):
     with pytest.warns(NetWarning, match="TrainingStoppingCriterion looks at the training data") as caught:
         results = overfitting(train, ValidationSet=None, TrainingStoppingCriterion={"AbsoluteChange": 0.02})
-    assert caught[0].filename == __file__
+    assert caught[0].filename.endswith("conftest.py"), "where NetTrain was called"
     losses = 0.81 ** np.arange(40)  # the loss of a round is that before its step
     first = int(np.argmax(-np.diff(losses) <= 0.02)) + 2
     assert results("TotalRounds") == first

@@ -16,12 +16,14 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from netdsl.attachment import LossTerm
+from netdsl.attachment import LossTerm, TrainingNet
+from netdsl.errors import DeclarationError, excerpt
 from netdsl.lowering.rolling import STACKED, Run
 from netdsl.lowering.wires import Wire
 from netdsl.measurements.comparison import NUMBERS
 from netdsl.measurements.evaluation import compared_elements, weighted_sum
-from netdsl.nets import ArrayPath, Ref
+from netdsl.nets import ArrayPath, Ref, Sequence
+from netdsl.shapes import ArrayType, describe
 
 __all__ = ["CURVES", "Dummies", "Sums", "Tallied", "merged", "together", "zeros"]
 
@@ -30,6 +32,9 @@ CURVES = "curves"
 
 MOMENTS = ("moments.count", "moments.mean", "moments.spread")
 """Of actual numbers: how many, the mean of each element, and the sum of the squares about it. Merged rather than added."""
+
+LENGTH = 8
+"""How long a sequence is on which a function is tried."""
 
 OF_CLASSES = ("confusion", "right", "decided", "truths", "ranks", "losses", "entropy")
 """Counts of pairs, of each class right, decided for and true, of each rank of the true class; cross entropies by class; entropy."""
@@ -198,9 +203,9 @@ def together(slots: Mapping[str, np.ndarray]) -> dict[str, Any]:
 class Dummies(dict[str, Any]):
     """Sums of nothing in particular, which note for what they were asked: what a measurement is made from."""
 
-    def __init__(self, classes: int) -> None:
+    def __init__(self, training: TrainingNet, classes: int) -> None:
         super().__init__()
-        self.classes = classes
+        self.training, self.classes = training, classes
 
     def __missing__(self, name: str) -> Any:
         value: Any = np.ones(())
@@ -210,6 +215,33 @@ class Dummies(dict[str, Any]):
             value = np.ones((self.classes,) * (1 + (name == "confusion")), int)
         self[name] = value
         return value
+
+    def note(self, sums: Sums) -> None:
+        """Take up the sums of wires, arrays and functions in the shapes that they have."""
+        graph = self.training.graph
+        for ref in sums.wires:
+            sizes = graph.solved.types[ref].sizes or ()
+            self[_at(ref)] = np.ones([size for size in sizes if isinstance(size, int)])
+        for path in sums.arrays:
+            self[_array(path)] = np.ones(graph.array_table()[path].shape)
+        for place, (function, ports) in enumerate(sums.functions, 1):
+            samples = {name: _sample(graph.solved.types[ref]) for name, ref in ports}
+            try:
+                made = jax.eval_shape(lambda ports, f=function: jnp.asarray(f(ports), jnp.result_type(float)), samples)
+            except Exception as error:
+                shown = ", ".join(f"{name!r} {describe(graph.solved.types[ref])}" for name, ref in ports)
+                raise DeclarationError(
+                    f"The measurement {excerpt(function)} fails: {str(error).splitlines()[0] if str(error) else type(error).__name__}. "
+                    f"It takes the ports of one example as a dict: {shown}; and gives a number or an array, computed by JAX."
+                ) from None
+            self[f"function {place}"] = np.ones(made.shape)
+
+
+def _sample(type_: ArrayType) -> Any:
+    """Something like one example of a type; of a varying one a short sequence."""
+    sizes = tuple(size if isinstance(size, int) else LENGTH for size in type_.sizes or ())
+    values = jax.ShapeDtypeStruct(sizes, jnp.int32 if type_.integer else jnp.result_type(float))
+    return Sequence(values, jax.ShapeDtypeStruct((), jnp.int32)) if type_.varying else values
 
 
 @dataclass(frozen=True)

@@ -188,11 +188,16 @@ def measured(setting: Any, criterion: Criterion | None, plan: Plan, training: Tr
     if criterion is not None and criterion.key not in (None, LOSS) and not any(_same(one.key, criterion.key) for one in asked):
         asked += _flat([reader.read(criterion.key)])
     classes = _classes(training, compared)
-    dummies = Dummies(len(classes))
-    tallied = Tallied(dummies, None if compared is None else compared.form, classes, training.terms)
-    functions = tuple(dict.fromkeys(one.function for one in asked if one.function is not None))
-    tallied = replace(tallied, functions=functions)
-    measures = tuple(_measure(one, tallied, validated) for one in asked)
+    wanted = Sums(
+        comparison=None if compared is None else (compared.form, compared.predicted, compared.target),
+        wires=tuple(dict.fromkeys(wire for one in asked for wire in one.wires)),
+        arrays=tuple(dict.fromkeys(one.array for one in asked if one.array is not None)),
+        functions=tuple(dict.fromkeys(one.function for one in asked if one.function is not None)),
+    )
+    tallied = Tallied({}, None if compared is None else compared.form, classes, training.terms, wanted.functions)
+    tried = [_tried(one, tallied, wanted, training, validated) for one in asked]
+    measures = tuple(measure for measure, _ in tried)
+    named = {name for _, names in tried for name in names}
     keys = [measure.key for measure in measures]
     twice = [key for i, key in enumerate(keys) if any(_same(key, other) for other in keys[:i])]
     if twice:
@@ -201,15 +206,12 @@ def measured(setting: Any, criterion: Criterion | None, plan: Plan, training: Tr
             'Give one of them another "Key".'
         )
     beside = {CURVES, "examples", "batches", OF_ERROR}
-    sums = Sums(
-        names=tuple(sorted(name for name in dummies if " " not in name and name not in beside)),
-        comparison=None if compared is None else (compared.form, compared.predicted, compared.target),
-        losses=tuple(term.port for term in training.terms if f"loss {term.port}" in dummies),
-        wires=tuple(dict.fromkeys(wire for one in asked for wire in one.wires)),
-        arrays=tuple(dict.fromkeys(one.array for one in asked if one.array is not None)),
-        functions=functions,
+    sums = replace(
+        wanted,
+        names=tuple(sorted(name for name in named if " " not in name and name not in beside)),
+        losses=tuple(term.port for term in training.terms if f"loss {term.port}" in named),
     )
-    return Measured(measures, sums, replace(tallied, sums={}), classified)
+    return Measured(measures, sums, tallied, classified)
 
 
 def _flat(things: Any) -> list[Asked]:
@@ -228,10 +230,11 @@ def _classes(training: TrainingNet, compared: Comparison | None) -> tuple[Hashab
     return compared.labels or tuple(range(1, int(sizes[-1] or 0) + 1))  # type: ignore[arg-type]
 
 
-def _measure(asked: Asked, tallied: Tallied, validated: bool) -> Measure:
-    """A measurement with what its first try, on sums of nothing in particular, says of it."""
+def _tried(asked: Asked, tallied: Tallied, wanted: Sums, training: TrainingNet, validated: bool) -> tuple[Measure, set[str]]:
+    """A measurement with what its first try, on sums of nothing in particular, says of it, and the names of those sums."""
     name = asked.key if not isinstance(asked.key, Rule) else asked.key.key
-    dummies = Dummies(len(tallied.classes))
+    dummies = Dummies(training, len(tallied.classes))
+    dummies.note(wanted)
     try:
         value = asked.value(replace(tallied, sums=dummies))
     except AttributeError:
@@ -241,7 +244,6 @@ def _measure(asked: Asked, tallied: Tallied, validated: bool) -> Measure:
             f"NetTrain cannot measure {excerpt(asked.key)} while it trains. Ask NetMeasurements(net, data, {excerpt(asked.key)}) "
             "afterwards."
         )
-    tallied.sums.update(dummies)  # type: ignore[attr-defined]
     whole = CURVES in dummies
     if whole and not validated:
         raise DeclarationError(
@@ -260,7 +262,7 @@ def _measure(asked: Asked, tallied: Tallied, validated: bool) -> Measure:
             'NetTrain does not support the suboption "Aggregation" of a measurement: values are exact over a round and over the '
             "validation data. Leave it out."
         )
-    return Measure(
+    measure = Measure(
         asked.key,
         asked,
         kind,
@@ -269,6 +271,7 @@ def _measure(asked: Asked, tallied: Tallied, validated: bool) -> Measure:
         kind in ("number", "classes", "figure") if plotted is Automatic else bool(plotted),
         whole,
     )
+    return measure, set(dummies)
 
 
 def _choice(options: Mapping[str, Any], name: str, choices: tuple[str, ...]) -> str | None:

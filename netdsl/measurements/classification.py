@@ -36,7 +36,6 @@ from netdsl.measurements.rates import (
     f_score,
     rate,
     ratio,
-    roc_points,
 )
 from netdsl.measurements.report import MATRIX_UP_TO, MISSING, matrix_text, short, text_rows
 from netdsl.plots import accuracy_rejection_plot, calibration_plot, confusion_matrix_plot, probability_histogram, roc_curve_plot
@@ -47,24 +46,30 @@ __all__ = ["CLASSIFICATION", "confusion_plot", "summary"]
 
 def accuracy(p: Predictions, top: int = 1) -> float:
     """The fraction of kept examples whose true class is among the `top` likeliest; NaN if none is kept."""
-    return float((p.ranks[p.kept] < top).mean()) if p.kept.any() else float("nan")
+    return p.within(top)
 
 
 def accuracy_baseline(p: Predictions) -> float:
     """The accuracy of always saying the commonest class of the test data."""
-    return float(np.bincount(p.truth).max() / len(p.truth))
+    return float(p.truths.max() / p.size)
 
 
 def cohen_kappa(p: Predictions) -> float:
     """(po - pe) / (1 - pe), with pe from both marginals; NaN where pe is 1."""
-    totals = p.confusion.sum(axis=1), p.confusion.sum(axis=0)
-    return agreement(p, (totals[0] * totals[1]).sum() / max(p.confusion.sum(), 1) ** 2)
+    actual, decided = marginals(p)
+    return agreement(p, (actual * decided).sum() / max(actual.sum(), 1) ** 2)
 
 
 def scott_pi(p: Predictions) -> float:
     """(po - pe) / (1 - pe), with pe from the pooled marginals; NaN where pe is 1."""
-    pooled = (p.confusion.sum(axis=1) + p.confusion.sum(axis=0)) / (2 * max(p.confusion.sum(), 1))
-    return agreement(p, (pooled**2).sum())
+    actual, decided = marginals(p)
+    return agreement(p, (((actual + decided) / (2 * max(actual.sum(), 1))) ** 2).sum())
+
+
+def marginals(p: Predictions) -> tuple[np.ndarray, np.ndarray]:
+    """How many of the kept examples are of each class, and how many were classified as it."""
+    tp, fp, fn, _ = p.counts
+    return tp + fn, tp + fp
 
 
 def agreement(p: Predictions, chance: float) -> float:
@@ -103,14 +108,13 @@ def classes_or_worst(p: Predictions, thing: Any) -> list[int]:
 
 def roc_curves(p: Predictions, which: int | None = None) -> Any:
     """For each class, or one, the points (false positive rate, true positive rate)."""
-    return dict(zip(p.classes, roc_points(p))) if which is None else roc_points(p)[which]
+    return dict(zip(p.classes, p.curves)) if which is None else p.curves[which]
 
 
 def roc_plot(p: Predictions, which: int | None = None) -> Any:
     """The ROC curves as a figure."""
     chosen = range(len(p.classes)) if which is None else [which]
-    curves = roc_points(p)
-    return roc_curve_plot([curves[i] for i in chosen], [p.classes[i] for i in chosen])
+    return roc_curve_plot([p.curves[i] for i in chosen], [p.classes[i] for i in chosen])
 
 
 def calibration(p: Predictions, which: int | None = None) -> Any:
@@ -150,7 +154,7 @@ def error(p: Predictions, top: int = 1) -> float:
 
 def mean_loss(p: Predictions) -> float:
     """The mean cross entropy in nats."""
-    return float(p.losses.mean())
+    return p.mean_loss
 
 
 def summary(p: Predictions) -> list[tuple[str, str]]:
@@ -194,12 +198,12 @@ NUMBERS = [
     Property("AccuracyBaseline", accuracy_baseline),
     Property("BatchEvaluationTime", lambda p: Quantity(asked_seconds(p.seconds) / len(p.truth), "Seconds"), needs="seconds"),
     Property("CohenKappa", cohen_kappa),
-    Property("Entropy", lambda p: float(p.entropies.mean())),
+    Property("Entropy", lambda p: p.mean_entropy),
     Property("Error", error, positive_integer),
     Property("ErrorRate", error, positive_integer),
     Property("EvaluationTime", lambda p: Quantity(asked_seconds(p.example_seconds), "Seconds"), needs="example_seconds"),
     Property("GeometricMeanProbability", lambda p: float(np.exp(-mean_loss(p)))),
-    Property("LogLikelihood", lambda p: -float(p.losses.sum())),
+    Property("LogLikelihood", lambda p: -float(p.class_losses.sum())),
     Property("MeanCrossEntropy", mean_loss),
     Property("Perplexity", lambda p: float(np.exp(mean_loss(p)))),
     Property("Probabilities", named),

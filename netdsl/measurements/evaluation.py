@@ -34,7 +34,7 @@ from netdsl.lowering.wires import Wire
 from netdsl.measurements.comparison import NUMBERS, Comparison
 from netdsl.nets import Net, Ref, Sequence
 
-__all__ = ["Evaluated", "Evaluation"]
+__all__ = ["Evaluated", "Evaluation", "compared_elements", "weighted_sum"]
 
 SEED = 1234
 """The seed of what is drawn with NetEvaluationMode="Train"."""
@@ -102,6 +102,11 @@ class Evaluation:
                 return encoding + timed(starts)[1]
 
         return self._gathered(parts + more, count, seconds)
+
+    def of_columns(self, columns: dict[str, Any], compact: frozenset[str], count: int) -> Evaluated:
+        """The same for data that are encoded already, without times."""
+        parts, _ = self._timed(columns, compact, count)(range(0, count, self._size(count)))
+        return self._gathered(parts, count, 0.0)
 
     def seconds_for_one(self, data: Table, what: str) -> float:
         """How long encoding and evaluating the first example takes: the median of several times, after one not counted."""
@@ -205,8 +210,8 @@ def _function(evaluation: Evaluation, graph: Net, compact: frozenset[str], platf
     needed = {*outputs, *wires, *((compared.predicted, compared.target) if compared else ())}
 
     def one(found: Any, weight: Any) -> Any:
-        elements = () if compared is None else _elements(compared.form, found[compared.predicted], found[compared.target].value)
-        return [jnp.sum(found[ref].value) for ref in outputs], elements, [_sum(found[ref].value, weight) for ref in wires]
+        elements = () if compared is None else compared_elements(compared.form, found[compared.predicted], found[compared.target].value)
+        return [jnp.sum(found[ref].value) for ref in outputs], elements, [weighted_sum(found[ref].value, weight) for ref in wires]
 
     def function(arrays: Any, state: Any, inputs: Any, indices: Any, weights: Any) -> Any:
         note_trace()
@@ -218,7 +223,7 @@ def _function(evaluation: Evaluation, graph: Net, compact: frozenset[str], platf
     return jax.jit(function)
 
 
-def _sum(value: Any, weight: Any) -> tuple[Any, Any]:
+def weighted_sum(value: Any, weight: Any) -> tuple[Any, Any]:
     """The weighted sum of a wire and how much it counts; a sequence counts with all its elements."""
     if isinstance(value, Sequence):
         mask = value.mask.reshape((-1,) + (1,) * (value.data.ndim - 1))
@@ -226,7 +231,7 @@ def _sum(value: Any, weight: Any) -> tuple[Any, Any]:
     return weight * value, weight
 
 
-def _elements(form: str, wire: Wire, target: Any) -> tuple[Any, ...]:
+def compared_elements(form: str, wire: Wire, target: Any) -> tuple[Any, ...]:
     """Which elements are real, then what is compared; for classes probabilities, positions from 0, and cross entropies.
 
     Cross entropies come from the logits where the probabilities do, so that they stay finite.

@@ -125,6 +125,57 @@ class Predictions:
             return np.asarray(self.cross_entropies, dtype=float)
         return -np.log(np.maximum(self.true_probabilities, SMALLEST), dtype=float)
 
+    @property
+    def size(self) -> int:
+        """How many examples there are."""
+        return len(self.truth)
+
+    @property
+    def truths(self) -> np.ndarray:
+        """How many examples are of each class, (c,)."""
+        return np.bincount(self.truth, minlength=len(self.classes))
+
+    @cached_property
+    def counts(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """TP, FP, FN, TN of each class."""
+        matrix = self.confusion
+        tp = matrix.diagonal()
+        fp, fn = matrix.sum(axis=0) - tp, matrix.sum(axis=1) - tp
+        return tp, fp, fn, matrix.sum() - tp - fp - fn
+
+    def within(self, top: int) -> float:
+        """The fraction of kept examples whose true class is among the `top` likeliest; NaN if none is kept."""
+        return float((self.ranks[self.kept] < top).mean()) if self.kept.any() else float("nan")
+
+    @property
+    def mean_loss(self) -> float:
+        """The mean cross entropy in nats."""
+        return float(self.losses.mean())
+
+    @property
+    def class_losses(self) -> np.ndarray:
+        """The sum of the cross entropies of the examples of each class, (c,)."""
+        return np.bincount(self.truth, self.losses, len(self.classes))
+
+    @property
+    def mean_entropy(self) -> float:
+        """The mean entropy of the predictions in nats."""
+        return float(self.entropies.mean())
+
+    @cached_property
+    def curves(self) -> list[np.ndarray]:
+        """For each class the points (false positive rate, true positive rate), (k, 2); none if only one side occurs."""
+        from sklearn.metrics import roc_curve
+
+        curves = []
+        for i in range(len(self.classes)):
+            true = self.truth == i
+            if true.all() or not true.any():
+                curves.append(np.zeros((0, 2)))
+            else:
+                curves.append(np.stack(roc_curve(true, self.probabilities[:, i])[:2], axis=1))
+        return curves
+
     @cached_property
     def entropies(self) -> np.ndarray:
         """The entropy of each prediction in nats."""

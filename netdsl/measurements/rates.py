@@ -27,7 +27,6 @@ __all__ = [
     "class_or_average",
     "f_score",
     "rate",
-    "roc_points",
 ]
 
 AVERAGES = ("MacroAveraged", "MicroAveraged")
@@ -69,14 +68,6 @@ RATES: dict[str, Counts] = {
 """The rates as functions of TP, FP, FN, TN."""
 
 
-def counts(predictions: Predictions) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """TP, FP, FN, TN of each class."""
-    matrix = predictions.confusion
-    tp = matrix.diagonal()
-    fp, fn = matrix.sum(axis=0) - tp, matrix.sum(axis=1) - tp
-    return tp, fp, fn, matrix.sum() - tp - fp - fn
-
-
 class PerClass:
     """A value for each class, for one class, or averaged over the classes.
 
@@ -102,7 +93,7 @@ class PerClass:
 
 def rate(formula: Counts) -> PerClass:
     """The measurement that a formula of TP, FP, FN, TN is."""
-    return PerClass(lambda p: formula(*counts(p)), lambda p: formula(*(count.sum() for count in counts(p))))
+    return PerClass(lambda p: formula(*p.counts), lambda p: formula(*(count.sum() for count in p.counts)))
 
 
 def class_or_average(predictions: Predictions, thing: Any) -> int | str:
@@ -134,30 +125,14 @@ def beta(predictions: Predictions, thing: Any) -> tuple[float, int | str | None]
 
 def class_cross_entropy(predictions: Predictions) -> np.ndarray:
     """The mean cross entropy of the examples of each class; NaN for a class without examples."""
-    size = len(predictions.classes)
-    sums = np.bincount(predictions.truth, predictions.losses, size)
-    return ratio(sums, np.bincount(predictions.truth, minlength=size))
-
-
-def roc_points(predictions: Predictions) -> list[np.ndarray]:
-    """For each class the points (false positive rate, true positive rate), (k, 2); none if only one side occurs."""
-    from sklearn.metrics import roc_curve
-
-    curves = []
-    for i in range(len(predictions.classes)):
-        true = predictions.truth == i
-        if true.all() or not true.any():
-            curves.append(np.zeros((0, 2)))
-        else:
-            curves.append(np.stack(roc_curve(true, predictions.probabilities[:, i])[:2], axis=1))
-    return curves
+    return ratio(predictions.class_losses, predictions.truths)  # type: ignore[no-any-return]
 
 
 def area(predictions: Predictions) -> np.ndarray:
     """The area under the ROC curve of each class; NaN if all or none of the examples are of the class."""
     from sklearn.metrics import auc
 
-    return np.array([auc(*curve.T) if len(curve) else np.nan for curve in roc_points(predictions)])
+    return np.array([auc(*curve.T) if len(curve) else np.nan for curve in predictions.curves])
 
 
 def area_micro(predictions: Predictions) -> float:

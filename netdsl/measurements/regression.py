@@ -68,10 +68,25 @@ class NumberPredictions:
         """How far off each example is, (n,)."""
         return np.linalg.norm(self.residuals.reshape(len(self.truth), -1), axis=1)
 
+    @property
+    def mean_square(self) -> float:
+        """The mean square of the residuals."""
+        return float((self.residuals**2).mean())
+
+    @property
+    def mean_deviation(self) -> float:
+        """The mean absolute residual."""
+        return float(np.abs(self.residuals).mean())
+
+    @property
+    def variance(self) -> float:
+        """The variance of the actual values about the mean of each element."""
+        return float(((self.truth - self.truth.mean(axis=0)) ** 2).mean())
+
 
 def mean_square(p: NumberPredictions) -> float:
     """The mean square of the residuals."""
-    return float((p.residuals**2).mean())
+    return p.mean_square
 
 
 def standard_deviation(p: NumberPredictions) -> float:
@@ -81,13 +96,13 @@ def standard_deviation(p: NumberPredictions) -> float:
 
 def fraction_unexplained(p: NumberPredictions) -> float:
     """The mean square of the residuals over the variance of the actual values; NaN for 0/0, else infinite without variance."""
-    residual, total = mean_square(p), float(((p.truth - p.truth.mean(axis=0)) ** 2).mean())
+    residual, total = p.mean_square, p.variance
     return residual / total if total else float("inf") if residual else float("nan")
 
 
 def mean_deviation(p: NumberPredictions) -> float:
     """The mean absolute residual."""
-    return float(np.abs(p.residuals).mean())
+    return p.mean_deviation
 
 
 def ranked(sign: int) -> Any:

@@ -1,9 +1,9 @@
-"""What is asked of NetMeasurements: every form of a measurement, read before anything is evaluated."""
+"""What is asked of NetMeasurements and of NetTrain: every form of a measurement, read before anything is evaluated."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,7 @@ __all__ = ["Asked", "Reader", "values"]
 
 AVERAGING = {"Macro": "MacroAveraged", "Micro": "MicroAveraged"}
 FOR_TRAINING = ("Aggregation", "Direction", "Interval", "Plot")
-"""Suboptions of a measurement that only mean something while a net is trained, or are not supported yet."""
+"""Suboptions of a measurement that only mean something while a net is trained."""
 INFORMATION = (*PROPERTIES, *OF_MXNET)
 """The properties of Information, which are measurements, too."""
 
@@ -41,6 +41,9 @@ class Asked:
         wires: the wires whose means it needs.
         evaluates: whether it needs an evaluation at all.
         named: whether the key was given by the user.
+        array: the array that it is the value of.
+        function: the function of the ports of an example that it is the mean of, with the wires of those ports.
+        options: the suboptions that mean something while a net is trained.
     """
 
     key: Hashable
@@ -48,6 +51,9 @@ class Asked:
     wires: tuple[Ref, ...] = ()
     evaluates: bool = True
     named: bool = False
+    array: ArrayPath | None = None
+    function: tuple[Callable[..., Any], tuple[tuple[str, Ref], ...]] | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 def values(asked: Asked | list[Any], outcome: Any) -> Any:
@@ -69,10 +75,15 @@ class Reader:
     Args:
         training: the net with its losses attached.
         comparison: what it compares, if that is one thing.
+        known: measurements that are taken otherwise; only given, perhaps empty, while the net is trained.
     """
 
-    def __init__(self, training: TrainingNet, comparison: Comparison | None) -> None:
+    def __init__(
+        self, training: TrainingNet, comparison: Comparison | None, known: Mapping[str, Callable[[Any], Any]] | None = None
+    ) -> None:
         self.training, self.comparison = training, comparison
+        self.known = known or {}
+        self.asker = "NetMeasurements" if known is None else "NetTrain"
         self.losses = {term.port: term for term in training.terms}
         self.table: PropertyTable | None = None
         if comparison is not None:
@@ -101,7 +112,7 @@ class Reader:
         if isinstance(thing, str):
             return self._named(thing, [])
         if callable(thing):
-            raise UnsupportedError(f"NetMeasurements: a function as measurement, {excerpt(thing)}, is not supported yet.")
+            return self._function(thing)
         raise DeclarationError(
             "A measurement is a name, Rule(name, parameter), [name, parameter], a NetPort, "
             f'{{"Measurement": ..., "Key": ...}}, or a list of those. Got {excerpt(thing)}.'
@@ -129,6 +140,8 @@ class Reader:
 
     def _named(self, name: Any, parameters: list[Any]) -> Asked:
         key = Rule(name, parameters[0]) if parameters else name
+        if name in self.known and not parameters:
+            return Asked(name, self.known[name])
         if name == "Properties" and not parameters:
             return Asked(name, lambda outcome: self.names, evaluates=False)
         if name in self.losses or (name == "Loss" and self.losses):
@@ -164,8 +177,8 @@ class Reader:
     def _with_options(self, options: Mapping[str, Any]) -> Asked:
         taken = ("Measurement", "Key", "ClassAveraging")
         for option, value in options.items():
-            if option in FOR_TRAINING and value is not Automatic:
-                raise UnsupportedError(f"NetMeasurements does not support {option!r} of a measurement yet. Leave it out.")
+            if option in FOR_TRAINING and value is not Automatic and self.asker == "NetMeasurements":
+                raise UnsupportedError(f"NetMeasurements does not take {option!r} of a measurement, which is for NetTrain. Leave it out.")
             if option not in (*taken, *FOR_TRAINING):
                 raise DeclarationError(f"A measurement has no suboption {option!r}. {nearest(option, taken)}")
         if "Measurement" not in options:
@@ -173,13 +186,13 @@ class Reader:
         thing, averaging = options["Measurement"], options.get("ClassAveraging", Automatic)
         if averaging is not Automatic and averaging is not None:
             thing = self._averaged(thing, averaging)
-        asked = self._one(thing)
+        asked = replace(self._one(thing), options={name: options[name] for name in FOR_TRAINING if name in options})
         key = options.get("Key", Automatic)
         if key is Automatic:
             return asked
         if not isinstance(key, str):
             raise DeclarationError(f"The Key of a measurement is a string. Got {excerpt(key)}.")
-        return Asked(key, asked.value, asked.wires, asked.evaluates, named=True)
+        return replace(asked, key=key, named=True)
 
     def _averaged(self, thing: Any, averaging: Any) -> Rule:
         """The measurement averaged over the classes."""
@@ -202,10 +215,27 @@ class Reader:
         net = self.training.net
         if len(port.path) == 1 and port.path[0] not in (*net.input_names, *net.output_names):
             path = ()
-        found = _at(graph, path, port)
-        if isinstance(found, tuple):
-            return Asked(port, lambda outcome: outcome.mean(found), wires=(found,))
-        return Asked(port, lambda outcome: np.asarray(found), evaluates=False)
+        ref, array = _at(graph, path, port)
+        if ref is not None:
+            return Asked(port, lambda outcome: outcome.mean(ref), wires=(ref,))
+        if self.asker == "NetTrain":
+            return Asked(port, lambda outcome: outcome.array(array), array=array)
+        return Asked(port, lambda outcome: np.asarray(graph.array_table()[array]), evaluates=False)
+
+    def _function(self, function: Callable[..., Any]) -> Asked:
+        """The mean over the examples of a function of the ports of the net, and of "Target", what is compared with."""
+        if self.asker == "NetMeasurements":
+            raise UnsupportedError(
+                f"NetMeasurements: a function as measurement, {excerpt(function)}, is only for TrainingProgressMeasurements."
+            )
+        graph, path, net = self.training.graph, self.training.path, self.training.net
+        ports = {port: graph.program.ports[path, port] for port in (*net.input_names, *net.output_names)}
+        targets = [(-1, port) for port in graph.input_names if port not in net.input_names]
+        if self.comparison is not None or len(targets) == 1:
+            ports.setdefault("Target", targets[0] if self.comparison is None else self.comparison.target)
+        name = getattr(function, "__name__", "<lambda>")
+        read = function, tuple(ports.items())
+        return Asked("Function" if name == "<lambda>" else name, lambda outcome: outcome.function(read), function=read)
 
 
 def _hashable(key: Any) -> Hashable:
@@ -216,8 +246,8 @@ def _hashable(key: Any) -> Hashable:
     return key
 
 
-def _at(graph: Net, prefix: ArrayPath, port: NetPort) -> Any:
-    """The wire at a port, or the value of an array."""
+def _at(graph: Net, prefix: ArrayPath, port: NetPort) -> tuple[Ref | None, ArrayPath]:
+    """The wire at a port, or the path of an array."""
     net = graph
     for name in prefix:
         net = net.nets[name]
@@ -225,11 +255,11 @@ def _at(graph: Net, prefix: ArrayPath, port: NetPort) -> Any:
     names, last = (*prefix, *inner), port.path[-1]
     ref = graph.program.ports.get((names, last))
     if ref is not None:
-        return ref
+        return ref, ()
     arrays = net.array_values() if net.parts() is None else {}  # type: ignore[attr-defined]
     if last in arrays:
         value = arrays[last]
-        return graph.array_table()[SHARED, value.Name] if isinstance(value, NetArray) else value
+        return None, (SHARED, value.Name) if isinstance(value, NetArray) else (*names, last)
     raise PartError(
         f"{port!r}: {net.title()} has no port or array {last!r} that can be measured. "
         f"{nearest(last, [*net.input_names, *net.output_names, *arrays])}"

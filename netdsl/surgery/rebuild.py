@@ -281,10 +281,10 @@ def _warn(function: str, dropped: Mapping[ArrayPath, tuple[tuple[int, ...], Arra
         texts.append(f"{name} (was {size}{now})")
     what = "an array that no longer fits" if len(texts) == 1 else f"{len(texts)} arrays that no longer fit"
     text = f"{function} dropped {what}: {listing(texts)}. NetInitialize(net) gives new values."
-    warnings.warn(text, NetWarning, stacklevel=_user_level())
+    warnings.warn(text, NetWarning, stacklevel=user_level())
 
 
-def _user_level() -> int:
+def user_level() -> int:
     """The number of frames up to the first that is not netdsl's own, so that the warning names the user's line."""
     level, frame = 1, sys._getframe(1)
     while frame.f_back is not None and frame.f_globals.get("__name__", "").split(".")[0] == "netdsl":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -20,12 +20,13 @@ from netdsl.lowering.context import Context, device_halves
 from netdsl.lowering.execution import execute
 from netdsl.lowering.precision import REAL32, Precision, cast
 from netdsl.lowering.rolling import STACKED, Run, apart, runs_of, stacked
+from netdsl.measurements.tally import Sums, merged, zeros
 from netdsl.nets import ArrayPath, Net, Ref, Sequence
 from netdsl.training.memory import in_parts, parts_of, recomputing
 from netdsl.training.optimizers import Optimizer
 from netdsl.training.updates import EVERYTHING, Turns, averaged, started, updated
 
-__all__ = ["Plan", "chunk_function", "permutation", "start", "validation_function"]
+__all__ = ["Plan", "chunk_function", "permutation", "start", "sums_of", "validation_function"]
 
 
 @dataclass(frozen=True)
@@ -45,10 +46,12 @@ class Plan:
     turns: Turns = EVERYTHING
     sparing: bool = False
     """Whether memory is saved at the price of time."""
+    sums: Sums = field(default_factory=Sums)
+    """What is summed over the batches for measurements."""
 
     def key(self, kind: str) -> tuple[Any, ...]:
         """The key under which a compiled function of this plan is kept."""
-        further = self.frozen, self.compact, self.batch_size, self.platform, self.cores, self.precision.name
+        further = self.frozen, self.compact, self.batch_size, self.platform, self.cores, self.precision.name, self.sums
         return (kind, program_key(self.graph), self.terms, self.optimizer.key, *further, self.turns, self.sparing)
 
     def bare(self) -> Plan:
@@ -57,18 +60,21 @@ class Plan:
 
     @property
     def classified(self) -> tuple[Ref, Ref, str] | None:
-        """The probabilities and targets of the one cross-entropy loss, and its form; None when there is not just one."""
+        """The probabilities and targets of the one cross-entropy loss, and its form; None when there is not just one, or where it compares
+        elements of sequences, which count one by one."""
         found = [step for step in self.graph.program.steps if isinstance(step.layer, CrossEntropyLossLayer)]
         if len(found) != 1:
             return None
         ports = dict(found[0].inputs)
+        if self.graph.solved.types[ports["Input"]].varying:
+            return None
         return ports["Input"], ports["Target"], found[0].layer.TargetForm  # type: ignore[attr-defined]
 
     @property
     def runs(self) -> tuple[Run, ...]:
         """The runs of layers that are computed in loops: where nobody looks inside."""
         outputs, classified = self.graph.program.outputs, self.classified
-        wanted = [*(outputs[term.port] for term in self.terms), *(() if classified is None else classified[:2])]
+        wanted = [*(outputs[term.port] for term in self.terms), *(() if classified is None else classified[:2]), *self.sums.needed]
         return runs_of(self.graph, wanted, frozen=self.frozen)
 
     def stacked(self, arrays: Mapping[ArrayPath, Any]) -> dict[ArrayPath, Any]:
@@ -90,21 +96,26 @@ class Plan:
 
 
 def _examples(plan: Plan, template: Net, arrays: Any, state: Any, inputs: Mapping[str, Any], context: Context) -> Any:
-    """Losses and errors of the examples of a batch, and the state after it."""
+    """Losses and errors of the examples of a batch, the sums of what is measured, and the state after it."""
     given = device_halves(template, inputs, plan.compact)
     wires, after = execute(template, arrays, state, given, context, runs=plan.runs)
     outputs, classified = template.program.outputs, plan.classified
     count = context.weights.shape[0]
-    losses = jnp.zeros(count)
+    losses, terms = jnp.zeros(count), {}
     for term in plan.terms:
         values = cast(wires[outputs[term.port]].value, plan.precision.held)
-        losses += term.weight * jnp.sum(values.reshape(count, -1), axis=1)
+        terms[term.port] = jnp.sum(values.reshape(count, -1), axis=1)
+        losses += term.weight * terms[term.port]
+    sums = {}
+    if plan.sums:
+        found = {ref: wires[ref].cast(plan.precision.held) for ref in plan.sums.needed}
+        sums = plan.sums.of_batch(found, terms, {**arrays, **state}, plan.runs, context.weights, plan.axes)
     if classified is None:
-        return losses, jnp.zeros(count), after
+        return losses, jnp.zeros(count), sums, after
     value, target, form = classified
     logits = wires[value].logits  # which decide as their probabilities do
     decided, threshold = (wires[value].value, 0.5) if logits is None else (logits[1], 0.0)
-    return losses, jax.vmap(lambda v, t: _error(v, t, form, threshold))(decided, wires[target].value), after
+    return losses, jax.vmap(lambda v, t: _error(v, t, form, threshold))(decided, wires[target].value), sums, after
 
 
 def _error(value: Any, target: Any, form: str, threshold: float) -> Any:
@@ -129,17 +140,18 @@ def _gathered(data: Mapping[str, Any], indices: Any) -> dict[str, Any]:
 
 
 def _step(plan: Plan, template: Net) -> Callable[..., Any]:
-    """One update: (carry, inputs, indices, key, batch, rate, numbers) -> carry, loss, error.
+    """One update: (carry, inputs, indices, key, batch, rate, numbers) -> carry, loss, error, sums.
 
     `inputs` and `indices` are a core's part of the batch; the update is the same on each core.
     """
     frozen, turns = plan.frozen | {(STACKED, *path) for path in plan.frozen}, plan.turns
-    parts = parts_of(template, plan.batch_size // plan.cores) if plan.sparing else 1
+    # sums of measurements are not means: what has them is computed in one part
+    parts = parts_of(template, plan.batch_size // plan.cores) if plan.sparing and not plan.sums else 1
 
     def objective(arrays: Any, fixed: Any, state: Any, inputs: Any, indices: Any, key: Any) -> Any:
         context = Context(jnp.ones(indices.shape), (indices,), key, True, plan.axes, plan.platform, precision=plan.precision)
-        losses, errors, after = _examples(plan, template, {**arrays, **fixed}, state, inputs, context)
-        return jnp.mean(losses), (jnp.mean(errors), after)
+        losses, errors, sums, after = _examples(plan, template, {**arrays, **fixed}, state, inputs, context)
+        return jnp.mean(losses), (jnp.mean(errors), sums, after)
 
     def trained(part: int | None, carry: Any, inputs: Any, indices: Any, key: Any, batch: Any, rate: Any, numbers: Any) -> Any:
         arrays, fixed, state, optimizer_state = carry
@@ -151,12 +163,12 @@ def _step(plan: Plan, template: Net) -> Callable[..., Any]:
         gradient = jax.value_and_grad(function, has_aux=True)
         if parts > 1:
             gradient = in_parts(gradient, parts)
-        (loss, (error, after)), slopes = gradient(own, {**fixed, **rest}, state, inputs, indices, key)
+        (loss, (error, sums, after)), slopes = gradient(own, {**fixed, **rest}, state, inputs, indices, key)
         if plan.axes:
             together, apart = ravel_pytree((loss, error, slopes))
             loss, error, slopes = apart(lax.pmean(together, plan.axes))
         arrays, optimizer_state = updated(plan.optimizer, moving, slopes, optimizer_state, arrays, loss, batch, rate, numbers)
-        return (arrays, fixed, {**after, **kept}, optimizer_state), loss, error
+        return (arrays, fixed, {**after, **kept}, optimizer_state), loss, error, sums
 
     def step(carry: Any, inputs: Any, indices: Any, key: Any, batch: Any, rate: Any, numbers: Any) -> Any:
         given = carry, inputs, indices, key, batch, rate, numbers
@@ -181,8 +193,8 @@ def chunk_function(plan: Plan) -> Callable[..., Any]:
     """``f(carry, buffers, data, order, start, count, offset, seed, rate, numbers) -> carry, buffers``.
 
     `order` is the round's permutation; the batches from `start` on, `count` of them, are trained on, and their losses and errors
-    written into the buffers. `offset` is the number of batches before this round; `rate` is the learning rate, or has that of each
-    batch of the round; `numbers` is what `updated` takes.
+    written into the buffers, and their sums merged into those of their slot. `offset` is the number of batches before this round;
+    `rate` is the learning rate, or has that of each batch of the round; `numbers` is what `updated` takes.
     """
     return compiled(plan.key("train"), lambda: _chunk_function(plan.bare()))
 
@@ -191,14 +203,14 @@ def _chunk_function(plan: Plan) -> Callable[..., Any]:
     step = _step(plan, plan.graph)
 
     def at(batch: Any, state: Any, data: Any, order: Any, offset: Any, seed: Any, rate: Any, numbers: Any) -> Any:
-        carry, (losses, errors) = state
+        carry, (losses, errors, slots) = state
         # a batch that reaches over the end is filled up from the round's own permutation
         indices = order[_places(plan, batch) % order.shape[0]]
         key, number = jax.random.key(seed), offset + batch
         key = jax.random.fold_in(key, number)
         rate = rate[batch] if rate.ndim else rate
-        carry, loss, error = step(carry, _gathered(data, indices), indices, key, number, rate, numbers)
-        return carry, (losses.at[batch].set(loss), errors.at[batch].set(error))
+        carry, loss, error, sums = step(carry, _gathered(data, indices), indices, key, number, rate, numbers)
+        return carry, (losses.at[batch].set(loss), errors.at[batch].set(error), _kept(slots, sums, batch))
 
     def chunk(carry: Any, buffers: Any, data: Any, order: Any, start: Any, count: Any, *rest: Any) -> Any:
         note_trace()
@@ -208,7 +220,7 @@ def _chunk_function(plan: Plan) -> Callable[..., Any]:
 
 
 def validation_function(plan: Plan) -> Callable[..., Any]:
-    """``f(arrays, fixed, state, data, batches) -> (sum of losses, sum of errors)`` over all examples of `data`, in test mode."""
+    """``f(arrays, fixed, state, data, batches) -> (sum of losses, sum of errors, other sums)`` over all of `data`, in test mode."""
     return compiled(plan.key("validate"), lambda: _validation_function(plan.bare()))
 
 
@@ -221,19 +233,47 @@ def _validation_function(plan: Plan) -> Callable[..., Any]:
         weights, indices = (places < count).astype(jnp.float32), jnp.minimum(places, count - 1)
         context = Context(weights, (indices,), jax.random.key(0), False, plan.axes, plan.platform, precision=plan.precision)
         inputs = _gathered(data, indices)
-        losses, errors, _ = _examples(plan, template, {**arrays, **fixed}, state, inputs, context)
-        return jnp.sum(losses * weights), jnp.sum(errors * weights)
+        losses, errors, sums, _ = _examples(plan, template, {**arrays, **fixed}, state, inputs, context)
+        return jnp.sum(losses * weights), jnp.sum(errors * weights), sums
 
     def validate(arrays: Any, fixed: Any, state: Any, data: Any, batches: Any) -> Any:
         note_trace()
 
-        def add(batch: Any, sums: Any) -> Any:
-            return jax.tree.map(jnp.add, sums, batch_sums(arrays, fixed, state, data, batch))
+        def add(batch: Any, before: Any) -> Any:
+            *more, sums = batch_sums(arrays, fixed, state, data, batch)
+            return (*jax.tree.map(jnp.add, before[:2], tuple(more)), merged(before[2], sums))
 
-        sums = lax.fori_loop(0, batches, add, (jnp.zeros(()), jnp.zeros(())))
-        return lax.psum(sums, plan.axes) if plan.axes else sums
+        empty = zeros(jax.eval_shape(batch_sums, arrays, fixed, state, data, 0)[2]) if plan.sums else {}
+        *both, sums = lax.fori_loop(0, batches, add, (jnp.zeros(()), jnp.zeros(()), empty))
+        return (*(lax.psum(both, plan.axes) if plan.axes else both), sums)
 
     return jax.jit(split_over(validate, plan.cores))
+
+
+def _kept(slots: Any, sums: Any, batch: Any) -> Any:
+    """The slots with the sums of a batch added to its own."""
+    if not slots:
+        return slots
+    place = batch % jax.tree.leaves(slots)[0].shape[0]
+    together = merged({name: slot[place] for name, slot in slots.items()}, sums)
+    return {name: slot.at[place].set(together[name]) for name, slot in slots.items()}
+
+
+def sums_of(plan: Plan, carry: Any, data: Any) -> dict[str, Any]:
+    """The shapes and types of the sums of a batch."""
+    if not plan.sums:
+        return {}
+    alone = replace(plan.bare(), cores=1)
+
+    def sums(carry: Any, data: Any) -> Any:
+        arrays, fixed, state, _ = carry
+        indices = jnp.zeros(plan.batch_size, jnp.int32)
+        context = Context(
+            jnp.ones(plan.batch_size), (indices,), jax.random.key(0), True, (), plan.platform, precision=plan.precision
+        )
+        return _examples(alone, alone.graph, {**arrays, **fixed}, state, _gathered(data, indices), context)[2]
+
+    return compiled(plan.key("sums"), lambda: jax.eval_shape(sums, carry, data))  # type: ignore[no-any-return]
 
 
 def start(plan: Plan, arrays: Any, fixed: Any, state: Any) -> tuple[Any, ...]:

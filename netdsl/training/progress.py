@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import IO, Any, cast
 
 from netdsl.errors import DeclarationError, UnsupportedError, excerpt
@@ -31,6 +31,9 @@ class Status:
     error: float | None = None
     validation_loss: float | None = None
     validation_error: float | None = None
+    measurements: dict[str, float] = field(default_factory=dict)
+    """The other measurements of the round so far, as numbers by their text."""
+    validation_measurements: dict[str, float] = field(default_factory=dict)
     elapsed: float = 0.0
     remaining: float | None = None
     goal: float | None = None
@@ -49,10 +52,12 @@ class Status:
         parts = [] if self.loss is None else [f"loss {self.loss:.4g}"]
         if self.error is not None:
             parts.append(f"error {100 * self.error:.2f}%")
+        parts += [f"{name} {value:.4g}" for name, value in self.measurements.items()]
         if self.validation_loss is not None:
             parts.append(f"validation loss {self.validation_loss:.4g}")
         if self.validation_error is not None:
             parts.append(f"validation error {100 * self.validation_error:.2f}%")
+        parts += [f"validation {name} {value:.4g}" for name, value in self.validation_measurements.items()]
         return "  ".join(parts)
 
     def text(self) -> str:
@@ -185,9 +190,10 @@ class Panel(Progress):
             grid.add_row("progress", ProgressBar(total=1.0, completed=status.fraction, width=40))
             grid.add_row("round", f"{status.round} of {status.rounds or '?'}, batch {status.batch} of {status.batches}")
             grid.add_row("examples/s", f"{status.examples_per_second:,.0f}")
-            grid.add_row("training", _values(status.loss, status.error))
+            grid.add_row("training", _values(status.loss, status.error, status.measurements))
             if status.validation_loss is not None:
-                grid.add_row("validation", _values(status.validation_loss, status.validation_error))
+                values = _values(status.validation_loss, status.validation_error, status.validation_measurements)
+                grid.add_row("validation", values)
             left = "" if status.remaining is None else f", {duration_text(status.remaining)} left"
             grid.add_row("time", f"{duration_text(status.elapsed)}{left}")
         return Box(grid, title=self.title, subtitle="Ctrl-C stops and keeps the net so far", expand=False)
@@ -197,9 +203,10 @@ class Panel(Progress):
         self.console.print(message, highlight=False)
 
 
-def _values(loss: float | None, error: float | None) -> str:
+def _values(loss: float | None, error: float | None, others: dict[str, float]) -> str:
     parts = [] if loss is None else [f"loss {loss:.4g}"]
-    return ", ".join(parts + ([] if error is None else [f"error rate {100 * error:.2f}%"]))
+    parts += [] if error is None else [f"error rate {100 * error:.2f}%"]
+    return ", ".join([*parts, *(f"{name} {value:.4g}" for name, value in others.items())])
 
 
 def progress(setting: Any) -> Progress:

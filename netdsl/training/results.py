@@ -3,49 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netdsl.errors import PartError, UnsupportedError, excerpt, nearest, public
+from netdsl.errors import PartError, excerpt, nearest, public
 from netdsl.nets import Net, path_text
 from netdsl.symbols import All, Automatic
+from netdsl.training.history import History
+from netdsl.training.measured import ERROR, Measure, Measured, key_text
 from netdsl.training.progress import duration_text
 
-__all__ = ["History", "NetTrainResultsObject", "check_property"]
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
-
-@dataclass
-class History:
-    """The numbers of a training, by batch and by round. Errors are None where the net has no error rate."""
-
-    batches_per_round: int
-    losses: list[np.ndarray] = field(default_factory=list)
-    errors: list[np.ndarray] = field(default_factory=list)
-    validation_losses: list[float] = field(default_factory=list)
-    validation_errors: list[float] = field(default_factory=list)
-    best_round: int = 0
-
-    @property
-    def batch_losses(self) -> np.ndarray:
-        """The loss of every batch."""
-        return np.concatenate(self.losses) if self.losses else np.zeros(0, np.float32)
-
-    @property
-    def batch_errors(self) -> np.ndarray:
-        """The error rate of every batch."""
-        return np.concatenate(self.errors) if self.errors else np.zeros(0, np.float32)
-
-    @property
-    def round_losses(self) -> np.ndarray:
-        """The mean loss of every round."""
-        return np.array([part.mean() for part in self.losses if part.size])
-
-    @property
-    def round_errors(self) -> np.ndarray:
-        """The mean error rate of every round."""
-        return np.array([part.mean() for part in self.errors if part.size])
+__all__ = ["NetTrainResultsObject", "check_property"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,13 +33,17 @@ class NetTrainResultsObject:
     >>> results(["TotalRounds", "BatchSize"])
     [3, 2]
 
-    Differences from Wolfram: the properties that NetTrain's unsupported options would fill are refused by name.
+    "ReasonTrainingStopped" says why it ended. Names of Mathematica 11 are taken too: "FinalNet", "LossEvolutionPlot",
+    "ErrorRateEvolutionPlot".
+
+    Differences from Wolfram: "ValidationLoss" and "ValidationMeasurements" are those of the net that is given back, the best by
+    validation; lists of numbers are NumPy arrays.
     """
 
     trained_net: Net
     training_net: Net
     history: History
-    classified: bool
+    measured: Measured
     batch_size: int
     training_examples: int
     validation_examples: int
@@ -78,6 +55,12 @@ class NetTrainResultsObject:
     reason: str
     seed: int
     multipliers: dict[tuple[str, ...], float]
+    checkpoints: tuple[str, ...] = ()
+    """The files written on the way."""
+    skipped: int = 0
+    """The examples that could not be used."""
+    input_form: str = ""
+    """The call of NetTrain in words."""
 
     @public
     def __call__(self, property: Any, /) -> Any:
@@ -88,8 +71,11 @@ class NetTrainResultsObject:
         if property is All:
             return self
         if property == "Properties":
-            return sorted(_PROPERTIES)
-        return _PROPERTIES["TrainedNet" if property is Automatic else property](self)
+            return sorted(set(_PROPERTIES) - {"ErrorRateEvolutionPlot"})
+        name = "TrainedNet" if property is Automatic else property
+        if name == "ErrorRateEvolutionPlot" and self.measured.named(ERROR) is None:
+            raise PartError("NetTrain measured no error rate: the net has not just one CrossEntropyLossLayer.")
+        return _PROPERTIES[_LEGACY.get(name, name)](self)
 
     __getitem__ = __call__
 
@@ -103,9 +89,47 @@ class NetTrainResultsObject:
         """The number of rounds begun."""
         return len(self.history.losses)
 
-    def measurements(self) -> dict[str, np.ndarray]:
-        """The measurements by round beside the loss."""
-        return {"ErrorRate": self.history.round_errors} if self.classified else {}
+    def round_values(self) -> dict[Any, Any]:
+        """The last round's measurements beside the loss."""
+        return self._last(self.history.sums)
+
+    def validation_values(self) -> dict[Any, Any]:
+        """The measurements of the best validation."""
+        return self._last(self.history.validation_sums[: self.history.best_validation])
+
+    def _last(self, sums: list[dict[str, Any]]) -> dict[Any, Any]:
+        measured = self.measured
+        return {one.key: measured.value(one, sums[-1]) for one in measured.measures if sums and measured.has(one, sums[-1])}
+
+    def lists(self, sums: list[dict[str, Any]]) -> dict[Any, Any]:
+        """The measurements by round or validation: arrays of numbers, lists of others; pictures are left out."""
+        measured = self.measured
+        found = {}
+        for one in measured.measures:
+            if one.kind != "figure" and sums and measured.has(one, sums[-1]):
+                values = [measured.value(one, each) for each in sums]
+                found[one.key] = np.array(values) if one.kind in ("number", "array") else values
+        return found
+
+    def batch_lists(self) -> dict[Any, np.ndarray]:
+        """The measurements that are numbers by batch."""
+        history, found = self.history, {}
+        for one in self.measured.measures:
+            parts = [values[key_text(one.key)] for values in history.batch_values if key_text(one.key) in values]
+            if one.key == ERROR and self.measured.classified:
+                found[one.key] = history.batch_errors
+            elif parts:
+                found[one.key] = np.concatenate(parts)
+        return found
+
+    def _texts(self, loss: float, sums: list[dict[str, Any]]) -> str:
+        """A loss and its measurements in words."""
+        parts = [f"loss: {loss:.4g}"]
+        for one in self.measured.measures if sums else ():
+            if one.kind in ("number", "classes") and self.measured.has(one, sums[-1]):
+                number = self.measured.number(one, sums[-1])
+                parts.append(f"error rate: {100 * number:.2f}%" if one.key == ERROR else f"{key_text(one.key)}: {number:.4g}")
+        return ", ".join(parts)
 
     def rows(self) -> list[tuple[str, str]]:
         """The rows of the panel: a label and its text."""
@@ -120,17 +144,16 @@ class NetTrainResultsObject:
             (
                 "data",
                 f"training examples: {self.training_examples}, validation examples: {self.validation_examples}, "
-                f"processed examples: {examples}, skipped examples: 0",
+                f"processed examples: {examples}, skipped examples: {self.skipped}",
             ),
             ("method", f"{self.method}, batch size {self.batch_size}, {self.device}, seed {self.seed}"),
         ]
         if history.round_losses.size:
-            error = f", error rate: {100 * history.round_errors[-1]:.2f}%" if self.classified else ""
-            rows.append(("round", f"loss: {history.round_losses[-1]:.4g}{error}"))
-        if history.best_round:
-            best = history.best_round - 1
-            error = f", error rate: {100 * history.validation_errors[best]:.2f}%" if self.classified else ""
-            rows.append(("validation", f"loss: {history.validation_losses[best]:.4g}{error} (best, round {history.best_round})"))
+            rows.append(("round", self._texts(history.round_losses[-1], history.sums)))
+        if history.best_validation:
+            best = history.best_validation
+            values = self._texts(history.validation_losses[best - 1], history.validation_sums[:best])
+            rows.append(("validation", f"{values} (best, round {history.best_round})"))
         return rows
 
     def __repr__(self) -> str:
@@ -158,46 +181,64 @@ class NetTrainResultsObject:
         return f"<div><b>NetTrain Results</b><table>{rows}</table>{picture}</div>"
 
 
-def _loss_plot(results: NetTrainResultsObject) -> Any:
+def _loss_plot(results: NetTrainResultsObject) -> Figure:
+    return _course(results, results.history.batch_losses, np.array(results.history.validation_losses), "loss")
+
+
+def _course(results: NetTrainResultsObject, batches: Any, validations: Any, label: str, per_round: int = 0) -> Figure:
+    """The course of the loss or of a measurement over the rounds."""
     from netdsl.plots import loss_plot
 
     history = results.history
-    validation = {round_ + 1: value for round_, value in enumerate(history.validation_losses)}
-    return loss_plot(history.batch_losses, validation or None, batches_per_round=history.batches_per_round)
+    places = np.array(history.validation_positions[: len(validations)]) / history.batches_per_round
+    pairs = dict(zip(places.tolist(), np.asarray(validations).tolist()))
+    return loss_plot(batches, pairs or None, label=label, batches_per_round=per_round or history.batches_per_round)
 
 
-def _error_plot(results: NetTrainResultsObject) -> Any:
-    from netdsl.plots import loss_plot
+def _measure_plot(results: NetTrainResultsObject, measure: Measure) -> Figure:
+    """The course of a measurement, or where it is a picture itself the last one."""
+    history, measured = results.history, results.measured
+    if measure.kind == "figure":
+        sums = (*history.sums[-1:], *history.validation_sums[: history.best_validation][-1:])
+        return measured.value(measure, sums[-1])  # type: ignore[no-any-return]
+    label = "error rate" if measure.key == ERROR else key_text(measure.key)
+    batches = results.batch_lists().get(measure.key)
+    per_round = 0 if batches is not None else 1
+    if batches is None:
+        batches = np.array([measured.number(measure, sums) for sums in history.sums if measured.has(measure, sums)])
+    validations = [measured.number(measure, sums) for sums in history.validation_sums]
+    return _course(results, batches, validations, label, per_round)
 
-    history = results.history
-    validation = {round_ + 1: value for round_, value in enumerate(history.validation_errors)}
-    return loss_plot(history.batch_errors, validation or None, label="error rate", batches_per_round=history.batches_per_round)
+
+def _error_plot(results: NetTrainResultsObject) -> Figure:
+    measure = results.measured.named(ERROR)
+    assert measure is not None
+    return _measure_plot(results, measure)
 
 
-def _final_plots(results: NetTrainResultsObject) -> dict[str, Any]:
-    return {"Loss": _loss_plot(results), **({"ErrorRate": _error_plot(results)} if results.classified else {})}
+def _final_plots(results: NetTrainResultsObject) -> dict[Any, Any]:
+    plotted = [measure for measure in results.measured.measures if measure.plotted]
+    return {"Loss": _loss_plot(results), **{measure.key: _measure_plot(results, measure) for measure in plotted}}
 
 
 def _last(values: Any) -> float | None:
     return float(values[-1]) if len(values) else None
 
 
-def _validation_lists(results: NetTrainResultsObject) -> dict[str, np.ndarray]:
-    errors = results.history.validation_errors
-    return {"ErrorRate": np.array(errors)} if results.classified and errors else {}
-
-
-def _best(results: NetTrainResultsObject, values: list[float]) -> float | None:
-    return values[results.history.best_round - 1] if results.history.best_round else None
+def _best_loss(results: NetTrainResultsObject) -> float | None:
+    history = results.history
+    return history.validation_losses[history.best_validation - 1] if history.best_validation else None
 
 
 _PROPERTIES: dict[str, Callable[[NetTrainResultsObject], Any]] = {
     "ArraysLearningRateMultipliers": lambda r: {path_text(path): value for path, value in r.multipliers.items()},
     "BatchesPerRound": lambda r: r.history.batches_per_round,
     "BatchLossList": lambda r: r.history.batch_losses,
-    "BatchMeasurementsLists": lambda r: {"ErrorRate": r.history.batch_errors} if r.classified else {},
+    "BatchMeasurementsLists": NetTrainResultsObject.batch_lists,
     "BatchSize": lambda r: r.batch_size,
     "BestValidationRound": lambda r: r.history.best_round or None,
+    "CheckpointingFiles": lambda r: list(r.checkpoints),
+    "ErrorRateEvolutionPlot": _error_plot,
     "ExamplesProcessed": lambda r: r.batches * r.batch_size,
     "FinalLearningRate": lambda r: r.final_learning_rate,
     "FinalPlots": _final_plots,
@@ -205,14 +246,16 @@ _PROPERTIES: dict[str, Callable[[NetTrainResultsObject], Any]] = {
     "LossPlot": _loss_plot,
     "MeanBatchesPerSecond": lambda r: r.batches / r.seconds if r.seconds else 0.0,
     "MeanExamplesPerSecond": lambda r: r.batches * r.batch_size / r.seconds if r.seconds else 0.0,
+    "NetTrainInputForm": lambda r: r.input_form,
     "OptimizationMethod": lambda r: r.method,
     "RandomSeeding": lambda r: r.seed,
     "ReasonTrainingStopped": lambda r: r.reason,
     "RoundLoss": lambda r: _last(r.history.round_losses),
     "RoundLossList": lambda r: r.history.round_losses,
-    "RoundMeasurements": lambda r: {name: _last(values) for name, values in r.measurements().items()},
-    "RoundMeasurementsLists": lambda r: r.measurements(),
-    "RoundPositions": lambda r: np.cumsum([part.size for part in r.history.losses]),
+    "RoundMeasurements": NetTrainResultsObject.round_values,
+    "RoundMeasurementsLists": lambda r: r.lists(r.history.sums),
+    "RoundPositions": lambda r: np.cumsum([part.size for part in r.history.losses], dtype=int),
+    "SkippedTrainingData": lambda r: r.skipped,
     "TargetDevice": lambda r: r.device,
     "TotalBatches": lambda r: r.batches,
     "TotalRounds": lambda r: r.rounds,
@@ -221,23 +264,22 @@ _PROPERTIES: dict[str, Callable[[NetTrainResultsObject], Any]] = {
     "TrainingExamples": lambda r: r.training_examples,
     "TrainingNet": lambda r: r.training_net,
     "ValidationExamples": lambda r: r.validation_examples,
-    "ValidationLoss": lambda r: _best(r, r.history.validation_losses),
+    "ValidationLoss": _best_loss,
     "ValidationLossList": lambda r: np.array(r.history.validation_losses),
-    "ValidationMeasurements": lambda r: {name: _best(r, list(values)) for name, values in _validation_lists(r).items()},
-    "ValidationMeasurementsLists": _validation_lists,
-    "ValidationPositions": lambda r: np.cumsum([part.size for part in r.history.losses])[: len(r.history.validation_losses)],
+    "ValidationMeasurements": NetTrainResultsObject.validation_values,
+    "ValidationMeasurementsLists": lambda r: r.lists(r.history.validation_sums),
+    "ValidationPositions": lambda r: np.array(r.history.validation_positions, int),
 }
 
-_LATER = ("CheckpointingFiles", "NetTrainInputForm", "SkippedTrainingData")
+_LEGACY = {"FinalNet": "TrainedNet", "LossEvolutionPlot": "LossPlot"}
+"""Names of Mathematica 11 [U, M]."""
 
 
 def check_property(property: Any) -> None:
     """Refuse what is no property, or a list with something that is none."""
     for name in property if isinstance(property, (list, tuple)) else [property]:
-        if name is All or name is Automatic or (isinstance(name, str) and (name in _PROPERTIES or name == "Properties")):
+        if name is All or name is Automatic or (isinstance(name, str) and name in (*_PROPERTIES, *_LEGACY, "Properties")):
             continue
         if isinstance(name, Net):
             raise PartError(f"NetTrain gives no property {excerpt(name)}. A loss is an option: LossFunction={excerpt(name)}.")
-        if name in _LATER:
-            raise UnsupportedError(f"NetTrain does not give the property {name!r} yet.")
         raise PartError(f"NetTrain gives no property {excerpt(name)}. {nearest(name, _PROPERTIES)}")

@@ -6,7 +6,6 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from numbers import Real
@@ -18,17 +17,21 @@ import numpy as np
 
 from netdsl.attachment import encoded, training_net, typed
 from netdsl.columns import Table, table
-from netdsl.errors import DataError, DeclarationError, TrainingError, UnsupportedError, listing
+from netdsl.errors import DataError, DeclarationError, TrainingError, listing
 from netdsl.initialization import NetInitialize
 from netdsl.layers.placeholder import refuse_placeholders
 from netdsl.lowering import WHOLE, Attempt, alone, bytes_of, cast, cores_for, explained, multiply_adds, placed, wire_elements
+from netdsl.measurements.comparison import comparison
+from netdsl.measurements.evaluation import Evaluation
 from netdsl.nets import SHARED, ArrayPath, Net, Sequence, multipliers_by_path, path_text
 from netdsl.resources import ResourceData
 from netdsl.shapes import OPEN, ArrayType
 from netdsl.symbols import Scaled
-from netdsl.training.plan import Plan, chunk_function, permutation, start, validation_function
+from netdsl.training.history import History
+from netdsl.training.measured import judged, measured
+from netdsl.training.plan import Plan, chunk_function, permutation, start, sums_of, validation_function
 from netdsl.training.progress import Status, duration_text
-from netdsl.training.results import History, NetTrainResultsObject
+from netdsl.training.results import NetTrainResultsObject
 from netdsl.training.settings import Settings
 from netdsl.training.updates import by_part, turns_of
 
@@ -82,10 +85,6 @@ def split(data: Table, validation: Any, seed: int) -> tuple[Table, Table | None]
             raise DataError(f"ValidationSet={validation!r} of {len(data)} examples leaves none to train on.")
         order = np.random.default_rng([seed, 1]).permutation(len(data))
         return data.taken(np.sort(order[held:])), data.taken(np.sort(order[:held]))
-    if isinstance(validation, (list, tuple)) and len(validation) == 2 and isinstance(validation[1], Mapping):
-        raise UnsupportedError(
-            "ValidationSet with an interval is not supported yet. Give the data alone: it is measured after every round."
-        )
     return data, table(ResourceData(validation, "TestData") if isinstance(validation, str) else validation, "validation data")
 
 
@@ -121,14 +120,17 @@ class Training:
         terms, optimizer, precision = self.training.terms, settings.optimizer, settings.precision
         further = precision, turns, settings.sparing
         self.plan = Plan(graph, terms, optimizer, frozen, compact, self.batch_size, platform, cores, *further)
+        self.measured = measured(settings.measurements, settings.criterion, self.plan, self.training, validation is not None)
+        self.plan = replace(self.plan, sums=self.measured.sums)
         activations = wire_elements(graph.solved, 1) * precision.bytes * self.batch_size if platform == "cpu" else 0
         self.consulted_every = min(CONSULTED_EVERY + activations * SECONDS_PER_BYTE, LONGEST_CHUNK)
         self.number = jnp.result_type(float).type
+        self.judge = judged(settings.criterion, self.measured, validation is not None, BEST_BY)
         self.validation: dict[str, Any] | None = None
         if validation is not None:
             # these may be encoded where the training data are not, or the other way round
-            self.validation, compact = encoded(self.training, validation, "validation data")
-            self.validate = validation_function(replace(self.plan, compact=compact))
+            self.validation, self.compact = encoded(self.training, validation, "validation data")
+            self.validate = validation_function(replace(self.plan, compact=self.compact))
         self.history = History(self.batches)
         rounds = settings.rounds
         limit = None if rounds is None or math.isinf(rounds) else int(rounds)
@@ -207,14 +209,17 @@ class Training:
                 self._numbers(trainable),
             )
         )
+        self.slots = self.measured.slots(sums_of(self.plan, self.carry, self.data), self.batches)
         self.chunk = FIRST_CHUNK
         round_ = 0
         while not self.reason:
             round_ += 1
             self._round(round_)
             if len(self.history.losses[-1]) == self.batches:
-                self._validate(round_)
+                self._judge(round_, self.batches)
                 self._plan_rounds(round_)
+                if self.reason:  # the end is validated in any case
+                    self._validate(round_, self.batches)
         self._check_arrays()
 
     def _round(self, round_: int) -> None:
@@ -222,7 +227,7 @@ class Training:
         seed, _, numbers = self.constants
         order = self._place(permutation(self.count, self.settings.seed, round_))
         offset = np.int32((round_ - 1) * self.batches)
-        buffers = self._place((np.zeros(self.batches, self.number), np.zeros(self.batches, self.number)))
+        buffers = self._place((np.zeros(self.batches, self.number), np.zeros(self.batches, self.number), self.slots))
         run = chunk_function(self.plan)
 
         def trained(first: int, count: int) -> tuple[Any, ...]:
@@ -232,7 +237,7 @@ class Training:
             rate = self._rate(round_, first, count)
             with alone(self.plan.cores):
                 self.carry, buffers = run(self.carry, buffers, self.data, order, *place, seed, rate, numbers)
-                return tuple(np.asarray(buffer) for buffer in buffers)
+                return jax.tree.map(np.asarray, buffers)  # type: ignore[no-any-return]
 
         self.where = f"in round {round_}"
         self.status.round, done = round_, 0
@@ -245,14 +250,18 @@ class Training:
             self.status.phase = "training"
             self.trained_from = time.perf_counter()
         while done < self.batches and not self.reason:
-            left = self.batches - done
+            due = self.settings.validated.after(int(offset) + done, self.batches) - int(offset)
+            left = (self.batches if self.validation is None else min(self.batches, due)) - done
             count = -(-left // max(math.ceil(left / self.chunk - 0.25), 1))  # equal chunks: the last is not a short one
             before = time.perf_counter()
-            losses, errors = trained(done, count)
+            losses, errors, slots = trained(done, count)
             took = time.perf_counter() - before
             done += count
             self.history.losses[-1], self.history.errors[-1] = losses[:done].copy(), errors[:done].copy()
+            self.measured.keep(self.history, slots, done)
             self._consult(round_, done, count, took)
+            if self.validation is not None and done == due < self.batches:
+                self._judge(round_, done)
 
     def _rate(self, round_: int, done: int, count: int) -> Any:
         """The learning rate of the next batches of a round, placed; where a schedule changes it, in the places of these batches."""
@@ -300,6 +309,7 @@ class Training:
         status.loss = float(losses.mean())
         if self.plan.classified:
             status.error = float(self.history.errors[-1].mean())
+        status.measurements = self.measured.numbers(self.history.sums[-1])
         status.remaining = self._remaining(round_, done)
         settings.progress.update(status)
         if self.interrupted:
@@ -381,26 +391,50 @@ class Training:
         elif settings.rounds is not None and round_ >= settings.rounds:
             self.reason = "finished"
 
-    def _validate(self, round_: int) -> None:
-        """Measure on the validation data, and keep the net if it is the best so far."""
-        if self.validation_data is None:
+    def _judge(self, round_: int, done: int) -> None:
+        """Validate where that is due, and stop where the criterion says so."""
+        place = (round_ - 1) * self.batches + done
+        every = self.settings.validated
+        if every.after(place - 1, self.batches) == place:
+            self._validate(round_, done)
+        elif self.validation is not None:
+            return
+        stop = None if self.reason else self.judge.stop(self.history, place / self.batches)
+        self.reason = stop or self.reason
+
+    def _validate(self, round_: int, done: int) -> None:
+        """Measure on the validation data, unless that was done here, and keep the net if it is the best so far."""
+        place = (round_ - 1) * self.batches + done
+        if self.validation_data is None or self.history.validation_positions[-1:] == [place]:
             return
         arrays, (_, fixed, state, _) = self.plan.shown(self.carry), self.carry
         self.where = f"in the validation after round {round_}"
         batches = -(-self.validation_count // self.batch_size)
         with alone(self.plan.cores):
             sums = self.validate(arrays, fixed, state, self.validation_data, np.int32(batches))
-            loss, error = map(float, sums)
+            loss, error = map(float, sums[:2])
+        measured = self.measured.of_validation(sums[2], error / self.validation_count, self._elements(arrays, fixed, state))
         history, status = self.history, self.status
         history.validation_losses.append(loss / self.validation_count)
         history.validation_errors.append(error / self.validation_count)
-        scores = history.validation_errors if BEST_BY == "error" and self.plan.classified else history.validation_losses
-        if math.isfinite(scores[-1]) and scores[-1] < min(filter(math.isfinite, scores[:-1]), default=math.inf):
+        history.validation_sums.append(measured)
+        history.validation_positions.append(place)
+        if self.judge.best(history):
             self.best = self._place((arrays, state), may_alias=False)
-            history.best_round = round_
+            history.best_round, history.best_validation = round_, len(history.validation_losses)
         status.validation_loss = history.validation_losses[-1]
         status.validation_error = history.validation_errors[-1] if self.plan.classified else None
+        status.validation_measurements = self.measured.numbers(measured)
         self.settings.progress.update(status)
+
+    def _elements(self, arrays: Any, fixed: Any, state: Any) -> Any:
+        """What measurements of all validation data together are made from; None where nothing needs it."""
+        if not self.measured.whole:
+            return None
+        graph = self.training.graph.with_arrays(self._returned(self.plan.apart({**arrays, **fixed, **state})))
+        training = replace(self.training, graph=graph)
+        evaluation = Evaluation(training, comparison(training), device=self.device, precision=self.plan.precision, asker="NetTrain")
+        return evaluation.of_columns(self.validation or {}, self.compact, self.validation_count)
 
     def _own(self, path: ArrayPath) -> ArrayPath:
         """The path of an array in the user's net, where it is in it."""
@@ -425,7 +459,7 @@ class Training:
             trained_net=part_at(trained, self.training.path),
             training_net=trained,
             history=self.history,
-            classified=self.plan.classified is not None,
+            measured=self.measured,
             batch_size=self.batch_size,
             training_examples=self.count,
             validation_examples=self.validation_count,

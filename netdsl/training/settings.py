@@ -14,14 +14,14 @@ from netdsl.symbols import Automatic, Infinity, Quantity
 from netdsl.training.memory import sparing
 from netdsl.training.optimizers import Optimizer, optimizer
 from netdsl.training.progress import Progress, progress
+from netdsl.training.stopping import Criterion, criterion
+from netdsl.training.validation import Every, validation_of
 
 __all__ = ["Settings", "settings_of"]
 
 DEFAULT_SEED = 1234
 
 LATER = (
-    "TrainingStoppingCriterion",
-    "TrainingProgressMeasurements",
     "TrainingProgressFunction",
     "TrainingProgressCheckpointing",
 )
@@ -38,7 +38,9 @@ OPTIONS = (
     "RandomSeeding",
     "TargetDevice",
     "TimeGoal",
+    "TrainingProgressMeasurements",
     "TrainingProgressReporting",
+    "TrainingStoppingCriterion",
     "TrainingUpdateSchedule",
     "ValidationSet",
     "WorkingPrecision",
@@ -65,9 +67,12 @@ class Settings:
     validation: Any
     progress: Progress
     precision: Precision
-    turns: Any = None
+    validated: Every
+    measurements: Any
+    criterion: Criterion | None
+    turns: Any
     """TrainingUpdateSchedule, which only the net can check."""
-    sparing: bool = False
+    sparing: bool
 
 
 def settings_of(options: dict[str, Any]) -> Settings:
@@ -86,6 +91,7 @@ def settings_of(options: dict[str, Any]) -> Settings:
     seeding = get("RandomSeeding", DEFAULT_SEED)
     device = get("TargetDevice", Automatic)
     batch_size = _count("BatchSize", get("BatchSize", Automatic))
+    validation, validated = validation_of(get("ValidationSet", None))
     return Settings(
         batch_size=None if batch_size is None else int(batch_size),
         rounds=_count("MaxTrainingRounds", get("MaxTrainingRounds", Automatic), endless=True),
@@ -95,9 +101,12 @@ def settings_of(options: dict[str, Any]) -> Settings:
         loss=get("LossFunction", Automatic),
         optimizer=optimizer(get("Method", Automatic), get("LearningRate", Automatic)),
         multipliers=get("LearningRateMultipliers", Automatic),
-        validation=get("ValidationSet", None),
+        validation=validation,
         progress=progress(get("TrainingProgressReporting", Automatic)),
         precision=precision_named(get("WorkingPrecision", Automatic)),
+        validated=validated,
+        measurements=get("TrainingProgressMeasurements", Automatic),
+        criterion=criterion(get("TrainingStoppingCriterion", None)),
         turns=get("TrainingUpdateSchedule", Automatic),
         sparing=sparing(get("PerformanceGoal", Automatic)),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from netdsl.errors import DeclarationError, excerpt, public
@@ -52,14 +53,23 @@ def NetTrain(net: Net, data: Any, property: Any = Automatic, /, **options: Any) 
         "CPU", "GPU", "TPU", ("GPU", n); Automatic: JAX's default device.
     TimeGoal
         Seconds, or a Quantity.
+    TrainingProgressMeasurements
+        What is measured beside the loss, by round, by batch, and on the validation data: any measurement of NetMeasurements, a
+        list of them, or a function of the ports of an example whose mean is taken. Automatic: "ErrorRate" where there is one
+        CrossEntropyLossLayer, and each loss where there are several.
     TrainingProgressReporting
         Automatic ("Panel" on a terminal, else "Print"), "Panel", "Print", None.
+    TrainingStoppingCriterion
+        None: no criterion. "Loss" (Automatic), a measurement, or ``{"Criterion": m, "Patience": rounds, "InitialPatience": rounds,
+        "AbsoluteChange": v}`` (or "RelativeChange": a share or ``Quantity(q, "Percent")``): the training ends when m, of the
+        validation data if there are some, has not improved for longer than Patience (0); or a function of the results so far.
     TrainingUpdateSchedule
         Parts of the net that are trained in turn, batch by batch: ``["Discriminator", "Generator"]``, or with numbers of batches,
         ``{"Discriminator": 5, "Generator": 1}``. Automatic: all arrays on every batch.
     ValidationSet
-        Data, ``Scaled(fraction)`` held out, a name, or None. With one, the net of the round with the lowest validation loss is
-        returned.
+        Data, ``Scaled(fraction)`` held out, a name, or None; ``[data, {"Interval": Quantity(5, "Batches")}]`` (or "Rounds") says
+        how often it is measured. With one, the net with the lowest validation loss is returned, or with the best value of the
+        stopping criterion's measurement [M].
     WorkingPrecision
         "Real32" (default); "Real64": all in float64; "Mixed", for GPUs and TPUs: layers compute in bfloat16, while losses,
         SoftmaxLayer, BatchNormalizationLayer and EmbeddingLayer, and all that is kept from batch to batch, stay in float32.
@@ -85,4 +95,10 @@ def NetTrain(net: Net, data: Any, property: Any = Automatic, /, **options: Any) 
         raise DeclarationError(f"NetTrain takes a net first. Got {excerpt(net)}. NetModel(name) gives nets by name.")
     with settings.precision.active():
         results = Training(net, data, settings).run()
-    return results(property)
+    return replace(results, input_form=_input_form(net, property, options))(property)
+
+
+def _input_form(net: Net, property: Any, options: dict[str, Any]) -> str:
+    """The call in words; the data have only their name."""
+    given = [] if property is Automatic else [repr(property)]
+    return f"NetTrain({', '.join([repr(net), 'data', *given, *(f'{name}={excerpt(value)}' for name, value in options.items())])})"

@@ -1,4 +1,4 @@
-"""Every Python block of README.md and docs/*.md runs, and what a page says that it shows is what it shows.
+"""Every Python block of README.md, docs/*.md and docs/training/*.md runs, and what a page says that it shows is what it shows.
 
 The blocks of one page share a namespace, in their order.
 

@@ -252,7 +252,7 @@ def test_information_properties():
         (
             {"Measurement": "Precision", "Direction": "Increasing"},
             UnsupportedError,
-            "NetMeasurements does not support 'Direction' of a measurement yet. Leave it out.",
+            "NetMeasurements does not take 'Direction' of a measurement, which is for NetTrain. Leave it out.",
         ),
         (
             {"Measurement": "Precision", "Keys": "p"},

@@ -139,7 +139,7 @@ def test_the_total_of_a_training_that_time_ends_follows_its_speed(net, train, mo
             {"decay": (2, 2), "clip": (0.8, 0.8), "limit": (0.5, 0.5), "factors": [1 / b for b in range(1, 7)]},
         ),
     ],
-    ids=str,
+    ids=", ".join,
 )
 def test_regularization_and_clipping_by_part(net, line, train, suboptions, meant):
     values = expected(net, line, **meant)[-1]

@@ -31,6 +31,9 @@ __all__ = ["Hosts", "shared_by", "together"]
 RECORD = 16384
 """The bytes of what a process says at a meeting."""
 
+BROKEN = re.compile(r"(UNKNOWN|INTERNAL|UNAVAILABLE|ABORTED|CANCELLED|DEADLINE_EXCEEDED|FAILED_PRECONDITION): ")
+"""How the errors of XLA begin that a computation of several processes breaks off with; JAX makes some of them ValueErrors."""
+
 OWN = ("TrainingProgressReporting", "TrainingProgressFunction", "ValidationSet")
 """The options that are not compared: those of the first process count, or their data are."""
 
@@ -124,12 +127,12 @@ def together() -> Iterator[Hosts]:
     try:
         yield hosts
         hosts.meet()
-    except jax.errors.JaxRuntimeError as error:
-        raise _lost(hosts, error) from None
     except BaseException as error:
+        if BROKEN.match(str(error)) and isinstance(error, (jax.errors.JaxRuntimeError, ValueError)):
+            raise _lost(hosts, error) from None
         # inside a common computation (all after the first time, which is asked before data are placed) the others cannot meet
         if not (hosts.asked > 1 and isinstance(error, DeviceError)) and not hosts.over:
-            with suppress(jax.errors.JaxRuntimeError):  # its own error says more
+            with suppress(jax.errors.JaxRuntimeError, ValueError):  # its own error says more
                 hosts.meet(failed=f"{type(error).__name__}: {error}"[:1000])
         raise
 

@@ -81,7 +81,7 @@ for name, make, options in [
         again = trained(make, TargetDevice=("CPU", 8), **options)
         found["again"] = bits(again("TrainedNet")) == bits(eight("TrainedNet"))
         net = eight("TrainedNet")
-        found["where"] = sorted({str(device) for value in net.arrays.values() for device in value.devices()})
+        found["where"] = {str(device) for value in net.arrays.values() for device in value.devices()} == {str(jax.devices()[0])}
         x = normal(21, 1, 6, 6)
         def off(x, wanted):
             return float(np.max(np.abs(net(x, wanted, TargetDevice=("CPU", 8)) - net(x, wanted))))
@@ -127,7 +127,7 @@ def test_what_eight_devices_make_is_like_what_one_makes(eight: Any) -> None:
     assert eight["again"], "the same bits each time"
     assert eight["compiled again"] == 0
     assert eight["words"] == ["CPU", "8 CPUs"]
-    assert eight["where"] == ["TFRT_CPU_0"]
+    assert eight["where"], "the arrays are on the first device"
 
 
 def test_eight_devices_evaluate_to_the_numbers_of_one(eight: Any) -> None:

@@ -196,6 +196,6 @@ except Exception as error:
     (first, text, _), (_, _, status) = run(source)
     assert status == 9
     assert first is not None, text
-    assert first["kind"] == "TrainingError"
+    assert first["kind"] == "TrainingError", first
     assert first["said"].startswith("Process 0 of this training lost the others: one of the 2 has ended, or cannot be reached.")
     assert first["seconds"] < 60

@@ -2,9 +2,9 @@
 
     python tests/benchmarks/scaling.py            # five minutes on two cores; --quick: one, to see that it runs
 
-Measured here: the step of each net on one core, with the batch of a device; what is told, by going through the program of the
-training; what an all-reduce takes between two processes on loopback; and two processes, each on a core of its own, against the
-estimate for them. The links of the other columns, and the steps on a GPU, are written below.
+Measured here: the step of each net on one core, with the batch of a device, alone and beside another process that does the same on
+the other core; what is told, by going through the program of the training; what an all-reduce takes between two processes on
+loopback; and two processes that train together, each on a core of its own, against the estimate for them. The links of the other columns, and the steps on a GPU, are written below.
 """
 
 from __future__ import annotations
@@ -165,14 +165,14 @@ def loopback() -> Link:
     return Link("two processes, loopback", few / 2, 2**24 / max(many - few, 1e-9))
 
 
-def child(what: str, *arguments: object, count: int = 1) -> Any:
-    """What process 0 of so many found."""
+def child(what: str, *arguments: object, count: int = 1, together: bool = True) -> Any:
+    """What process 0 of so many found, which know of each other or not."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     processes = [
         subprocess.Popen(
-            [sys.executable, __file__, "--child", str(own), str(count), str(port), what, *map(str, arguments)],
+            [sys.executable, __file__, "--child", str(own), str(count if together else 1), str(port), what, *map(str, arguments)],
             stdout=subprocess.PIPE if own == 0 else subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             text=True,
@@ -205,15 +205,22 @@ def main(quick: bool) -> None:
     batch = {name: workloads()[name].batch for name in names}
     turns = {name: 5 if quick else min(20, workloads()[name].batches) for name in names}
     one = {name: child("step", name, batch[name], turns[name]) for name in names}
+    beside = {name: child("step", name, batch[name], turns[name], count=2, together=False) for name in names}
     two = {name: child("step", name, 2 * batch[name], turns[name], count=2) for name in names}
     titles = {name: f"{workloads()[name].title.split(',')[0].split(' with')[0]}, {batch[name]} each" for name in names}
 
     rows = []
     for name in names:
-        estimate = one[name] + reduced(2, sums[name][1], sums[name][0], link)
-        cells = [f"{sums[name][0]}", f"{sums[name][1] / 1e6:.2f}", f"{one[name] * 1e3:.1f}", f"{estimate * 1e3:.1f}"]
+        estimate = beside[name] + reduced(2, sums[name][1], sums[name][0], link)
+        cells = [
+            f"{sums[name][0]}",
+            f"{sums[name][1] / 1e6:.2f}",
+            f"{one[name] * 1e3:.1f}",
+            f"{beside[name] * 1e3:.1f}",
+            f"{estimate * 1e3:.1f}",
+        ]
         rows.append([titles[name], *cells, f"{two[name] * 1e3:.1f}"])
-    header = ["net, batch of a device", "all-reduces", "MB", "one core, ms", "two, estimated", "two, measured"]
+    header = ["net, batch of a device", "all-reduces", "MB", "one core, ms", "beside another", "two, estimated", "two, measured"]
     table(f"Loopback: {link.latency * 1e6:.0f} µs for each turn, {link.rate / 1e9:.2f} GB/s.", header, rows)
 
     for place, steps, links in (("core of this machine", one, (link, *LINKS[:2])), ("H200", H200, LINKS)):

@@ -4,7 +4,9 @@
 
 Measured here: the step of each net on one core, with the batch of a device, alone and beside another process that does the same on
 the other core; what is told, by going through the program of the training; what an all-reduce takes between two processes on
-loopback; and two processes that train together, each on a core of its own, against the estimate for them. The links of the other columns, and the steps on a GPU, are written below.
+loopback; and two processes that train together, each on a core of its own, against the estimate for them.
+
+The links of the other columns, and the steps on a GPU, are written below.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import argparse
 import json
 import math
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -207,19 +210,13 @@ def main(quick: bool) -> None:
     one = {name: child("step", name, batch[name], turns[name]) for name in names}
     beside = {name: child("step", name, batch[name], turns[name], count=2, together=False) for name in names}
     two = {name: child("step", name, 2 * batch[name], turns[name], count=2) for name in names}
-    titles = {name: f"{workloads()[name].title.split(',')[0].split(' with')[0]}, {batch[name]} each" for name in names}
+    titles = {name: f"{re.split(',| with| of| 7', workloads()[name].title)[0]}, {batch[name]} each" for name in names}
 
     rows = []
     for name in names:
         estimate = beside[name] + reduced(2, sums[name][1], sums[name][0], link)
-        cells = [
-            f"{sums[name][0]}",
-            f"{sums[name][1] / 1e6:.2f}",
-            f"{one[name] * 1e3:.1f}",
-            f"{beside[name] * 1e3:.1f}",
-            f"{estimate * 1e3:.1f}",
-        ]
-        rows.append([titles[name], *cells, f"{two[name] * 1e3:.1f}"])
+        times = (f"{seconds * 1e3:.1f}" for seconds in (one[name], beside[name], estimate, two[name]))
+        rows.append([titles[name], f"{sums[name][0]}", f"{sums[name][1] / 1e6:.2f}", *times])
     header = ["net, batch of a device", "all-reduces", "MB", "one core, ms", "beside another", "two, estimated", "two, measured"]
     table(f"Loopback: {link.latency * 1e6:.0f} µs for each turn, {link.rate / 1e9:.2f} GB/s.", header, rows)
 

@@ -1,18 +1,18 @@
 """From programs to JAX functions: execution, kernels, compilation and evaluation."""
 
 from netdsl.lowering.compilation import compilations, compiled, note_trace
-from netdsl.lowering.cores import CORES, WHOLE, alone, cores_for, placed, split_over
+from netdsl.lowering.cores import DEVICES, WHOLE, alone, cores_for, placed, size_of, split_over
 from netdsl.lowering.cost import multiply_adds
+from netdsl.lowering.devices import device_named, devices_named, devices_of_all
 from netdsl.lowering.evaluation import declared_net, evaluate
 from netdsl.lowering.exhaustion import Attempt, bytes_of, explained, wire_elements
 from netdsl.lowering.function import net_function, run_batch, skeleton
 from netdsl.lowering.identity import program_key
 from netdsl.lowering.inputs import PortData, check_integers, check_lengths, given_ports, pad_sequences, port_data
 from netdsl.lowering.precision import REAL32, Precision, cast, precision_named
-from netdsl.lowering.settings import device_named
 
 __all__ = [
-    "CORES",
+    "DEVICES",
     "REAL32",
     "WHOLE",
     "Attempt",
@@ -28,6 +28,8 @@ __all__ = [
     "cores_for",
     "declared_net",
     "device_named",
+    "devices_named",
+    "devices_of_all",
     "evaluate",
     "explained",
     "given_ports",
@@ -40,6 +42,7 @@ __all__ = [
     "precision_named",
     "program_key",
     "run_batch",
+    "size_of",
     "skeleton",
     "split_over",
     "wire_elements",

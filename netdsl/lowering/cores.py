@@ -1,4 +1,4 @@
-"""The cores of this machine as devices of one mesh.
+"""Several devices that share work as one mesh: GPUs, TPUs, those of several processes, and the cores of this machine.
 
 XLA's CPU backend runs one program on one device, and many of its operations on one thread only. Two devices that share each
 batch use two cores much better. JAX can be told to show several CPU devices, but only before its first use, and then every
@@ -11,20 +11,34 @@ import os
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-__all__ = ["CORES", "SHARE", "WHOLE", "alone", "cores_available", "cores_for", "placed", "split_over"]
+__all__ = [
+    "DEVICES",
+    "SHARE",
+    "WHOLE",
+    "alone",
+    "brought",
+    "core_devices",
+    "cores_available",
+    "cores_for",
+    "mesh_of",
+    "mesh_of_cores",
+    "placed",
+    "size_of",
+    "split_over",
+]
 
-CORES = "cores"
+DEVICES = "devices"
 """The name of the axis of the mesh."""
 
-WHOLE, SHARE = PartitionSpec(), PartitionSpec(CORES)
-"""What each core sees of an array: all of it, or its share of the first level."""
+WHOLE, SHARE = PartitionSpec(), PartitionSpec(DEVICES)
+"""What each device sees of an array: all of it, or its share of the first level."""
 
 _waiting_for_each_other = threading.Lock()
 
@@ -67,8 +81,24 @@ def _devices() -> tuple[Any, ...]:
 
 
 @lru_cache(maxsize=MOST_CORES)
-def _mesh(count: int) -> Mesh:
-    return Mesh(np.array(_devices()[:count]), (CORES,))
+def mesh_of_cores(count: int) -> Mesh | None:
+    """So many cores of this machine as devices of one mesh; None for one."""
+    return mesh_of(_devices()[:count]) if count > 1 else None
+
+
+def core_devices(count: int) -> tuple[Any, ...]:
+    """So many cores of this machine as devices of netdsl's own; fewer where it has fewer."""
+    return _devices()[:count]
+
+
+def mesh_of(devices: tuple[Any, ...]) -> Mesh | None:
+    """The mesh of these devices; None for one or none."""
+    return Mesh(np.array(devices), (DEVICES,)) if len(devices) > 1 else None
+
+
+def size_of(mesh: Mesh | None) -> int:
+    """How many devices share the work."""
+    return 1 if mesh is None else mesh.size
 
 
 def cores_available() -> int:
@@ -76,21 +106,39 @@ def cores_available() -> int:
     return max(len(_devices()), 1)
 
 
-def alone(count: int) -> AbstractContextManager[Any]:
-    """A context for one computation in which `count` cores wait for each other; its results must be waited for inside.
+def alone(mesh: Mesh | None) -> AbstractContextManager[Any]:
+    """A context for one computation in which devices wait for each other; its results must be waited for inside.
 
-    Of two at once each could have one core, and wait for the other for ever.
+    Of two at once each could have one device, and wait for the other for ever.
     """
-    return nullcontext() if count == 1 else _waiting_for_each_other
+    return nullcontext() if mesh is None else _waiting_for_each_other
 
 
-def placed(tree: Any, count: int, seen: PartitionSpec, may_alias: bool | None = None) -> Any:
-    """The arrays of a tree where `count` cores see so much of them; with one core they may stay where they are."""
-    return tree if count == 1 else jax.device_put(tree, NamedSharding(_mesh(count), seen), may_alias=may_alias)
+def placed(tree: Any, mesh: Mesh | None, seen: PartitionSpec, may_alias: bool | None = None) -> Any:
+    """The arrays of a tree where the devices see so much of them; with one device they may stay where they are."""
+    if mesh is None:
+        return tree
+    sharding = NamedSharding(mesh, seen)
+    if not mesh.is_multi_process:
+        return jax.device_put(tree, sharding, may_alias=may_alias)
+    return jax.tree.map(partial(_of_each_process, sharding=sharding, may_alias=may_alias), tree)
 
 
-def split_over(function: Callable[..., Any], count: int, given: Any = WHOLE, made: Any = WHOLE) -> Callable[..., Any]:
-    """The function as each of `count` cores runs it, on arguments and with results of which it sees so much."""
-    if count == 1:
+def _of_each_process(value: Any, sharding: NamedSharding, may_alias: bool | None) -> Any:
+    """An array that every process has whole, on the devices of all; nothing is sent from one to another."""
+    here = value if not isinstance(value, jax.Array) or value.is_fully_addressable else value.addressable_data(0)
+    copies = [jax.device_put(here, device, may_alias=may_alias) for device in sharding.mesh.local_devices]
+    return jax.make_array_from_single_device_arrays(np.shape(here), sharding, copies)
+
+
+def brought(tree: Any, device: Any) -> Any:
+    """Arrays that devices have whole, on one device of this process."""
+    here = jax.tree.map(lambda x: x if not isinstance(x, jax.Array) or x.is_fully_addressable else x.addressable_data(0), tree)
+    return jax.device_put(here, device)
+
+
+def split_over(function: Callable[..., Any], mesh: Mesh | None, given: Any = WHOLE, made: Any = WHOLE) -> Callable[..., Any]:
+    """The function as each device runs it, on arguments and with results of which it sees so much."""
+    if mesh is None:
         return function
-    return jax.shard_map(function, mesh=_mesh(count), in_specs=given, out_specs=made, check_vma=False)
+    return jax.shard_map(function, mesh=mesh, in_specs=given, out_specs=made, check_vma=False)

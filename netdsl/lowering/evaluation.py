@@ -10,6 +10,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 
 from netdsl.containers import NetPort
 from netdsl.containers.states import states_given, with_states
@@ -18,6 +19,7 @@ from netdsl.errors import EncodingError, UninitializedError, UnsupportedError, e
 from netdsl.initialization import seed_of
 from netdsl.layers.placeholder import refuse_placeholders
 from netdsl.lowering.compilation import compiled, note_trace
+from netdsl.lowering.cores import SHARE, WHOLE, mesh_of, placed, size_of, split_over
 from netdsl.lowering.exhaustion import Attempt, bytes_of, explained, type_elements
 from netdsl.lowering.function import draws_always, run_batch, skeleton
 from netdsl.lowering.gradients import Value, is_summed, value_type, wires_of
@@ -238,27 +240,34 @@ def _run(
     if not gradients_of_arrays and _parted(net, given, count, settings):
         return in_parts(net, arrays, state, given, count, refs, settings)
     compact = frozenset(port for port, batch in given.items() if batch.compact)
-    function = compiled(
-        ("evaluate", program_key(net), refs, compact, settings.training, platform, settings.precision.name),
-        lambda: _batch_function(skeleton(net), refs, compact, settings, platform),
-    )
     together = settings.training or draws_always(net) or gradients_of_arrays
+    # examples that see each other, or are summed, stay together
+    mesh = None if settings.training or gradients_of_arrays or not given else mesh_of(settings.devices)
+    function = compiled(
+        ("evaluate", program_key(net), refs, compact, settings.training, platform, settings.precision.name, mesh),
+        lambda: _batch_function(skeleton(net), refs, compact, settings, platform, mesh, together),
+    )
     seed = np.uint32(seed_of(settings.seed) % 2**32) if together else None
-    if device is not None:
+    if mesh is not None:
+        arrays, state = placed((dict(arrays), dict(state)), mesh, WHOLE)
+    elif device is not None:
         arrays, state = jax.device_put((arrays, state), device)
     # in training mode the examples of a batch see each other: no batch is filled up beyond what weights can hide
     parts: list[tuple[dict[Value, Any], int]] = []
     for start in range(0, count, size):
         stop = min(start + size, count)
-        bucket = _bucket(net, stop - start, size)
+        bucket = -(-_bucket(net, stop - start, size) // size_of(mesh)) * size_of(mesh)
         inputs = {port: _batch(batch.values, start, stop, bucket) for port, batch in given.items()}
-        if device is not None:
+        if mesh is not None:
+            inputs = placed(inputs, mesh, SHARE)
+        elif device is not None:
             inputs = jax.device_put(inputs, device)
         places: tuple[Any, ...] = ()
         if together:
             indices = np.arange(start, start + bucket, dtype=np.int32)
             places = indices, (indices < stop).astype(np.float32)
-        parts.append((function(arrays, state, inputs, seed, *places), stop - start))
+        outputs = function(arrays, state, inputs, seed, *places)
+        parts.append((outputs if mesh is None else jax.device_get(outputs), stop - start))
     return {ref: _joined(ref, [(outputs[ref], n) for outputs, n in parts]) for ref in refs}
 
 
@@ -268,7 +277,7 @@ def _parted(net: Net, given: Mapping[str, PortData], count: int, settings: Setti
         return False
     held = list if jax.default_backend() == "cpu" else (list, jax.Array)  # what is on the device is not sent there again
     alone = not any(isinstance(batch.values, held) for batch in given.values())
-    return alone and (settings.device is None or settings.device == jax.devices()[0])
+    return alone and (settings.device is None or settings.device == jax.local_devices()[0]) and len(settings.devices) < 2
 
 
 def _attempt(net: Net, given: Mapping[str, PortData], count: int, refs: tuple[Value, ...], settings: Settings) -> Attempt:
@@ -283,7 +292,7 @@ def _attempt(net: Net, given: Mapping[str, PortData], count: int, refs: tuple[Va
         where=f"for {count:,} example{'' if count == 1 else 's'}",
         net=net,
         batch_size=size,
-        device=settings.device if settings.device is not None else jax.devices()[0],
+        device=settings.device if settings.device is not None else jax.local_devices()[0],
         data=inputs + outputs,
         arrays=bytes_of(_ready_arrays(net)),
         of_data="a batch of inputs and all outputs",
@@ -293,7 +302,13 @@ def _attempt(net: Net, given: Mapping[str, PortData], count: int, refs: tuple[Va
 
 
 def _batch_function(
-    net: Net, refs: tuple[Value, ...], compact: frozenset[str], settings: Settings, platform: str
+    net: Net,
+    refs: tuple[Value, ...],
+    compact: frozenset[str],
+    settings: Settings,
+    platform: str,
+    mesh: Mesh | None,
+    together: bool,
 ) -> Callable[..., Any]:
     training, precision = settings.training, settings.precision
 
@@ -318,7 +333,8 @@ def _batch_function(
         )
         return outputs
 
-    return jax.jit(function)
+    places = (SHARE, SHARE) if together else ()
+    return jax.jit(split_over(function, mesh, (WHOLE, WHOLE, SHARE, WHOLE, *places), SHARE))
 
 
 def _batch(values: Any, start: int, stop: int, bucket: int) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -18,7 +19,7 @@ from netdsl.nets import Net, NetArray, Solved, Step, named_arrays
 from netdsl.shapes import ArrayType, Length
 from netdsl.symbols import Rule, Span, Symbol
 
-__all__ = ["layer_text", "program_key"]
+__all__ = ["layer_text", "program_key", "text_anywhere"]
 
 VARYING_SAMPLE = 3
 """The length at which a function of a varying input is traced for its text."""
@@ -33,6 +34,11 @@ def program_key(net: Net) -> str:
     if real not in keys:
         keys[real] = hashlib.sha256(_program_text(net).encode()).hexdigest()
     return keys[real]
+
+
+def text_anywhere(net: Net) -> str:
+    """A text of the program that is the same in every process: functions that cannot be traced are all alike in it."""
+    return re.sub(r"function \d+|0x[0-9a-f]+", "function", _program_text(net))
 
 
 def _program_text(net: Net, solved: Solved | None = None) -> str:

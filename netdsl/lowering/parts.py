@@ -16,7 +16,7 @@ import numpy as np
 from jax import lax
 
 from netdsl.lowering.compilation import compiled, note_trace
-from netdsl.lowering.cores import SHARE, WHOLE, cores_available, placed, split_over
+from netdsl.lowering.cores import SHARE, WHOLE, cores_available, mesh_of_cores, placed, split_over
 from netdsl.lowering.cost import multiply_adds
 from netdsl.lowering.exhaustion import bytes_of, type_elements
 from netdsl.lowering.function import run_batch, skeleton
@@ -65,13 +65,15 @@ def in_parts(
     part = part_size(net, precision, settings.batch_size)
     work = count * net._cached("_multiply_adds", lambda: multiply_adds(net))
     platform = jax.default_backend()
-    cores = min(cores_available(), -(-count // part)) if platform == "cpu" and work >= LEAST_WORK else 1
+    available = 1 if settings.devices else cores_available()
+    cores = min(available, -(-count // part)) if platform == "cpu" and work >= LEAST_WORK else 1
+    mesh = mesh_of_cores(cores)
     key = ("parts", program_key(net), refs, compact, part, cores, platform, precision.name)
     function = compiled(key, lambda: _parts_function(skeleton(net), refs, compact, part, cores, platform, precision))
     if cores > 1:
         kept = net._cached(f"_on_{cores}_cores_{precision.name}", dict)
         if kept.get("of") is not arrays:
-            kept.update(of=arrays, there=placed((dict(arrays), dict(state)), cores, WHOLE))
+            kept.update(of=arrays, there=placed((dict(arrays), dict(state)), mesh, WHOLE))
         arrays, state = kept["there"]
     columns = {port: np.asarray(batch.values) for port, batch in given.items()}
     each = bytes_of(columns) // count + precision.bytes * sum(type_elements(value_type(net, ref), 1) for ref in refs)
@@ -80,7 +82,7 @@ def in_parts(
 
     def dispatched(share: _Shares) -> dict[Value, Any]:
         here = {port: share.of(column, shares[0].room) for port, column in columns.items()}
-        return function(arrays, state, placed(here, cores, SHARE), np.int32(share.parts))
+        return function(arrays, state, placed(here, mesh, SHARE), np.int32(share.parts))
 
     made, coming = [], dispatched(shares[0])
     for share, following in zip(shares, [*shares[1:], None]):
@@ -151,4 +153,4 @@ def _parts_function(
 
         return lax.fori_loop(0, parts, add, outputs)
 
-    return jax.jit(split_over(function, cores, (WHOLE, WHOLE, SHARE, WHOLE), SHARE))
+    return jax.jit(split_over(function, mesh_of_cores(cores), (WHOLE, WHOLE, SHARE, WHOLE), SHARE))

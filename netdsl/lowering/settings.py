@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import jax
-
 from netdsl.declarations import is_integer
-from netdsl.errors import DeclarationError, DeviceError, UnsupportedError, excerpt, listing, nearest
+from netdsl.errors import DeclarationError, excerpt, nearest
+from netdsl.lowering.devices import devices_named
 from netdsl.lowering.precision import Precision, precision_named
 from netdsl.symbols import Automatic
 
-__all__ = ["Settings", "device_named", "settings_of"]
+__all__ = ["Settings", "settings_of"]
 
 BATCH_SIZE = 256
 """The number of examples evaluated together when BatchSize is Automatic."""
@@ -27,6 +26,8 @@ class Settings(NamedTuple):
     seed: int | None
     device: Any
     precision: Precision
+    devices: tuple[Any, ...] = ()
+    """Those that TargetDevice names by number; a batch is shared by them."""
 
 
 def settings_of(options: dict[str, Any]) -> Settings:
@@ -42,32 +43,12 @@ def settings_of(options: dict[str, Any]) -> Settings:
     mode = options.get("NetEvaluationMode", "Test")
     if not isinstance(mode, str) or mode not in ("Test", "Train"):
         raise DeclarationError(f'NetEvaluationMode is "Test" or "Train". Got {excerpt(mode)}.')
-    device = options.get("TargetDevice", Automatic)
+    device, devices = devices_named(options.get("TargetDevice", Automatic))
     return Settings(
         int(batch_size),
         mode == "Train",
         options.get("RandomSeeding", Automatic),
-        None if device is Automatic else device_named(device),
+        device,
         precision_named(options.get("WorkingPrecision", Automatic)),
+        devices,
     )
-
-
-def device_named(setting: Any) -> Any:
-    """The JAX device that a TargetDevice setting means: "CPU", "GPU", "TPU" or a pair of one and a number from 1."""
-    name, number = setting if isinstance(setting, (tuple, list)) and len(setting) == 2 else (setting, 1)
-    if not isinstance(name, str) or name.upper() not in ("CPU", "GPU", "TPU", "CUDA"):
-        raise DeclarationError(f'TargetDevice is "CPU", "GPU", "TPU" or a pair such as ("GPU", 2). Got {excerpt(setting)}.')
-    if not isinstance(number, int) or isinstance(number, bool):
-        raise UnsupportedError(f'TargetDevice {excerpt(setting)}: several devices are not supported yet; ("GPU", 1) names one.')
-    platform = {"CUDA": "gpu"}.get(name.upper(), name.lower())
-    try:
-        devices = jax.devices(platform)
-    except RuntimeError:
-        have = listing(sorted({device.platform.upper() for device in jax.devices()}))
-        raise DeviceError(
-            f"TargetDevice={setting!r}: there is no {name.upper()} that JAX can use here; it sees {have}. "
-            f"Leave TargetDevice out to use that, or install JAX for the {name.upper()} (see docs.jax.dev, Installation)."
-        ) from None
-    if not 1 <= number <= len(devices):
-        raise DeviceError(f"TargetDevice={setting!r}: there are {len(devices)} such devices, numbered from 1.")
-    return devices[number - 1]

@@ -153,7 +153,7 @@ class Evaluation:
             where=f"for {count:,} example{'' if count == 1 else 's'}",
             net=graph,
             batch_size=self._size(count),
-            device=self.device if self.device is not None else jax.devices()[0],
+            device=self.device if self.device is not None else jax.local_devices()[0],
             data=bytes_of(columns),
             arrays=bytes_of((graph.arrays, graph.state)),
             precision=self.precision,
@@ -164,7 +164,7 @@ class Evaluation:
     def _batches(self, columns: dict[str, Any], compact: frozenset[str], count: int) -> Callable[[int], Any]:
         """The function from the start of a batch to its results; the last batch is filled up."""
         graph, size = self.training.graph, self._size(count)
-        device = self.device if self.device is not None else jax.devices()[0]
+        device = self.device if self.device is not None else jax.local_devices()[0]
         terms = tuple(term.port for term in self.training.terms)
         key = (
             "measure",

@@ -12,10 +12,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jax.flatten_util import ravel_pytree
+from jax.sharding import Mesh
 
 from netdsl.attachment import LossTerm
 from netdsl.layers import CrossEntropyLossLayer
-from netdsl.lowering import CORES, compiled, note_trace, program_key, skeleton, split_over
+from netdsl.lowering import DEVICES, compiled, note_trace, program_key, size_of, skeleton, split_over
 from netdsl.lowering.context import Context, device_halves
 from netdsl.lowering.execution import execute
 from netdsl.lowering.precision import REAL32, Precision, cast
@@ -40,8 +41,8 @@ class Plan:
     compact: frozenset[str]
     batch_size: int
     platform: str
-    cores: int = 1
-    """How many of the machine's cores share each batch, as devices of one mesh."""
+    mesh: Mesh | None = None
+    """The devices that share each batch: cores of the machine, or those that TargetDevice names; None for one."""
     precision: Precision = REAL32
     turns: Turns = EVERYTHING
     sparing: bool = False
@@ -51,7 +52,7 @@ class Plan:
 
     def key(self, kind: str) -> tuple[Any, ...]:
         """The key under which a compiled function of this plan is kept."""
-        further = self.frozen, self.compact, self.batch_size, self.platform, self.cores, self.precision.name, self.sums
+        further = self.frozen, self.compact, self.batch_size, self.platform, self.mesh, self.precision.name, self.sums
         return (kind, program_key(self.graph), self.terms, self.optimizer.key, *further, self.turns, self.sparing)
 
     def bare(self) -> Plan:
@@ -91,8 +92,18 @@ class Plan:
 
     @property
     def axes(self) -> tuple[str, ...]:
-        """The names of the axes of the mesh around a core's part of the batch."""
-        return (CORES,) if self.cores > 1 else ()
+        """The names of the axes of the mesh around a device's part of the batch."""
+        return () if self.mesh is None else (DEVICES,)
+
+    @property
+    def part(self) -> int:
+        """The number of places in a device's part of the batch; the last parts have empty ones where it does not divide."""
+        return -(-self.batch_size // size_of(self.mesh))
+
+    @property
+    def divides(self) -> bool:
+        """Whether all devices have equally many examples."""
+        return self.part * size_of(self.mesh) == self.batch_size
 
 
 def _examples(plan: Plan, template: Net, arrays: Any, state: Any, inputs: Mapping[str, Any], context: Context) -> Any:
@@ -142,16 +153,17 @@ def _gathered(data: Mapping[str, Any], indices: Any) -> dict[str, Any]:
 def _step(plan: Plan, template: Net) -> Callable[..., Any]:
     """One update: (carry, inputs, indices, key, batch, rate, numbers) -> carry, loss, error, sums.
 
-    `inputs` and `indices` are a core's part of the batch; the update is the same on each core.
+    `inputs` and `indices` are a device's part of the batch; the update is the same on each device.
     """
     frozen, turns = plan.frozen | {(STACKED, *path) for path in plan.frozen}, plan.turns
-    # sums of measurements are not means: what has them is computed in one part
-    parts = parts_of(template, plan.batch_size // plan.cores) if plan.sparing and not plan.sums else 1
+    # sums of measurements are not means, and empty places are not everywhere: then all is computed in one part
+    parts = parts_of(template, plan.part) if plan.sparing and plan.divides and not plan.sums else 1
 
     def objective(arrays: Any, fixed: Any, state: Any, inputs: Any, indices: Any, key: Any) -> Any:
-        context = Context(jnp.ones(indices.shape), (indices,), key, True, plan.axes, plan.platform, precision=plan.precision)
+        weights = jnp.ones(indices.shape) if plan.divides else _weights(plan)
+        context = Context(weights, (indices,), key, True, plan.axes, plan.platform, precision=plan.precision)
         losses, errors, sums, after = _examples(plan, template, {**arrays, **fixed}, state, inputs, context)
-        return jnp.mean(losses), (jnp.mean(errors), sums, after)
+        return _mean(plan, losses, weights), (_mean(plan, errors, weights), sums, after)
 
     def trained(part: int | None, carry: Any, inputs: Any, indices: Any, key: Any, batch: Any, rate: Any, numbers: Any) -> Any:
         arrays, fixed, state, optimizer_state = carry
@@ -181,12 +193,25 @@ def _step(plan: Plan, template: Net) -> Callable[..., Any]:
 
 
 def _places(plan: Plan, batch: Any) -> Any:
-    """The places in a round, or in the data, of this core's part of a batch."""
-    part = plan.batch_size // plan.cores
-    start = batch * plan.batch_size
-    if plan.axes:
-        start += lax.axis_index(CORES) * part
-    return start + jnp.arange(part)
+    """The places in a round, or in the data, of this device's part of a batch; empty ones repeat the last of the batch."""
+    within = _within(plan)
+    return batch * plan.batch_size + (within if plan.divides else jnp.minimum(within, plan.batch_size - 1))
+
+
+def _within(plan: Plan) -> Any:
+    """The places of this device's part in a batch."""
+    own = jnp.arange(plan.part)
+    return lax.axis_index(DEVICES) * plan.part + own if plan.axes else own
+
+
+def _weights(plan: Plan) -> Any:
+    """1 for each example of this device's part of a batch, 0 for an empty place."""
+    return jnp.ones(plan.part) if plan.divides else (_within(plan) < plan.batch_size).astype(jnp.result_type(float))
+
+
+def _mean(plan: Plan, values: Any, weights: Any) -> Any:
+    """What this device adds to the mean over a batch, times the number of devices: their mean is that of the batch."""
+    return jnp.mean(values) if plan.divides else jnp.sum(values * weights) * (size_of(plan.mesh) / plan.batch_size)
 
 
 def chunk_function(plan: Plan) -> Callable[..., Any]:
@@ -216,7 +241,7 @@ def _chunk_function(plan: Plan) -> Callable[..., Any]:
         note_trace()
         return lax.fori_loop(start, start + count, lambda b, state: at(b, state, data, order, *rest), (carry, buffers))
 
-    return jax.jit(split_over(chunk, plan.cores), donate_argnums=(0, 1))
+    return jax.jit(split_over(chunk, plan.mesh), donate_argnums=(0, 1))
 
 
 def validation_function(plan: Plan) -> Callable[..., Any]:
@@ -231,6 +256,7 @@ def _validation_function(plan: Plan) -> Callable[..., Any]:
         count = jax.tree.leaves(data)[0].shape[0]
         places = _places(plan, batch)
         weights, indices = (places < count).astype(jnp.float32), jnp.minimum(places, count - 1)
+        weights = weights if plan.divides else weights * _weights(plan)
         context = Context(weights, (indices,), jax.random.key(0), False, plan.axes, plan.platform, precision=plan.precision)
         inputs = _gathered(data, indices)
         losses, errors, sums, _ = _examples(plan, template, {**arrays, **fixed}, state, inputs, context)
@@ -247,7 +273,7 @@ def _validation_function(plan: Plan) -> Callable[..., Any]:
         *both, sums = lax.fori_loop(0, batches, add, (jnp.zeros(()), jnp.zeros(()), empty))
         return (*(lax.psum(both, plan.axes) if plan.axes else both), sums)
 
-    return jax.jit(split_over(validate, plan.cores))
+    return jax.jit(split_over(validate, plan.mesh))
 
 
 def _kept(slots: Any, sums: Any, batch: Any) -> Any:
@@ -263,7 +289,7 @@ def sums_of(plan: Plan, carry: Any, data: Any) -> dict[str, Any]:
     """The shapes and types of the sums of a batch."""
     if not plan.sums:
         return {}
-    alone = replace(plan.bare(), cores=1)
+    alone = replace(plan.bare(), mesh=None)
 
     def sums(carry: Any, data: Any) -> Any:
         arrays, fixed, state, _ = carry

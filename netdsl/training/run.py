@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import signal
 import threading
-import time
 from dataclasses import replace
 from functools import partial
 from numbers import Real
@@ -20,7 +19,9 @@ from netdsl.columns import Table, table
 from netdsl.errors import DataError, DeclarationError, TrainingError, listing
 from netdsl.initialization import NetInitialize
 from netdsl.layers.placeholder import refuse_placeholders
-from netdsl.lowering import WHOLE, Attempt, alone, bytes_of, cast, cores_for, explained, multiply_adds, placed, wire_elements
+from netdsl.lowering import Attempt, bytes_of, cast, cores_for, explained, multiply_adds, wire_elements
+from netdsl.lowering.cores import WHOLE, alone, brought, placed
+from netdsl.lowering.devices import devices_text
 from netdsl.measurements.comparison import comparison
 from netdsl.measurements.evaluation import Evaluation
 from netdsl.nets import SHARED, ArrayPath, Net, Sequence, multipliers_by_path, path_text
@@ -30,6 +31,7 @@ from netdsl.symbols import Scaled
 from netdsl.training.history import History
 from netdsl.training.measured import judged, measured
 from netdsl.training.plan import Plan, chunk_function, permutation, start, sums_of, validation_function
+from netdsl.training.processes import Hosts, shared_by
 from netdsl.training.progress import Status, duration_text
 from netdsl.training.results import NetTrainResultsObject
 from netdsl.training.settings import Settings
@@ -91,9 +93,9 @@ def split(data: Table, validation: Any, seed: int) -> tuple[Table, Table | None]
 class Training:
     """One run of NetTrain."""
 
-    def __init__(self, net: Net, data: Any, settings: Settings) -> None:
+    def __init__(self, net: Net, data: Any, settings: Settings, hosts: Hosts | None = None) -> None:
         refuse_placeholders(net)
-        self.settings = settings
+        self.settings, self.hosts = settings, hosts or Hosts()
         everything = table(ResourceData(data, "TrainingData") if isinstance(data, str) else data, "training data")
         examples, validation = split(everything, settings.validation, settings.seed)
         # labels that only occur among the examples held out are classes too
@@ -116,10 +118,11 @@ class Training:
         platform = self.device.platform
         learned = sum(value.size for path, value in graph.arrays.items() if path not in frozen)
         work = self.batch_size * multiply_adds(graph) / learned
-        cores = cores_for(self.batch_size, work) if platform == "cpu" else 1
+        cores = cores_for(self.batch_size, work) if platform == "cpu" and not settings.devices else 1
+        mesh = shared_by(settings.devices, cores, self.batch_size)
         terms, optimizer, precision = self.training.terms, settings.optimizer, settings.precision
         further = precision, turns, settings.sparing
-        self.plan = Plan(graph, terms, optimizer, frozen, compact, self.batch_size, platform, cores, *further)
+        self.plan = Plan(graph, terms, optimizer, frozen, compact, self.batch_size, platform, mesh, *further)
         self.measured = measured(settings.measurements, settings.criterion, self.plan, self.training, validation is not None)
         self.plan = replace(self.plan, sums=self.measured.sums)
         activations = wire_elements(graph.solved, 1) * precision.bytes * self.batch_size if platform == "cpu" else 0
@@ -145,18 +148,18 @@ class Training:
 
     def run(self) -> NetTrainResultsObject:
         """Train until something says stop."""
-        self.started = time.perf_counter()
+        self.started = self.hosts.now()
         reporter = self.settings.progress
         try:
             reporter.start(
                 f"NetTrain: {self.count:,} examples, {self.settings.optimizer.describe()}, batch size "
                 f"{self.batch_size}, "
-                f"{self.device.platform.upper()}, seed {self.settings.seed}"
+                f"{devices_text(self.device, self.settings.devices)}, seed {self.settings.seed}"
             )
             with _interruptible(self), explained(self._attempt):
                 self._rounds()
         finally:
-            self.status.elapsed = time.perf_counter() - self.started
+            self.status.elapsed = self.hosts.passed(self.started)
             rounds = len(self.history.losses)
             measured = self.status.measured()
             reporter.finish(
@@ -167,8 +170,8 @@ class Training:
 
     def _place(self, tree: Any, may_alias: bool | None = None) -> Any:
         """The tree where it is trained; JAX arrays that are there already are copied where they must not be one with it."""
-        cores = self.plan.cores
-        return jax.device_put(tree, self.device, may_alias=may_alias) if cores == 1 else placed(tree, cores, WHOLE, may_alias)
+        mesh = self.plan.mesh
+        return jax.device_put(tree, self.device, may_alias=may_alias) if mesh is None else placed(tree, mesh, WHOLE, may_alias)
 
     def _start(self) -> tuple[dict[ArrayPath, Any], dict[ArrayPath, Any], dict[ArrayPath, Any]]:
         """The arrays that are trained, those that are not, and the state, as they are before the training."""
@@ -235,7 +238,7 @@ class Training:
             nonlocal buffers
             place = np.int32(first), np.int32(count), offset
             rate = self._rate(round_, first, count)
-            with alone(self.plan.cores):
+            with alone(self.plan.mesh):
                 self.carry, buffers = run(self.carry, buffers, self.data, order, *place, seed, rate, numbers)
                 return jax.tree.map(np.asarray, buffers)  # type: ignore[no-any-return]
 
@@ -244,18 +247,18 @@ class Training:
         self.history.losses.append(np.zeros(0, np.float32))
         self.history.errors.append(np.zeros(0, np.float32))
         if self.status.phase == "compiling":
-            self.status.elapsed = time.perf_counter() - self.started
+            self.status.elapsed = self.hosts.passed(self.started)
             self.settings.progress.update(self.status)
             trained(0, 0)  # no batch: all that takes time here is the compilation
             self.status.phase = "training"
-            self.trained_from = time.perf_counter()
+            self.trained_from = self.hosts.now()
         while done < self.batches and not self.reason:
             due = self.settings.validated.after(int(offset) + done, self.batches) - int(offset)
             left = (self.batches if self.validation is None else min(self.batches, due)) - done
             count = -(-left // max(math.ceil(left / self.chunk - 0.25), 1))  # equal chunks: the last is not a short one
-            before = time.perf_counter()
+            before = self.hosts.now()
             losses, errors, slots = trained(done, count)
-            took = time.perf_counter() - before
+            took = self.hosts.now() - before
             done += count
             self.history.losses[-1], self.history.errors[-1] = losses[:done].copy(), errors[:done].copy()
             self.measured.keep(self.history, slots, done)
@@ -284,7 +287,7 @@ class Training:
         automatic = settings.rounds is None and settings.seconds is None
         goal = AUTOMATIC_SECONDS if automatic else settings.seconds
         if before and goal is not None and not math.isinf(goal):
-            now = time.perf_counter()
+            now = self.hosts.now()
             left = goal - (now - (self.trained_from if automatic else self.started))
             ends = before + left * before / max(now - self.trained_from, 1e-6)
             total = min(total, math.ceil(ends / self.batches) * self.batches if automatic else math.ceil(ends))
@@ -304,7 +307,7 @@ class Training:
         per_batch = max(took / count, 1e-9)
         self.chunk = max(1, int(self.consulted_every / per_batch))
         status.examples_per_second = self.batch_size / per_batch
-        now = time.perf_counter()
+        now = self.hosts.now()
         status.batch, status.elapsed = done, now - self.started
         status.loss = float(losses.mean())
         if self.plan.classified:
@@ -312,7 +315,7 @@ class Training:
         status.measurements = self.measured.numbers(self.history.sums[-1])
         status.remaining = self._remaining(round_, done)
         settings.progress.update(status)
-        if self.interrupted:
+        if self.hosts.any(self.interrupted):
             self.reason = "stopped by the user"
         elif settings.seconds is not None and now - self.started >= settings.seconds:
             self.reason = "reached the TimeGoal"
@@ -381,7 +384,7 @@ class Training:
         if self.reason:
             return
         if settings.rounds is None and settings.seconds is None:
-            trained = time.perf_counter() - self.trained_from
+            trained = self.hosts.now() - self.trained_from
             spent = max(trained, 1e-6) / round_
             self.status.rounds = max(round_, min(MOST_ROUNDS, math.ceil(AUTOMATIC_SECONDS / spent)))
             if trained >= AUTOMATIC_SECONDS:
@@ -410,7 +413,8 @@ class Training:
         arrays, (_, fixed, state, _) = self.plan.shown(self.carry), self.carry
         self.where = f"in the validation after round {round_}"
         batches = -(-self.validation_count // self.batch_size)
-        with alone(self.plan.cores):
+        self.hosts.now()  # nobody has failed since the last batch: all compute this
+        with alone(self.plan.mesh):
             sums = self.validate(arrays, fixed, state, self.validation_data, np.int32(batches))
             loss, error = map(float, sums[:2])
         measured = self.measured.of_validation(sums[2], error / self.validation_count, self._elements(arrays, fixed, state))
@@ -447,7 +451,7 @@ class Training:
         """All arrays on the training's device and in the types that the net had them; those not trained are its own."""
         own = self.training.graph.array_table()
         arrays = {path: cast(trained[path], value.dtype) if path in trained else value for path, value in own.items()}
-        return jax.device_put(arrays, self.device)
+        return brought(arrays, self.device)
 
     def results(self) -> NetTrainResultsObject:
         """The object of all results, with the best or last arrays."""
@@ -463,11 +467,11 @@ class Training:
             batch_size=self.batch_size,
             training_examples=self.count,
             validation_examples=self.validation_count,
-            seconds=time.perf_counter() - self.started,
+            seconds=self.hosts.passed(self.started),
             learning_rate=optimizer.learning_rate if optimizer.own else None,
             final_learning_rate=self.learning_rate if optimizer.own else None,
             method=optimizer.describe(),
-            device=self.device.platform.upper(),
+            device=devices_text(self.device, self.settings.devices),
             reason=self.reason,
             seed=self.settings.seed,
             multipliers=shown,

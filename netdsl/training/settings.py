@@ -9,7 +9,7 @@ from typing import Any
 from netdsl.declarations import is_integer
 from netdsl.errors import DeclarationError, UnsupportedError, excerpt, nearest
 from netdsl.initialization import seed_of
-from netdsl.lowering import Precision, device_named, precision_named
+from netdsl.lowering import Precision, devices_named, devices_of_all, precision_named
 from netdsl.symbols import Automatic, Infinity, Quantity
 from netdsl.training.memory import sparing
 from netdsl.training.optimizers import Optimizer, optimizer
@@ -61,6 +61,8 @@ class Settings:
     """None is Automatic, infinity no limit."""
     seed: int
     device: Any
+    devices: tuple[Any, ...]
+    """Those that share each batch, of all processes; none where the machine's cores may."""
     loss: Any
     optimizer: Optimizer
     multipliers: Any
@@ -89,7 +91,7 @@ def settings_of(options: dict[str, Any]) -> Settings:
             raise DeclarationError(f"NetTrain has no option {name!r}. {nearest(name, [*OPTIONS, *LATER])}")
     get = options.get
     seeding = get("RandomSeeding", DEFAULT_SEED)
-    device = get("TargetDevice", Automatic)
+    target = devices_named(get("TargetDevice", Automatic))
     batch_size = _count("BatchSize", get("BatchSize", Automatic))
     validation, validated = validation_of(get("ValidationSet", None))
     return Settings(
@@ -97,7 +99,8 @@ def settings_of(options: dict[str, Any]) -> Settings:
         rounds=_count("MaxTrainingRounds", get("MaxTrainingRounds", Automatic), endless=True),
         seconds=_seconds(get("TimeGoal", Automatic)),
         seed=seed_of(seeding),
-        device=None if device is Automatic else device_named(device),
+        device=target.device,
+        devices=devices_of_all(target),
         loss=get("LossFunction", Automatic),
         optimizer=optimizer(get("Method", Automatic), get("LearningRate", Automatic)),
         multipliers=get("LearningRateMultipliers", Automatic),

@@ -8,6 +8,7 @@ from typing import Any
 from netdsl.errors import DeclarationError, excerpt, public
 from netdsl.nets import Net
 from netdsl.symbols import Automatic
+from netdsl.training.processes import together
 from netdsl.training.results import check_property
 from netdsl.training.run import Training
 from netdsl.training.settings import settings_of
@@ -50,7 +51,8 @@ def NetTrain(net: Net, data: Any, property: Any = Automatic, /, **options: Any) 
     RandomSeeding
         1234: the same call gives the same bits. Automatic draws a seed, which the results report.
     TargetDevice
-        "CPU", "GPU", "TPU", ("GPU", n); Automatic: JAX's default device.
+        "CPU", "GPU", "TPU", ("GPU", n) for the n-th, ("GPU", [n, …]) or ("GPU", All) for several that share each batch, ("CPU", n)
+        for n CPU devices; Automatic: JAX's default device. In several processes each gives these of its own.
     TimeGoal
         Seconds, or a Quantity.
     TrainingProgressMeasurements
@@ -89,12 +91,15 @@ def NetTrain(net: Net, data: Any, property: Any = Automatic, /, **options: Any) 
     net has float32 arrays like any net, unless the net had float64 ones; "Mixed" is bfloat16, not half precision.
     Source: Wolfram's public reference page.
     """
-    settings = settings_of(options)
-    check_property(property)
-    if not isinstance(net, Net):
-        raise DeclarationError(f"NetTrain takes a net first. Got {excerpt(net)}. NetModel(name) gives nets by name.")
-    with settings.precision.active():
-        results = Training(net, data, settings).run()
+    with together() as hosts:
+        settings = hosts.settings(settings_of(options))
+        check_property(property)
+        if not isinstance(net, Net):
+            raise DeclarationError(f"NetTrain takes a net first. Got {excerpt(net)}. NetModel(name) gives nets by name.")
+        with settings.precision.active():
+            training = Training(net, data, settings, hosts)
+            hosts.agree(training, options)
+            results = training.run()
     return replace(results, input_form=_input_form(net, property, options))(property)
 
 

@@ -260,16 +260,16 @@ print([one, cores.cores_for(64, 1e9)])
     assert process(source, NETDSL_CPU_CORES="1") == [1, 2]
 
 
-def test_computations_that_wait_for_each_other_are_not_under_way_at_once() -> None:
+def test_computations_that_wait_for_each_other_are_not_under_way_at_once(devices: Any) -> None:
     """Of two trainings in two threads each could have one core, and wait for the other."""
-    entered = threading.Event()
+    entered, mesh = threading.Event(), cores.mesh_of(devices[:2])
 
-    def enter(count: int) -> None:
-        with cores.alone(count):
+    def enter(mesh: Any) -> None:
+        with cores.alone(mesh):
             entered.set()
 
-    with cores.alone(2):
-        others = [threading.Thread(target=enter, args=(count,), daemon=True) for count in (2, 1)]
+    with cores.alone(mesh):
+        others = [threading.Thread(target=enter, args=(each,), daemon=True) for each in (mesh, None)]
         others[0].start()
         assert not entered.wait(0.2)
         others[1].start()

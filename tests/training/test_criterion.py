@@ -8,7 +8,17 @@ import warnings
 import numpy as np
 import pytest
 
-from netdsl import Automatic, DeclarationError, LinearLayer, NetChain, NetInitialize, NetWarning, PartError, Quantity, SoftmaxLayer
+from netdsl import (
+    Automatic,
+    DeclarationError,
+    LinearLayer,
+    NetChain,
+    NetInitialize,
+    NetWarning,
+    PartError,
+    Quantity,
+    SoftmaxLayer,
+)
 from netdsl.training.stopping import Criterion, Watch, criterion
 
 COURSE = [5.0, 4.0, 4.1, 3.9, 3.95, 3.9, 3.8, 3.8, 3.8, 3.8]

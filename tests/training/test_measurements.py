@@ -125,7 +125,7 @@ def test_areas_and_curves_are_of_the_validation_data(train):
     areas = results("ValidationMeasurements")["AreaUnderROCCurve"]
     probabilities = np.asarray(NET(INPUTS, None), float)
     for place, name in enumerate(CLASSES):
-        inside, outside = probabilities[LABELS == place, place], probabilities[LABELS != place, place]
+        inside, outside = probabilities[place == LABELS, place], probabilities[place != LABELS, place]
         pairs = (inside[:, None] > outside).mean() + 0.5 * (inside[:, None] == outside).mean()
         np.testing.assert_allclose(areas[name], pairs, rtol=1e-5)
     assert list(results("RoundMeasurements")) == ["ConfusionMatrixPlot"]

@@ -89,7 +89,11 @@ def test_unknown_options_are_refused_with_the_nearest(name, meant):
             "TimeGoal is a time, but Quantity(3, 'Kilograms') has the unit 'Kilograms'. There are ",
         ),
         ({"RandomSeeding": 1.5}, "RandomSeeding is an integer, a string, Automatic or Inherited. Got 1.5."),
-        ({"TargetDevice": "Toaster"}, 'TargetDevice is "CPU", "GPU", "TPU" or a pair such as ("GPU", 2). Got \'Toaster\'.'),
+        (
+            {"TargetDevice": "Toaster"},
+            'TargetDevice is "CPU", "GPU", "TPU", or a pair such as ("GPU", 2), ("GPU", [1, 2]), ("GPU", All) or ("CPU", 4). '
+            "Got 'Toaster'.",
+        ),
         ({"TrainingProgressReporting": 7}, 'TrainingProgressReporting is Automatic, "Panel", "Print" or None. Got 7.'),
         ({"LearningRateMultipliers": "slow"}, "LearningRateMultipliers of NetTrain are numbers or None. Got 'slow'."),
     ],

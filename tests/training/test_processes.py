@@ -1,0 +1,201 @@
+"""Two processes train one net: the same bits in both, the numbers of one process; what they say when they differ or one fails."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+from typing import Any
+
+import pytest
+
+START = """
+import os, sys, json, hashlib, time
+import jax
+own, count, port = (int(word) for word in sys.argv[1:4])
+jax.config.update("jax_platforms", "cpu")
+if count > 1:
+    jax.config.update("jax_cpu_collectives_implementation", "gloo")
+    jax.distributed.initialize(f"127.0.0.1:{port}", count, own, heartbeat_timeout_seconds=10, shutdown_timeout_seconds=10)
+import numpy as np
+from netdsl import *
+
+inputs = np.random.default_rng(4).normal(size=(45, 1, 5, 5)).astype(np.float32)
+DATA, VALIDATION = (inputs, np.arange(45) % 3 + 1), (inputs[:7] + 1, np.arange(7) % 3 + 1)
+LAYERS = [ConvolutionLayer(3, 3, Biases=None), BatchNormalizationLayer(), Ramp, DropoutLayer(0.3), FlattenLayer(), 3, SoftmaxLayer()]
+
+def bits(net):
+    return hashlib.sha256(b"".join(np.asarray(value).tobytes() for value in {**net.arrays, **net.state}.values())).hexdigest()
+
+def train(data=DATA, property=All, layers=LAYERS, **options):
+    options = {"BatchSize": 9, "MaxTrainingRounds": 3, "ValidationSet": VALIDATION, "TrainingProgressReporting": None, **options}
+    return NetTrain(NetChain(layers), data, property, **options)
+
+def tell(**found):
+    print("FOUND " + json.dumps(found), flush=True)
+"""
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
+
+
+def run(source: str, count: int = 2, timeout: float = 240) -> list[tuple[Any, str, int]]:
+    """What each process told, all that it printed, and its exit status."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("JAX_", "XLA_"))}
+    port = free_port()
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", START + source, str(own), str(count), str(port)],
+            env={**kept, "NETDSL_CACHE_DIR": "off"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for own in range(count)
+    ]
+    try:
+        ended = time.monotonic() + timeout
+        texts = [process.communicate(timeout=max(ended - time.monotonic(), 1))[0] for process in started]
+    finally:
+        for process in started:
+            process.kill()  # JAX catches what asks more gently
+    told = [re.findall("^FOUND (.*)$", text, re.MULTILINE) for text in texts]
+    return [(json.loads(lines[-1]) if lines else None, text, p.returncode) for lines, text, p in zip(told, texts, started)]
+
+
+RESULTS = """
+results = train()
+net = results("TrainedNet")
+print("TIMED", results("TotalTrainingTime"))
+tell(bits=bits(net), losses=[float(x) for x in results("BatchLossList")], best=results("BestValidationRound"),
+     validation=[float(x) for x in results("ValidationLossList")], device=results("TargetDevice"),
+     arrays=[float(x) for value in {**net.arrays, **net.state}.values() for x in np.asarray(value).ravel()],
+     local=all(value.is_fully_addressable for value in net.arrays.values()),
+     output=np.asarray(net(inputs[:2], None)).tolist(), seconds=results("TotalTrainingTime"))
+"""
+
+
+@pytest.fixture(scope="module")
+def one_and_two() -> Any:
+    """What one process found, and each of two."""
+    return run(RESULTS, 1), run(RESULTS, 2)
+
+
+def test_two_processes_train_to_the_same_bits_and_the_numbers_of_one(one_and_two: Any) -> None:
+    ((one, text, _),), two = one_and_two
+    assert one is not None, text
+    for found, text, status in two:
+        assert found is not None, text
+        assert status == 0
+        assert found["bits"] == two[0][0]["bits"]
+        assert found["losses"] == two[0][0]["losses"]
+        for name in ("losses", "validation", "arrays"):
+            assert found[name] == pytest.approx(one[name], rel=1e-3, abs=1e-4), name
+        assert found["best"] == one["best"]
+        assert found["device"] == "2 CPUs of 2 processes"
+        assert found["local"], "what comes back belongs to the process"
+        assert 0 < found["seconds"] < 200
+
+
+def test_only_the_first_reports_and_time_is_the_same_for_all() -> None:
+    """One is slow on the host: both stop after the same batch. A drawn seed is that of the first."""
+    source = """
+if own == 1:
+    from netdsl.training import run
+    consult = run.Training._consult
+    run.Training._consult = lambda self, *of: (time.sleep(0.3), consult(self, *of))
+results = train(MaxTrainingRounds=1000, TimeGoal=2, TrainingProgressReporting="Print", RandomSeeding=Automatic, TargetDevice="CPU")
+tell(batches=results("TotalBatches"), bits=bits(results("TrainedNet")), seed=results("RandomSeeding"),
+     why=results("ReasonTrainingStopped"))
+"""
+    (first, shown, _), (second, silent, _) = run(source)
+    assert first is not None, shown
+    assert first == second
+    assert "TimeGoal" in first["why"]
+    assert "NetTrain: 45 examples" in shown
+    assert "2 CPUs of 2 processes" in shown
+    assert "NetTrain: " not in silent
+
+
+CAUGHT = """
+try:
+    train({})
+except Exception as error:
+    tell(kind=type(error).__name__, said=str(error))
+"""
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ("BatchSize=9 + own", "  BatchSize: 9 in process 0, 10 in process 1"),
+        ("**({'LearningRate': 0.1} if own else {})", "  LearningRate: not given in process 0, 0.1 in process 1"),
+        ("data=(inputs[: 45 - own], DATA[1][: 45 - own])", "  training data: 45 examples ("),
+        ("data=(inputs + own, DATA[1])", "  training data: 45 examples ("),
+        ("ValidationSet=(inputs[: 7 + own], DATA[1][: 7 + own])", "  validation data: 7 examples ("),
+        ("layers=[FlattenLayer(), 3 + own, 3, SoftmaxLayer()]", "  net: NetGraph ("),
+        ("RandomSeeding=1 + own", "  RandomSeeding: 1 in process 0, 2 in process 1"),
+    ],
+)
+def test_processes_that_do_not_agree(options: str, words: str) -> None:
+    for found, text, _ in run(CAUGHT.format(options)):
+        assert found is not None, text
+        assert found["kind"] == "TrainingError"
+        assert found["said"].startswith("The 2 processes of this training do not agree:\n")
+        assert words in found["said"]
+        assert found["said"].endswith("Every process runs the same script with the same net, data and options.")
+
+
+def test_what_fails_in_one_process_is_said_in_the_other() -> None:
+    (first, text, _), (second, _, _) = run(CAUGHT.format("BatchSize='many' if own else 9"))
+    assert second["kind"] == "DeclarationError", text
+    assert first["kind"] == "TrainingError"
+    assert first["said"].startswith("Process 1 of this training stopped: DeclarationError: BatchSize is ")
+
+
+def test_what_fails_on_the_host_between_batches_is_said_in_the_other() -> None:
+    source = """
+if own == 0:
+    from netdsl.training import run
+    def consult(self, *of):
+        raise ValueError("the host's own trouble")
+    run.Training._consult = consult
+"""
+    (first, text, _), (second, _, _) = run(source + CAUGHT.format(""))
+    assert first["kind"] == "ValueError", text
+    assert second["said"] == "Process 0 of this training stopped: ValueError: the host's own trouble"
+
+
+def test_both_fail_alike() -> None:
+    for found, text, _ in run(CAUGHT.format("data=(inputs * np.inf, DATA[1])")):
+        assert found is not None, text
+        assert "of this training stopped" not in found["said"]
+
+
+def test_a_process_that_dies_ends_the_training_of_the_other_soon() -> None:
+    source = """
+if own == 1:
+    from netdsl.training import run
+    def consult(self, *of):
+        os._exit(9)
+    run.Training._consult = consult
+began = time.time()
+try:
+    train(MaxTrainingRounds=1000)
+except Exception as error:
+    tell(kind=type(error).__name__, said=str(error), seconds=time.time() - began)
+    os._exit(0)
+"""
+    (first, text, _), (_, _, status) = run(source)
+    assert status == 9
+    assert first is not None, text
+    assert first["kind"] == "TrainingError", first
+    assert first["said"].startswith("Process 0 of this training lost the others: one of the 2 has ended, or cannot be reached.")
+    assert first["seconds"] < 60

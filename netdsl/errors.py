@@ -25,6 +25,8 @@ from __future__ import annotations
 import difflib
 import functools
 import os
+import sys
+import warnings
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
@@ -124,6 +126,14 @@ def public(function: Call) -> Call:
             raise error.with_traceback(None) from error.__cause__
 
     return called  # type: ignore[return-value]
+
+
+def warn(text: str) -> None:
+    """Warn of something, at the line of the user's that led to it."""
+    level, frame = 1, sys._getframe(0)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").split(".")[0] == "netdsl":
+        frame, level = frame.f_back, level + 1
+    warnings.warn(text, NetWarning, stacklevel=level)
 
 
 def listing(things: Iterable[object], limit: int = 12) -> str:

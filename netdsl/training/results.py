@@ -27,6 +27,14 @@ class History:
     validation_errors: list[float] = field(default_factory=list)
     best_round: int = 0
 
+    def begin(self, round_: int, number: Any) -> tuple[Any, ...]:
+        """Begin a round, or go on in it: the batches that are done, and room for the losses and errors of all."""
+        if len(self.losses) < round_:
+            self.losses.append(np.zeros(0, number))
+            self.errors.append(np.zeros(0, number))
+        done = len(self.losses[-1])
+        return done, *(np.pad(part[-1], (0, self.batches_per_round - done)) for part in (self.losses, self.errors))
+
     @property
     def batch_losses(self) -> np.ndarray:
         """The loss of every batch."""
@@ -77,6 +85,7 @@ class NetTrainResultsObject:
     reason: str
     seed: int
     multipliers: dict[tuple[str, ...], float]
+    checkpoints: tuple[str, ...] = ()
 
     @public
     def __call__(self, property: Any, /) -> Any:
@@ -197,6 +206,7 @@ _PROPERTIES: dict[str, Callable[[NetTrainResultsObject], Any]] = {
     "BatchMeasurementsLists": lambda r: {"ErrorRate": r.history.batch_errors} if r.classified else {},
     "BatchSize": lambda r: r.batch_size,
     "BestValidationRound": lambda r: r.history.best_round or None,
+    "CheckpointingFiles": lambda r: list(r.checkpoints),
     "ExamplesProcessed": lambda r: r.batches * r.batch_size,
     "FinalLearningRate": lambda r: r.learning_rate,
     "FinalPlots": _final_plots,
@@ -227,7 +237,7 @@ _PROPERTIES: dict[str, Callable[[NetTrainResultsObject], Any]] = {
     "ValidationPositions": lambda r: np.cumsum([part.size for part in r.history.losses])[: len(r.history.validation_losses)],
 }
 
-_LATER = ("CheckpointingFiles", "NetTrainInputForm", "SkippedTrainingData")
+_LATER = ("NetTrainInputForm", "SkippedTrainingData")
 
 
 def check_property(property: Any) -> None:

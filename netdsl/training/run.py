@@ -26,6 +26,7 @@ from netdsl.nets import SHARED, ArrayPath, Net, Sequence, multipliers_by_path, p
 from netdsl.resources import ResourceData
 from netdsl.shapes import OPEN, ArrayType
 from netdsl.symbols import Scaled
+from netdsl.training.checkpoints import Checkpoints
 from netdsl.training.plan import Plan, chunk_function, permutation, start, validation_function
 from netdsl.training.progress import Status, duration_text
 from netdsl.training.results import History, NetTrainResultsObject
@@ -125,7 +126,8 @@ class Training:
         rounds = settings.rounds
         limit = None if rounds is None or math.isinf(rounds) else int(rounds)
         self.status = Status(rounds=limit, batches=self.batches, goal=settings.seconds)
-        self.interrupted = 0
+        self.checkpoints = Checkpoints(self, settings.checkpointing)
+        self.trained_from, self.interrupted = 0.0, 0
         self.reason = ""
         self.where = PLACING
 
@@ -141,7 +143,7 @@ class Training:
                 f"{self.batch_size}, "
                 f"{self.device.platform.upper()}, seed {self.settings.seed}"
             )
-            with _interruptible(self), explained(self._attempt):
+            with _interruptible(self), explained(self._attempt), self.checkpoints:
                 self._rounds()
         finally:
             self.status.elapsed = time.perf_counter() - self.started
@@ -189,13 +191,14 @@ class Training:
             )
         )
         self.chunk = FIRST_CHUNK
-        round_ = 0
+        round_ = self.checkpoints.resume()
         while not self.reason:
             round_ += 1
             self._round(round_)
             if len(self.history.losses[-1]) == self.batches:
                 self._validate(round_)
                 self._plan_rounds(round_)
+                self.checkpoints.consider()
         self._check_arrays()
 
     def _round(self, round_: int) -> None:
@@ -203,7 +206,8 @@ class Training:
         seed, rate, multipliers = self.constants
         order = self._place(permutation(self.count, self.settings.seed, round_))
         offset = np.int32((round_ - 1) * self.batches)
-        buffers = self._place((np.zeros(self.batches, self.number), np.zeros(self.batches, self.number)))
+        done, *zeros = self.history.begin(round_, self.number)
+        buffers = self._place(tuple(zeros))
         run = chunk_function(self.plan)
 
         def trained(first: int, count: int) -> tuple[Any, ...]:
@@ -215,19 +219,17 @@ class Training:
                 return tuple(np.asarray(buffer) for buffer in buffers)
 
         self.where = f"in round {round_}"
-        self.status.round, done = round_, 0
-        self.history.losses.append(np.zeros(0, np.float32))
-        self.history.errors.append(np.zeros(0, np.float32))
+        self.status.round = round_
         if self.status.phase == "compiling":
             self.status.elapsed = time.perf_counter() - self.started
             self.settings.progress.update(self.status)
             trained(0, 0)  # no batch: all that takes time here is the compilation
             self.status.phase = "training"
-            self.trained_from = time.perf_counter()
+            self.trained_from = time.perf_counter() - self.checkpoints.trained
         while done < self.batches and not self.reason:
             left = self.batches - done
             count = -(-left // max(math.ceil(left / self.chunk - 0.25), 1))  # equal chunks: the last is not a short one
-            before = time.perf_counter()
+            count, before = min(count, self.checkpoints.room()), time.perf_counter()
             losses, errors = trained(done, count)
             took = time.perf_counter() - before
             done += count
@@ -259,6 +261,7 @@ class Training:
             self.reason = "stopped by the user"
         elif settings.seconds is not None and now - self.started >= settings.seconds:
             self.reason = "reached the TimeGoal"
+        self.checkpoints.consider()
 
     def _break_off(self, what: str) -> None:
         """Raise the error of a training that left the numbers; the best net so far goes with it."""
@@ -368,6 +371,10 @@ class Training:
         arrays = {path: cast(trained[path], value.dtype) if path in trained else value for path, value in own.items()}
         return jax.device_put(arrays, self.device)
 
+    def net_with(self, arrays: dict[ArrayPath, Any]) -> Net:
+        """The user's net with these arrays of the training."""
+        return part_at(self.training.graph.with_arrays(self._returned(arrays)), self.training.path)
+
     def results(self) -> NetTrainResultsObject:
         """The object of all results, with the best or last arrays."""
         arrays, state = self.best if self.best is not None else (self.carry[0], self.carry[2])
@@ -389,6 +396,7 @@ class Training:
             reason=self.reason,
             seed=self.settings.seed,
             multipliers=shown,
+            checkpoints=tuple(self.checkpoints.files),
         )
 
 

@@ -10,6 +10,7 @@ from netdsl.errors import DeclarationError, UnsupportedError, excerpt, nearest
 from netdsl.initialization import seed_of
 from netdsl.lowering import Precision, device_named, precision_named
 from netdsl.symbols import Automatic, Infinity, Quantity
+from netdsl.training.checkpoints import Checkpointing, checkpointing
 from netdsl.training.optimizers import Optimizer, optimizer
 from netdsl.training.progress import Progress, progress
 
@@ -21,7 +22,6 @@ LATER = (
     "TrainingStoppingCriterion",
     "TrainingProgressMeasurements",
     "TrainingProgressFunction",
-    "TrainingProgressCheckpointing",
     "TrainingUpdateSchedule",
     "PerformanceGoal",
 )
@@ -37,6 +37,7 @@ OPTIONS = (
     "RandomSeeding",
     "TargetDevice",
     "TimeGoal",
+    "TrainingProgressCheckpointing",
     "TrainingProgressReporting",
     "ValidationSet",
     "WorkingPrecision",
@@ -63,6 +64,7 @@ class Settings:
     validation: Any
     progress: Progress
     precision: Precision
+    checkpointing: Checkpointing | None
 
 
 def settings_of(options: dict[str, Any]) -> Settings:
@@ -93,6 +95,7 @@ def settings_of(options: dict[str, Any]) -> Settings:
         validation=get("ValidationSet", None),
         progress=progress(get("TrainingProgressReporting", Automatic)),
         precision=precision_named(get("WorkingPrecision", Automatic)),
+        checkpointing=checkpointing(get("TrainingProgressCheckpointing", None)),
     )
 
 

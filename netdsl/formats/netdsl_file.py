@@ -38,6 +38,7 @@ VERSION = 1
 ELEMENTS = ("Net", "UninitializedNet", "ArrayAssociation", "ArrayList", "Version", "Elements")
 PARTS = ("net.json", "arrays.safetensors")
 TRAINING_PARTS = ("training.json", "training.safetensors")
+_LISTED = tuple(tuple([name] for name in names) for names in (PARTS, PARTS + TRAINING_PARTS))
 
 _HEAD = re.compile(rb"netdsl ([1-9][0-9]{0,5}) ([1-9][0-9]{0,5}) ([0-9a-f]{64})\n")
 _LONGEST_HEAD = 7 + 6 + 1 + 6 + 1 + 64 + 1
@@ -157,12 +158,13 @@ def _parts(path: str) -> list[bytes]:
 def _entries(manifest: bytes) -> list[tuple[str, int, str]]:
     value = read_json(manifest, "the manifest")
     listed = value.get("parts") if isinstance(value, dict) and list(value) == ["parts"] else None
-    names = [entry[0] for entry in listed if isinstance(entry, list) and entry] if isinstance(listed, list) else []
-    if tuple(names) not in (PARTS, PARTS + TRAINING_PARTS) or len(names) != len(listed):
+    if not isinstance(listed, list) or tuple(entry[:1] for entry in listed if isinstance(entry, list)) not in _LISTED:
         raise FormatError(f"its manifest does not list the parts {listing(PARTS)}")
     entries = []
     for entry in listed:
-        if len(entry) != 3 or type(entry[1]) is not int or not 0 <= entry[1] < 2**60 or not isinstance(entry[2], str):
+        if not isinstance(entry, list) or len(entry) != 3 or not isinstance(entry[2], str):
+            raise FormatError(f"its manifest has the entry {excerpt(entry)}")
+        if type(entry[1]) is not int or not 0 <= entry[1] < 2**60:
             raise FormatError(f"its manifest has the entry {excerpt(entry)}")
         entries.append((entry[0], entry[1], entry[2]))
     return entries

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from numbers import Real
 from typing import IO, TYPE_CHECKING, Any
 
-from netdsl.errors import DeclarationError, TrainingError, excerpt, nearest, warn
+from netdsl.errors import DeclarationError, FormatError, TrainingError, excerpt, nearest, warn
 from netdsl.formats.netdsl_file import packed
 from netdsl.formats.writing import write_atomically
 from netdsl.resources.cache import try_lock
@@ -82,11 +82,18 @@ def checkpointing(setting: Any) -> Checkpointing | None:
         unit=unit,
         every=every,
         minimum=MINIMUM_INTERVAL if minimum is Automatic else _seconds(minimum),
-        resume=options.get("Resume", False)
-        if isinstance(options.get("Resume", False), bool)
-        else _path("Resume", options["Resume"]),
+        resume=_resume(options.get("Resume", False)),
         functions=functions,
     )
+
+
+def _resume(value: Any) -> bool | str:
+    if isinstance(value, bool):
+        return value
+    path = _path("Resume", value)
+    if not os.path.isfile(path):
+        raise DeclarationError(f"There is no checkpoint {excerpt(path, 300)} to go on from.")
+    return path
 
 
 def _path(what: str, value: Any) -> str:
@@ -150,9 +157,9 @@ class Checkpoints:
             # after a second Ctrl-C nothing is waited for, and numbers that are not finite are not kept
             if self.ready and (error is None or isinstance(error, Exception)) and not isinstance(error, TrainingError):
                 self._save(careful=error is not None)
-        finally:
             self._written()
-            self.writer.shutdown()
+        finally:
+            self.writer.shutdown(wait=False)
             with contextlib.suppress(OSError):
                 os.unlink(self.lock.name)
             self.lock.close()
@@ -164,7 +171,7 @@ class Checkpoints:
         return path if self.setting.series else os.path.dirname(os.path.realpath(path))
 
     def _locked(self) -> IO[bytes]:
-        """The open lock file, which no other training may have: two would mix their checkpoints."""
+        """The lock file, open as long as the training runs, which no other may have: two would mix their checkpoints."""
         assert self.setting is not None
         path, folder = self.setting.path, self._folder
         name = ".netdsl.lock" if self.setting.series else f".{os.path.basename(path)}.lock"
@@ -173,7 +180,7 @@ class Checkpoints:
             if not self.setting.series and os.path.isdir(path):
                 raise IsADirectoryError(0, "it is a directory")
             while True:
-                stream = open(os.path.join(folder, name), "a+b")  # noqa: SIM115: it is held as long as the training runs
+                stream = open(os.path.join(folder, name), "a+b")  # noqa: SIM115
                 if not try_lock(stream):
                     stream.close()
                     raise TrainingError(
@@ -194,8 +201,6 @@ class Checkpoints:
         """The checkpoint to go on from; names of new ones are later than all that are there, whatever the clock says."""
         assert self.setting is not None
         resume, path = self.setting.resume, self.setting.path
-        if isinstance(resume, str) and not os.path.isfile(resume):
-            raise DeclarationError(f"There is no checkpoint {excerpt(resume, 300)} to go on from.")
         if not self.setting.series:
             return resume if isinstance(resume, str) else path if resume and os.path.exists(path) else None
         there = sorted(name for name in os.listdir(path) if _SERIES.fullmatch(name))
@@ -233,7 +238,10 @@ class Checkpoints:
         self.identity = identity(training, self.setting.functions)
         complete = 0
         if self.source is not None:
-            self.trained = restore(training, self.source, self.identity)
+            try:
+                self.trained = restore(training, self.source, self.identity)
+            except FormatError as problem:
+                raise FormatError(f'{problem} Another one can be named: "Resume": path.') from None
             self.saved = self._position()
             complete = len(training.history.losses) - (not self.saved[2])
             if self.saved[2]:
@@ -287,7 +295,7 @@ class Checkpoints:
         if position == self.saved:
             return
         try:
-            parts = snapshot(self.training, self.identity, self.setting.functions, position[2])
+            parts = snapshot(self.training, self.identity, self.setting.functions)
         except Exception:
             if careful:
                 return  # the arrays may be gone after an error, which is the one to be told

@@ -37,13 +37,15 @@ def identity(training: Training, functions: Mapping[str, Any]) -> dict[str, Any]
         text, _ = net_parts(training.net_with({}), functions)
     except DeclarationError as problem:
         raise DeclarationError(
-            f"TrainingProgressCheckpointing: {str(problem).removeprefix('Export: ')}\nThe suboption \"Functions\" names functions."
+            f'TrainingProgressCheckpointing: {str(problem).removeprefix("Export: ")}\nThe suboption "Functions" names functions.'
         ) from None
     multipliers = {path_text(path): float(value) for path, value in training.multipliers.items() if value != 1}
     return {
         "net": text.decode(),
         "loss": f"{excerpt(settings.loss, 2000)}, {[[term.port, float(term.weight)] for term in plan.terms]}",
-        "method": f"{settings.optimizer.name} {_stable(settings.optimizer.options)}",
+        "method": ", ".join(
+            [settings.optimizer.name, *(f"{name} {_stable(value)}" for name, value in settings.optimizer.options)]
+        ),
         "learning rate": float(settings.optimizer.learning_rate),
         "learning rate multipliers": str(multipliers),
         "number of training examples": training.count,
@@ -124,9 +126,7 @@ def _is_key(leaf: Any) -> bool:
     return isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
 
 
-def snapshot(
-    training: Training, same: Mapping[str, Any], functions: Mapping[str, Any], complete: bool
-) -> Sequence[bytes] | None:
+def snapshot(training: Training, same: Mapping[str, Any], functions: Mapping[str, Any]) -> Sequence[bytes] | None:
     """The parts of the checkpoint of a training as it is now; None where its arrays are no longer finite."""
     carry = training.carry
     arrays = training.plan.apart({**carry[0], **carry[2]})
@@ -137,7 +137,6 @@ def snapshot(
     pool = _Pool(read_tensors(tensors, "arrays"))
     state = {
         "same": {name: value for name, value in same.items() if name != "net"},
-        "complete": complete,
         "seconds": now - training.started,
         "trained": now - training.trained_from if training.trained_from else 0.0,
         "carry": pool.tree(carry),
@@ -163,6 +162,8 @@ def restore(training: Training, path: str, same: Mapping[str, Any]) -> float:
         best = None if state["best"] is None else reader.tree(state["best"], (carry[0], carry[2]))
         history = History(**{name: reader.value(value) for name, value in state["history"].items()})
         seconds, trained = float(state["seconds"]), float(state["trained"])
+        if not _whole(history, training.batches):
+            raise FormatError("its history is not that of a training")
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as problem:
         if isinstance(problem, FormatError):
             raise FormatError(f"{path!r}: {problem}") from None
@@ -180,6 +181,19 @@ def restore(training: Training, path: str, same: Mapping[str, Any]) -> float:
     if history.validation_losses:
         status.validation_loss = history.validation_losses[-1]
     return trained
+
+
+def _whole(history: History, batches: int) -> bool:
+    """Whether each round but the last has all its batches, and nothing was measured more often than there are rounds."""
+    done = [len(part) for part in history.losses]
+    return (
+        all(count == batches for count in done[:-1])
+        and bool(done)
+        and done[-1] <= batches == history.batches_per_round
+        and done == [len(part) for part in history.errors]
+        and len(history.validation_losses) == len(history.validation_errors) <= len(done)
+        and 0 <= history.best_round <= len(done)
+    )
 
 
 class _Reader:
@@ -204,7 +218,7 @@ class _Reader:
         array, data = self.array(entry), _data(like)
         if array.shape != data.shape or array.dtype != data.dtype:
             raise FormatError(f"it has {array.dtype}{list(array.shape)} in the place of {data.dtype}{list(data.shape)}")
-        return jax.random.wrap_key_data(array, impl=jax.random.key_impl(like)) if _is_key(like) else array
+        return jax.random.wrap_key_data(jnp.asarray(array), impl=jax.random.key_impl(like)) if _is_key(like) else array
 
     def value(self, value: Any) -> Any:
         """A field of the history."""

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import signal
-import threading
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -27,6 +25,7 @@ from netdsl.resources import ResourceData
 from netdsl.shapes import OPEN, ArrayType
 from netdsl.symbols import Scaled
 from netdsl.training.checkpoints import Checkpoints
+from netdsl.training.interrupts import heard, interruptible
 from netdsl.training.plan import Plan, chunk_function, permutation, start, validation_function
 from netdsl.training.progress import Status, duration_text
 from netdsl.training.results import History, NetTrainResultsObject
@@ -143,7 +142,7 @@ class Training:
                 f"{self.batch_size}, "
                 f"{self.device.platform.upper()}, seed {self.settings.seed}"
             )
-            with _interruptible(self), explained(self._attempt), self.checkpoints:
+            with interruptible(self), explained(self._attempt), self.checkpoints:
                 self._rounds()
         finally:
             self.status.elapsed = time.perf_counter() - self.started
@@ -216,7 +215,7 @@ class Training:
             place = np.int32(first), np.int32(count), offset
             with alone(self.plan.cores):
                 self.carry, buffers = run(self.carry, buffers, self.data, order, *place, seed, rate, multipliers)
-                return tuple(np.asarray(buffer) for buffer in buffers)
+                return tuple(np.asarray(buffer) for buffer in heard(buffers, self._seconds(count), leave=self.plan.cores == 1))
 
         self.where = f"in round {round_}"
         self.status.round = round_
@@ -235,6 +234,11 @@ class Training:
             done += count
             self.history.losses[-1], self.history.errors[-1] = losses[:done].copy(), errors[:done].copy()
             self._consult(round_, done, count, took)
+
+    def _seconds(self, count: int) -> float:
+        """How long so many batches take, as far as it is known."""
+        rate = self.status.examples_per_second
+        return count * self.batch_size / rate if rate else math.inf
 
     def _consult(self, round_: int, done: int, count: int, took: float) -> None:
         """What the host does after a chunk: check, adapt, report, stop."""
@@ -427,24 +431,3 @@ def part_at(graph: Net, path: ArrayPath) -> Net:
         ports=type(net.ports)({**net.ports, **found}),
         shared=type(net.shared)({name: value for name, value in graph.shared.items() if name in names}),
     )
-
-
-class _interruptible:
-    """Ctrl-C once asks the training to stop after the running chunk, twice stops at once; where it was ignored it stays so."""
-
-    def __init__(self, training: Training) -> None:
-        self.training = training
-
-    def __enter__(self) -> None:
-        self.previous: Any = None
-        if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
-            self.previous = signal.signal(signal.SIGINT, self._handle)
-
-    def _handle(self, number: int, frame: Any) -> None:
-        self.training.interrupted += 1
-        if self.training.interrupted > 1:
-            raise KeyboardInterrupt
-
-    def __exit__(self, *_: object) -> None:
-        if self.previous is not None:
-            signal.signal(signal.SIGINT, self.previous)

@@ -34,7 +34,7 @@ def results():
 
 def test_every_property(results):
     values = {name: results(name) for name in results("Properties")}
-    assert len(values) == 34
+    assert len(values) == 35
     assert {
         name: values[name]
         for name in (
@@ -117,7 +117,7 @@ def test_the_third_argument_of_the_call(train):
             PartError,
             "NetTrain gives no property SoftmaxLayer(). A loss is an option: LossFunction=SoftmaxLayer().",
         ),
-        ("CheckpointingFiles", UnsupportedError, "NetTrain does not give the property 'CheckpointingFiles' yet."),
+        ("SkippedTrainingData", UnsupportedError, "NetTrain does not give the property 'SkippedTrainingData' yet."),
     ],
 )
 def test_unknown_properties_are_refused_before_anything_is_trained(train, results, name, error, message):

@@ -39,7 +39,7 @@ def identity(training: Training, functions: Mapping[str, Any]) -> dict[str, Any]
         raise DeclarationError(
             f'TrainingProgressCheckpointing: {str(problem).removeprefix("Export: ")}\nThe suboption "Functions" names functions.'
         ) from None
-    multipliers = {path_text(path): float(value) for path, value in training.multipliers.items() if value != 1}
+    multipliers = {path_text(training._own(path)): float(value) for path, value in training.multipliers.items() if value != 1}
     return {
         "net": text.decode(),
         "loss": f"{excerpt(settings.loss, 2000)}, {[[term.port, float(term.weight)] for term in plan.terms]}",
@@ -49,9 +49,9 @@ def identity(training: Training, functions: Mapping[str, Any]) -> dict[str, Any]
         "learning rate": float(settings.optimizer.learning_rate),
         "learning rate multipliers": str(multipliers),
         "number of training examples": training.count,
-        "training data (a sample of them)": _digest(training.columns),
+        "sum of the training data": _digest(training.columns),
         "number of validation examples": training.validation_count,
-        "validation data (a sample of them)": _digest(training.validation),
+        "sum of the validation data": _digest(training.validation),
         "batch size": training.batch_size,
         "seed (RandomSeeding)": int(settings.seed),
         "working precision": plan.precision.name,
@@ -253,7 +253,7 @@ def _cut(value: Any) -> str:
 
 
 def _unequal(old: Any, new: Any) -> tuple[Any, Any]:
-    """The smallest layers, or other declared things, of two JSON values that differ."""
+    """The smallest net, encoder or decoder that differs between two JSON values, and what it is in each."""
     pairs: list[tuple[Any, Any]] = []
     if isinstance(old, dict) and isinstance(new, dict) and old.keys() == new.keys():
         pairs = [(old[key], new[key]) for key in old]
@@ -263,7 +263,8 @@ def _unequal(old: Any, new: Any) -> tuple[Any, Any]:
     if len(different) != 1:
         return old, new
     inner = _unequal(*different[0])
-    return inner if all(isinstance(side, (dict, list)) for side in inner) else (old, new)
+    named = all(isinstance(side, dict) and side.keys() & {"net", "encoder", "decoder"} for side in inner)
+    return inner if named else (old, new)
 
 
 def _other(path: str, lines: Sequence[str]) -> TrainingError:

@@ -61,16 +61,16 @@ def NetTrain(net: Net, data: Any, property: Any = Automatic, /, **options: Any) 
     once.
 
     Raises DataError for data that cannot be used, TrainingError when the loss is no longer finite or a checkpoint is of another
-    training, DeviceError when memory runs
-    out, UnsupportedError for options of Mathematica that are not there yet.
+    training, DeviceError when memory runs out, UnsupportedError for options of Mathematica that are not there yet.
 
     >>> net = NetTrain(NetChain([1], Input=1), Rule([[0.0], [1.0], [2.0]], [1.0, 3.0, 5.0]), Method="SGD", LearningRate=0.1,
     ...                MaxTrainingRounds=300, TrainingProgressReporting=None)
     >>> round(net([3.0]), 2)
     7.0
 
-    Differences from Wolfram: reproducible by default; checkpoints also hold what is needed to go on exactly ("Resume"); the defaults of the methods are remembered [M]; with "Real64" the trained
-    net has float32 arrays like any net, unless the net had float64 ones; "Mixed" is bfloat16, not half precision.
+    Differences from Wolfram: reproducible by default; the defaults of the methods are remembered [M]; with "Real64" the trained
+    net has float32 arrays like any net, unless the net had float64 ones; "Mixed" is bfloat16, not half precision; "Resume" is
+    netdsl's own.
     Source: Wolfram's public reference page.
     """
     settings = settings_of(options)

@@ -1,4 +1,4 @@
-"""Every Python block of README.md and docs/*.md runs, and what a page says that it shows is what it shows.
+"""Every Python block of README.md, docs/*.md and docs/training/*.md runs, and what a page says that it shows is what it shows.
 
 The blocks of one page share a namespace, in their order.
 
@@ -23,7 +23,7 @@ import pytest
 from netdsl import NetError
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *(ROOT / "docs" / "training").glob("*.md")])
 FENCE = re.compile(r"(?:^<!-- (?P<mark>[^\n]*?) -->\n+)?^```(?P<language>[a-z]*)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
 REASONS = ("download", "GPU", "minute")
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE

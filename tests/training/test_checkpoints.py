@@ -6,6 +6,7 @@ import errno
 import os
 import re
 import signal
+import subprocess
 import threading
 import warnings
 from pathlib import Path
@@ -396,6 +397,27 @@ class TestFullDisk:
             signal.signal(signal.SIGXFSZ, before)
         assert path.read_bytes() == old
         assert names(tmp_path) == ["p.netdsl"]
+
+    def test_a_small_disk(self, trained: Any, tmp_path: Path) -> None:
+        """A real one, where it can be mounted: it holds one checkpoint and a half."""
+        size = 4096 * 24
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", tmp_path], capture_output=True).returncode:
+            pytest.skip("a small disk cannot be mounted")
+        try:
+            path, wide = tmp_path / "p.netdsl", NetChain([100, Ramp, 1])
+            NetTrain(
+                wide, DATA, MaxTrainingRounds=1, TrainingProgressReporting=None, TrainingProgressCheckpointing=["File", path]
+            )
+            old = path.read_bytes()
+            (tmp_path / "other").write_bytes(b"x" * (size - len(old) - 4096 * 4))
+            with pytest.warns(NetWarning, match=r"p.netdsl.*bytes are needed\): No space left"):
+                NetTrain(
+                    wide, DATA, MaxTrainingRounds=3, TrainingProgressReporting=None, TrainingProgressCheckpointing=["File", path]
+                )
+            assert path.read_bytes() == old
+            assert names(tmp_path) == ["other", "p.netdsl"]
+        finally:
+            subprocess.run(["umount", tmp_path], check=True)
 
     def test_the_directory_goes_away(self, trained: Any, tmp_path: Path, watching: Any) -> None:
         place = tmp_path / "d"

@@ -27,6 +27,8 @@ import functools
 import inspect
 import os
 import re
+import sys
+import warnings
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
@@ -133,6 +135,14 @@ def public(function: Call) -> Call:
             raise DeclarationError(f"{subject.__name__} {said}. It takes {names}.") from None
 
     return called  # type: ignore[return-value]
+
+
+def warn(text: str) -> None:
+    """Warn of something, at the line of the user's that led to it."""
+    level, frame = 1, sys._getframe(0)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").split(".")[0] == "netdsl":
+        frame, level = frame.f_back, level + 1
+    warnings.warn(text, NetWarning, stacklevel=level)
 
 
 def listing(things: Iterable[object], limit: int = 12) -> str:

@@ -8,17 +8,21 @@ The file is one line of ASCII, then a manifest, then the parts it lists, and not
 
 So every byte is accounted for: no file that is cut off or changed anywhere is taken for a net. There are no times and no names of
 machines in it: equal nets give equal bytes. `net.json` says which functions of the user's are needed and holds the net's
-declarations; nothing in it is run.
+declarations; nothing in it is run. A checkpoint of NetTrain has two parts more, `training.json` and `training.safetensors`, with
+what the training needs to go on; as a net it is what it would be without them.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
+
+import numpy as np
 
 from netdsl.errors import DeclarationError, FormatError, PartError, excerpt, listing, nearest
 from netdsl.formats.specification import read_net, write_net
@@ -28,11 +32,13 @@ from netdsl.formats.writing import write_atomically
 from netdsl.nets import Net
 from netdsl.symbols import Automatic
 
-__all__ = ["ELEMENTS", "VERSION", "read", "write"]
+__all__ = ["ELEMENTS", "VERSION", "net_parts", "packed", "read", "read_checkpoint", "write"]
 
 VERSION = 1
 ELEMENTS = ("Net", "UninitializedNet", "ArrayAssociation", "ArrayList", "Version", "Elements")
 PARTS = ("net.json", "arrays.safetensors")
+TRAINING_PARTS = ("training.json", "training.safetensors")
+_LISTED = tuple(tuple([name] for name in names) for names in (PARTS, PARTS + TRAINING_PARTS))
 
 _HEAD = re.compile(rb"netdsl ([1-9][0-9]{0,5}) ([1-9][0-9]{0,5}) ([0-9a-f]{64})\n")
 _LONGEST_HEAD = 7 + 6 + 1 + 6 + 1 + 64 + 1
@@ -44,7 +50,13 @@ def write(path: str, net: Any, *, Functions: Named | None = None) -> None:
     """Write a net into a file, completely or not at all."""
     if not isinstance(net, Net):
         raise DeclarationError(f"Export writes nets into {path!r}. Got {excerpt(net)}.")
-    value, arrays, used = write_net(net, _checked(Functions, "Export"))
+    chunks = packed(net_parts(net, _checked(Functions, "Export")))
+    write_atomically(path, chunks, sum(map(len, chunks)))
+
+
+def net_parts(net: Net, functions: Named) -> tuple[bytes, bytes]:
+    """The parts of the file of a net. Raises DeclarationError for what a file cannot hold."""
+    value, arrays, used = write_net(net, functions)
     text = write_json({"functions": used, "net": value})
     try:
         read_json(text, "net")
@@ -53,11 +65,14 @@ def write(path: str, net: Any, *, Functions: Named | None = None) -> None:
             f"Export: this net cannot be stored: its text is nested more than {DEEPEST} levels deep, or holds "
             "numbers that are too long."
         ) from None
-    parts = (text, write_tensors(arrays))
-    manifest = write_json({"parts": [[name, len(part), _digest(part)] for name, part in zip(PARTS, parts)]}) + b"\n"
-    head = b"netdsl %d %d %s\n" % (VERSION, len(manifest), _digest(manifest).encode())
-    chunks = (head, manifest, *parts)
-    write_atomically(path, chunks, sum(map(len, chunks)))
+    return text, write_tensors(arrays)
+
+
+def packed(parts: Sequence[bytes]) -> tuple[bytes, ...]:
+    """The whole file of these parts: those of a net, or of a net and a training."""
+    names = (*PARTS, *TRAINING_PARTS)[: len(parts)]
+    manifest = write_json({"parts": [[name, len(part), _digest(part)] for name, part in zip(names, parts)]}) + b"\n"
+    return b"netdsl %d %d %s\n" % (VERSION, len(manifest), _digest(manifest).encode()), manifest, *parts
 
 
 def read(path: str, element: str = "Net", *, Functions: Named | None = None) -> Any:
@@ -67,21 +82,38 @@ def read(path: str, element: str = "Net", *, Functions: Named | None = None) -> 
     if element == "Elements":
         return list(ELEMENTS)
     functions = _checked(Functions, "Import")
-    try:
-        text, tensors = _parts(path)
+    with _named(path):
+        text, tensors = _parts(path)[:2]
         if element == "Version":
             return VERSION
         net = _net(text, tensors, functions)
-    except (RecursionError, MemoryError) as problem:
-        raise FormatError(f"{path!r} cannot be imported: it is too deep or too large ({type(problem).__name__}).") from None
-    except FormatError as problem:
-        raise FormatError(f"{path!r} cannot be imported: {str(problem).rstrip('.')}.") from None
     if element == "UninitializedNet":
         return _uninitialized(net)
     if element == "Net":
         return net
     arrays = {name: value for name, value in net.array_table().items() if value is not Automatic}
     return arrays if element == "ArrayAssociation" else list(arrays.values())
+
+
+def read_checkpoint(path: str) -> tuple[bytes, Any, dict[str, np.ndarray]]:
+    """The `net.json` of a checkpoint, what its `training.json` holds, and the arrays of both by name."""
+    with _named(path):
+        parts = _parts(path)
+        if len(parts) == len(PARTS):
+            raise FormatError("it is a net, and no checkpoint of a training")
+        arrays = read_tensors(parts[1], PARTS[1])
+        return parts[0], read_json(parts[2], TRAINING_PARTS[0]), arrays | read_tensors(parts[3], TRAINING_PARTS[1])
+
+
+@contextlib.contextmanager
+def _named(path: str) -> Iterator[None]:
+    """Errors of the contents as a FormatError that names the file."""
+    try:
+        yield
+    except (RecursionError, MemoryError) as problem:
+        raise FormatError(f"{path!r} cannot be imported: it is too deep or too large ({type(problem).__name__}).") from None
+    except FormatError as problem:
+        raise FormatError(f"{path!r} cannot be imported: {str(problem).rstrip('.')}.") from None
 
 
 def _checked(functions: Any, what: str) -> Named:
@@ -126,11 +158,13 @@ def _parts(path: str) -> list[bytes]:
 def _entries(manifest: bytes) -> list[tuple[str, int, str]]:
     value = read_json(manifest, "the manifest")
     listed = value.get("parts") if isinstance(value, dict) and list(value) == ["parts"] else None
-    if not isinstance(listed, list) or [entry[:1] for entry in listed if isinstance(entry, list)] != [[name] for name in PARTS]:
+    if not isinstance(listed, list) or tuple(entry[:1] for entry in listed if isinstance(entry, list)) not in _LISTED:
         raise FormatError(f"its manifest does not list the parts {listing(PARTS)}")
     entries = []
     for entry in listed:
-        if len(entry) != 3 or type(entry[1]) is not int or not 0 <= entry[1] < 2**60 or not isinstance(entry[2], str):
+        if not isinstance(entry, list) or len(entry) != 3 or not isinstance(entry[2], str):
+            raise FormatError(f"its manifest has the entry {excerpt(entry)}")
+        if type(entry[1]) is not int or not 0 <= entry[1] < 2**60:
             raise FormatError(f"its manifest has the entry {excerpt(entry)}")
         entries.append((entry[0], entry[1], entry[2]))
     return entries

@@ -149,7 +149,7 @@ def locked(path: Path, waiting: Callable[[], None], patience: float = 900.0) -> 
             yield
             return
         end, told = time.monotonic() + patience, False
-        while not _try_lock(stream) and time.monotonic() < end:
+        while not try_lock(stream) and time.monotonic() < end:
             if not told:
                 waiting()
                 told = True
@@ -157,7 +157,7 @@ def locked(path: Path, waiting: Callable[[], None], patience: float = 900.0) -> 
         yield
 
 
-def _try_lock(stream: IO[bytes]) -> bool:
+def try_lock(stream: IO[bytes]) -> bool:
     """Locks the open file until it is closed; False when another process has it."""
     try:
         if sys.platform == "win32":

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-import warnings
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from netdsl.containers import NetChain, NetGraph
 from netdsl.declarations import FrozenDict
-from netdsl.errors import DeclarationError, NetWarning, PartError, ShapeError, listing
+from netdsl.errors import DeclarationError, PartError, ShapeError, listing, warn
 from netdsl.nets import SHARED, ArrayPath, Net, NetArray, Solved, declared_port, lift_shared, path_text
 from netdsl.nets.program import solve
 from netdsl.nets.report import contradictions
@@ -280,13 +278,4 @@ def _warn(function: str, dropped: Mapping[ArrayPath, tuple[tuple[int, ...], Arra
         now = f", now {'x'.join(map(str, needs.sizes))}" if needs.known and needs.sizes else ""
         texts.append(f"{name} (was {size}{now})")
     what = "an array that no longer fits" if len(texts) == 1 else f"{len(texts)} arrays that no longer fit"
-    text = f"{function} dropped {what}: {listing(texts)}. NetInitialize(net) gives new values."
-    warnings.warn(text, NetWarning, stacklevel=user_level())
-
-
-def user_level() -> int:
-    """The number of frames up to the first that is not netdsl's own, so that the warning names the user's line."""
-    level, frame = 1, sys._getframe(1)
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").split(".")[0] == "netdsl":
-        frame, level = frame.f_back, level + 1
-    return level
+    warn(f"{function} dropped {what}: {listing(texts)}. NetInitialize(net) gives new values.")

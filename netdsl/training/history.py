@@ -41,6 +41,14 @@ class History:
     best_round: int = 0
     best_validation: int = 0
 
+    def begin(self, round_: int, number: Any) -> tuple[Any, ...]:
+        """Begin a round, or go on in it: the batches that are done, and room for the losses and errors of all."""
+        if len(self.losses) < round_:
+            self.losses.append(np.zeros(0, number))
+            self.errors.append(np.zeros(0, number))
+        done = len(self.losses[-1])
+        return done, *(np.pad(part[-1], (0, self.batches_per_round - done)) for part in (self.losses, self.errors))
+
     @property
     def batch_losses(self) -> np.ndarray:
         """The loss of every batch."""

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import signal
-import threading
 from dataclasses import replace
 from functools import partial
 from numbers import Real
@@ -28,7 +26,9 @@ from netdsl.nets import SHARED, ArrayPath, Net, Sequence, multipliers_by_path, p
 from netdsl.resources import ResourceData
 from netdsl.shapes import OPEN, ArrayType
 from netdsl.symbols import Scaled
+from netdsl.training.checkpoints import Checkpoints
 from netdsl.training.history import History
+from netdsl.training.interrupts import heard, interruptible
 from netdsl.training.measured import judged, measured
 from netdsl.training.plan import Plan, chunk_function, permutation, start, sums_of, validation_function
 from netdsl.training.processes import Hosts, shared_by
@@ -140,7 +140,8 @@ class Training:
         self.status = Status(rounds=limit, batches=self.batches, goal=settings.seconds)
         self.by_part = by_part(optimizer, graph, self.training.path)
         self.learning_rate = optimizer.learning_rate
-        self.interrupted = 0
+        self.checkpoints = Checkpoints(self, settings.checkpointing)
+        self.trained_from, self.completed, self.interrupted = 0.0, 0, 0
         self.reason = ""
         self.where = PLACING
 
@@ -156,7 +157,7 @@ class Training:
                 f"{self.batch_size}, "
                 f"{devices_text(self.device, self.settings.devices)}, seed {self.settings.seed}"
             )
-            with _interruptible(self), explained(self._attempt):
+            with interruptible(self), explained(self._attempt), self.checkpoints:
                 self._rounds()
         finally:
             self.status.elapsed = self.hosts.passed(self.started)
@@ -212,9 +213,9 @@ class Training:
                 self._numbers(trainable),
             )
         )
-        self.slots = self.measured.slots(sums_of(self.plan, self.carry, self.data), self.batches)
+        self.empty = self.slots = self.measured.slots(sums_of(self.plan, self.carry, self.data), self.batches)
         self.chunk = FIRST_CHUNK
-        round_ = 0
+        round_ = self.checkpoints.resume()
         while not self.reason:
             round_ += 1
             self._round(round_)
@@ -223,6 +224,8 @@ class Training:
                 self._plan_rounds(round_)
                 if self.reason:  # the end is validated in any case
                     self._validate(round_, self.batches)
+                self.completed = round_
+                self.checkpoints.consider()
         self._check_arrays()
 
     def _round(self, round_: int) -> None:
@@ -230,7 +233,8 @@ class Training:
         seed, _, numbers = self.constants
         order = self._place(permutation(self.count, self.settings.seed, round_))
         offset = np.int32((round_ - 1) * self.batches)
-        buffers = self._place((np.zeros(self.batches, self.number), np.zeros(self.batches, self.number), self.slots))
+        done, *zeros = self.history.begin(round_, self.number)
+        buffers = self._place((*zeros, self.slots if done else self.empty))
         run = chunk_function(self.plan)
 
         def trained(first: int, count: int) -> tuple[Any, ...]:
@@ -240,28 +244,26 @@ class Training:
             rate = self._rate(round_, first, count)
             with alone(self.plan.mesh):
                 self.carry, buffers = run(self.carry, buffers, self.data, order, *place, seed, rate, numbers)
-                return jax.tree.map(np.asarray, buffers)  # type: ignore[no-any-return]
+                return jax.tree.map(np.asarray, heard(buffers, self._seconds(count), leave=self.plan.mesh is None))  # type: ignore[no-any-return]
 
         self.where = f"in round {round_}"
-        self.status.round, done = round_, 0
-        self.history.losses.append(np.zeros(0, np.float32))
-        self.history.errors.append(np.zeros(0, np.float32))
+        self.status.round = round_
         if self.status.phase == "compiling":
             self.status.elapsed = self.hosts.passed(self.started)
             self.settings.progress.update(self.status)
             trained(0, 0)  # no batch: all that takes time here is the compilation
             self.status.phase = "training"
-            self.trained_from = self.hosts.now()
+            self.trained_from = self.hosts.now() - self.checkpoints.trained
         while done < self.batches and not self.reason:
             due = self.settings.validated.after(int(offset) + done, self.batches) - int(offset)
             left = (self.batches if self.validation is None else min(self.batches, due)) - done
             count = -(-left // max(math.ceil(left / self.chunk - 0.25), 1))  # equal chunks: the last is not a short one
-            before = self.hosts.now()
-            losses, errors, slots = trained(done, count)
+            count, before = min(count, self.checkpoints.room()), self.hosts.now()
+            losses, errors, self.slots = trained(done, count)
             took = self.hosts.now() - before
             done += count
             self.history.losses[-1], self.history.errors[-1] = losses[:done].copy(), errors[:done].copy()
-            self.measured.keep(self.history, slots, done)
+            self.measured.keep(self.history, self.slots, done)
             self._consult(round_, done, count, took)
             if self.validation is not None and done == due < self.batches:
                 self._judge(round_, done)
@@ -293,6 +295,11 @@ class Training:
             total = min(total, math.ceil(ends / self.batches) * self.batches if automatic else math.ceil(ends))
         return min(max(total, before + 1), np.iinfo(np.int32).max)
 
+    def _seconds(self, count: int) -> float:
+        """How long so many batches take, as far as it is known."""
+        rate = self.status.examples_per_second
+        return count * self.batch_size / rate if rate else math.inf
+
     def _consult(self, round_: int, done: int, count: int, took: float) -> None:
         """What the host does after a chunk: check, adapt, report, stop."""
         status, settings = self.status, self.settings
@@ -319,6 +326,7 @@ class Training:
             self.reason = "stopped by the user"
         elif settings.seconds is not None and now - self.started >= settings.seconds:
             self.reason = "reached the TimeGoal"
+        self.checkpoints.consider()
 
     def _break_off(self, what: str) -> None:
         """Raise the error of a training that left the numbers; the best net so far goes with it."""
@@ -453,6 +461,10 @@ class Training:
         arrays = {path: cast(trained[path], value.dtype) if path in trained else value for path, value in own.items()}
         return brought(arrays, self.device)
 
+    def net_with(self, arrays: dict[ArrayPath, Any]) -> Net:
+        """The user's net with these arrays of the training."""
+        return part_at(self.training.graph.with_arrays(self._returned(arrays)), self.training.path)
+
     def results(self) -> NetTrainResultsObject:
         """The object of all results, with the best or last arrays."""
         arrays, state = self.best if self.best is not None else (self.plan.shown(self.carry), self.carry[2])
@@ -475,6 +487,7 @@ class Training:
             reason=self.reason,
             seed=self.settings.seed,
             multipliers=shown,
+            checkpoints=tuple(self.checkpoints.files),
         )
 
 
@@ -505,24 +518,3 @@ def part_at(graph: Net, path: ArrayPath) -> Net:
         ports=type(net.ports)({**net.ports, **found}),
         shared=type(net.shared)({name: value for name, value in graph.shared.items() if name in names}),
     )
-
-
-class _interruptible:
-    """Ctrl-C once asks the training to stop after the running chunk, twice stops at once; where it was ignored it stays so."""
-
-    def __init__(self, training: Training) -> None:
-        self.training = training
-
-    def __enter__(self) -> None:
-        self.previous: Any = None
-        if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
-            self.previous = signal.signal(signal.SIGINT, self._handle)
-
-    def _handle(self, number: int, frame: Any) -> None:
-        self.training.interrupted += 1
-        if self.training.interrupted > 1:
-            raise KeyboardInterrupt
-
-    def __exit__(self, *_: object) -> None:
-        if self.previous is not None:
-            signal.signal(signal.SIGINT, self.previous)

@@ -11,6 +11,7 @@ from netdsl.errors import DeclarationError, UnsupportedError, excerpt, nearest
 from netdsl.initialization import seed_of
 from netdsl.lowering import Precision, devices_named, devices_of_all, precision_named
 from netdsl.symbols import Automatic, Infinity, Quantity
+from netdsl.training.checkpoints import Checkpointing, checkpointing
 from netdsl.training.memory import sparing
 from netdsl.training.optimizers import Optimizer, optimizer
 from netdsl.training.progress import Progress, progress
@@ -23,7 +24,6 @@ DEFAULT_SEED = 1234
 
 LATER = (
     "TrainingProgressFunction",
-    "TrainingProgressCheckpointing",
 )
 """The options of Mathematica that are refused by name, unless they ask for nothing."""
 
@@ -38,6 +38,7 @@ OPTIONS = (
     "RandomSeeding",
     "TargetDevice",
     "TimeGoal",
+    "TrainingProgressCheckpointing",
     "TrainingProgressMeasurements",
     "TrainingProgressReporting",
     "TrainingStoppingCriterion",
@@ -75,6 +76,7 @@ class Settings:
     turns: Any
     """TrainingUpdateSchedule, which only the net can check."""
     sparing: bool
+    checkpointing: Checkpointing | None
 
 
 def settings_of(options: dict[str, Any]) -> Settings:
@@ -112,6 +114,7 @@ def settings_of(options: dict[str, Any]) -> Settings:
         criterion=criterion(get("TrainingStoppingCriterion", None)),
         turns=get("TrainingUpdateSchedule", Automatic),
         sparing=sparing(get("PerformanceGoal", Automatic)),
+        checkpointing=checkpointing(get("TrainingProgressCheckpointing", None)),
     )
 
 

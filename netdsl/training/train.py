@@ -55,6 +55,11 @@ def NetTrain(net: Net, data: Any, property: Any = Automatic, /, **options: Any) 
         for n CPU devices; Automatic: JAX's default device. In several processes each gives these of its own.
     TimeGoal
         Seconds, or a Quantity.
+    TrainingProgressCheckpointing
+        None; ``["File", "p.netdsl"]``, overwritten; ``["Directory", "dir"]``, a file for each checkpoint. Suboptions:
+        ``{"Interval": Quantity(100, "Batches"), "MinimumInterval": seconds, "Resume": True, "Functions": {"name": f}}``. Default:
+        after each round, and at the end. With "Resume" the training goes on from the last checkpoint, or the one named, to the
+        same bits as if it had never stopped.
     TrainingProgressMeasurements
         What is measured beside the loss, by round, by batch, and on the validation data: any measurement of NetMeasurements, a
         list of them, or a function of the ports of an example whose mean is taken. Automatic: "ErrorRate" where there is one
@@ -76,10 +81,11 @@ def NetTrain(net: Net, data: Any, property: Any = Automatic, /, **options: Any) 
         "Real32" (default); "Real64": all in float64; "Mixed", for GPUs and TPUs: layers compute in bfloat16, while losses,
         SoftmaxLayer, BatchNormalizationLayer and EmbeddingLayer, and all that is kept from batch to batch, stay in float32.
 
-    Ctrl-C stops after the running chunk and returns the net so far; twice stops at once.
+    Ctrl-C stops after the running chunk and returns the net so far, which is saved where there are checkpoints; twice stops at
+    once.
 
-    Raises DataError for data that cannot be used, TrainingError when the loss is no longer finite, DeviceError when memory runs
-    out, UnsupportedError for options of Mathematica that are not there yet.
+    Raises DataError for data that cannot be used, TrainingError when the loss is no longer finite or a checkpoint is of another
+    training, DeviceError when memory runs out, UnsupportedError for options of Mathematica that are not there yet.
 
     >>> net = NetTrain(NetChain([1], Input=1), Rule([[0.0], [1.0], [2.0]], [1.0, 3.0, 5.0]), Method="SGD", LearningRate=0.1,
     ...                MaxTrainingRounds=300, TrainingProgressReporting=None)
@@ -87,8 +93,8 @@ def NetTrain(net: Net, data: Any, property: Any = Automatic, /, **options: Any) 
     7.0
 
     Differences from Wolfram: reproducible by default; the defaults of the methods, and what their suboptions do exactly, are
-    remembered [M]; the methods from "AdamW" on, "GradientAccumulation" and "MovingAverage" are additions; with "Real64" the trained
-    net has float32 arrays like any net, unless the net had float64 ones; "Mixed" is bfloat16, not half precision.
+    remembered [M]; the methods from "AdamW" on, "GradientAccumulation", "MovingAverage" and "Resume" are additions; with "Real64" the
+    trained net has float32 arrays like any net, unless the net had float64 ones; "Mixed" is bfloat16, not half precision.
     Source: Wolfram's public reference page.
     """
     with together() as hosts:

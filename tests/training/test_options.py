@@ -33,7 +33,6 @@ WOLFRAM = {
     "TrainingProgressMeasurements",
     "TrainingProgressFunction",
     "TrainingProgressReporting",
-    "TrainingProgressCheckpointing",
     "TrainingUpdateSchedule",
     "TargetDevice",
     "WorkingPrecision",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -11,13 +10,12 @@ from typing import Any
 import numpy as np
 
 from netdsl.attachment import TrainingNet
-from netdsl.errors import DeclarationError, NetWarning, UnsupportedError, excerpt, listing
+from netdsl.errors import DeclarationError, UnsupportedError, excerpt, listing, warn
 from netdsl.layers import CrossEntropyLossLayer
 from netdsl.measurements.comparison import NUMBERS, Comparison, comparison
 from netdsl.measurements.predictions import Predictions
 from netdsl.measurements.specification import Asked, Reader
 from netdsl.measurements.tally import CURVES, Dummies, Sums, Tallied, together, zeros
-from netdsl.surgery.rebuild import user_level
 from netdsl.symbols import Automatic, Rule
 from netdsl.training.history import History
 from netdsl.training.plan import Plan
@@ -351,7 +349,7 @@ def judged(criterion: Criterion | None, measured: Measured, validated: bool, by:
             "TrainingStoppingCriterion looks at the training data, as there is no ValidationSet: a net that only learns them by "
             "heart goes on improving. ValidationSet=Scaled(0.1) holds a tenth out."
         )
-        warnings.warn(text, NetWarning, stacklevel=user_level())
+        warn(text)
     return judge
 
 

@@ -22,7 +22,7 @@ from netdsl.lowering.rolling import STACKED, Run, apart, runs_of, stacked
 from netdsl.nets import ArrayPath, Net, Ref, Sequence
 from netdsl.training.optimizers import Optimizer
 
-__all__ = ["Plan", "chunk_function", "permutation", "start", "validation_function"]
+__all__ = ["Plan", "chunk_function", "gradient_function", "permutation", "start", "validation_function"]
 
 
 @dataclass(frozen=True)
@@ -215,6 +215,26 @@ def _validation_function(plan: Plan) -> Callable[..., Any]:
         return lax.psum(sums, plan.axes) if plan.axes else sums
 
     return jax.jit(split_over(validate, plan.cores))
+
+
+def gradient_function(plan: Plan) -> Callable[..., Any]:
+    """``f(arrays, fixed, state, inputs, indices, batch, seed) -> (losses of the examples, gradients)`` of a batch in training."""
+    return compiled(plan.key("gradients"), lambda: _gradient_function(plan.bare()))
+
+
+def _gradient_function(plan: Plan) -> Callable[..., Any]:
+    def objective(arrays: Any, fixed: Any, state: Any, inputs: Any, indices: Any, key: Any) -> Any:
+        context = Context(jnp.ones(indices.shape), (indices,), key, True, plan.axes, plan.platform, precision=plan.precision)
+        losses, _, _ = _examples(plan, plan.graph, {**arrays, **fixed}, state, inputs, context)
+        return jnp.mean(losses), losses
+
+    def gradients(arrays: Any, fixed: Any, state: Any, inputs: Any, indices: Any, batch: Any, seed: Any) -> Any:
+        note_trace()
+        key = jax.random.fold_in(jax.random.key(seed), batch)
+        (_, losses), slopes = jax.value_and_grad(objective, has_aux=True)(arrays, fixed, state, inputs, indices, key)
+        return losses, slopes
+
+    return jax.jit(gradients)
 
 
 def start(plan: Plan, arrays: Any, fixed: Any, state: Any) -> tuple[Any, ...]:

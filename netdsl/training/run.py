@@ -124,7 +124,8 @@ class Training:
         self.history = History(self.batches)
         rounds = settings.rounds
         limit = None if rounds is None or math.isinf(rounds) else int(rounds)
-        self.status = Status(rounds=limit, batches=self.batches, goal=settings.seconds)
+        self.status = Status(rounds=limit, batches=self.batches, goal=settings.seconds, history=self.history)
+        self.consulted_every = min(self.consulted_every, settings.progress.seconds, settings.functions.seconds)
         self.interrupted = 0
         self.reason = ""
         self.where = PLACING
@@ -195,13 +196,18 @@ class Training:
             self._round(round_)
             if len(self.history.losses[-1]) == self.batches:
                 self._validate(round_)
+                self.status.finished = round_
+                settings.progress.update(self.status)
+                self.reason = self.reason or settings.functions.tell(self)
                 self._plan_rounds(round_)
+        settings.functions.tell(self, last=True)
         self._check_arrays()
 
     def _round(self, round_: int) -> None:
         """One pass over the data, in chunks about as long as `consulted_every`."""
+        settings = self.settings
         seed, rate, multipliers = self.constants
-        order = self._place(permutation(self.count, self.settings.seed, round_))
+        order = self._place(permutation(self.count, settings.seed, round_))
         offset = np.int32((round_ - 1) * self.batches)
         buffers = self._place((np.zeros(self.batches, self.number), np.zeros(self.batches, self.number)))
         run = chunk_function(self.plan)
@@ -220,17 +226,19 @@ class Training:
         self.history.errors.append(np.zeros(0, np.float32))
         if self.status.phase == "compiling":
             self.status.elapsed = time.perf_counter() - self.started
-            self.settings.progress.update(self.status)
+            settings.progress.update(self.status)
             trained(0, 0)  # no batch: all that takes time here is the compilation
             self.status.phase = "training"
             self.trained_from = time.perf_counter()
         while done < self.batches and not self.reason:
             left = self.batches - done
             count = -(-left // max(math.ceil(left / self.chunk - 0.25), 1))  # equal chunks: the last is not a short one
+            count = int(min(count, settings.progress.batches_left(self.status), settings.functions.batches_left(self.status)))
             before = time.perf_counter()
             losses, errors = trained(done, count)
             took = time.perf_counter() - before
             done += count
+            self.last = order, done - 1, int(offset)
             self.history.losses[-1], self.history.errors[-1] = losses[:done].copy(), errors[:done].copy()
             self._consult(round_, done, count, took)
 
@@ -247,7 +255,7 @@ class Training:
             )
         per_batch = max(took / count, 1e-9)
         self.chunk = max(1, int(self.consulted_every / per_batch))
-        status.examples_per_second = self.batch_size / per_batch
+        status.examples_per_second, status.batches_per_second = self.batch_size / per_batch, 1 / per_batch
         now = time.perf_counter()
         status.batch, status.elapsed = done, now - self.started
         status.loss = float(losses.mean())
@@ -259,6 +267,8 @@ class Training:
             self.reason = "stopped by the user"
         elif settings.seconds is not None and now - self.started >= settings.seconds:
             self.reason = "reached the TimeGoal"
+        if done < self.batches:  # the end of a round is told after its validation
+            self.reason = self.reason or settings.functions.tell(self)
 
     def _break_off(self, what: str) -> None:
         """Raise the error of a training that left the numbers; the best net so far goes with it."""
@@ -353,7 +363,6 @@ class Training:
             history.best_round = round_
         status.validation_loss = history.validation_losses[-1]
         status.validation_error = history.validation_errors[-1] if self.plan.classified else None
-        self.settings.progress.update(status)
 
     def _own(self, path: ArrayPath) -> ArrayPath:
         """The path of an array in the user's net, where it is in it."""
@@ -368,9 +377,9 @@ class Training:
         arrays = {path: cast(trained[path], value.dtype) if path in trained else value for path, value in own.items()}
         return jax.device_put(arrays, self.device)
 
-    def results(self) -> NetTrainResultsObject:
-        """The object of all results, with the best or last arrays."""
-        arrays, state = self.best if self.best is not None else (self.carry[0], self.carry[2])
+    def results(self, last: bool = False) -> NetTrainResultsObject:
+        """The object of all results, with the best arrays, or those after the `last` batch."""
+        arrays, state = (self.carry[0], self.carry[2]) if last or self.best is None else self.best
         trained = self.training.graph.with_arrays(self._returned(self.plan.apart({**arrays, **state})))
         optimizer = self.settings.optimizer
         shown = {self._own(path): value for path, value in self.multipliers.items() if path not in trained.state_paths()}

@@ -11,7 +11,7 @@ from netdsl.initialization import seed_of
 from netdsl.lowering import Precision, device_named, precision_named
 from netdsl.symbols import Automatic, Infinity, Quantity
 from netdsl.training.optimizers import Optimizer, optimizer
-from netdsl.training.progress import Progress, progress
+from netdsl.training.progress import TIMES, Functions, Progress, progress, progress_functions
 
 __all__ = ["Settings", "settings_of"]
 
@@ -20,7 +20,6 @@ DEFAULT_SEED = 1234
 LATER = (
     "TrainingStoppingCriterion",
     "TrainingProgressMeasurements",
-    "TrainingProgressFunction",
     "TrainingProgressCheckpointing",
     "TrainingUpdateSchedule",
     "PerformanceGoal",
@@ -37,13 +36,11 @@ OPTIONS = (
     "RandomSeeding",
     "TargetDevice",
     "TimeGoal",
+    "TrainingProgressFunction",
     "TrainingProgressReporting",
     "ValidationSet",
     "WorkingPrecision",
 )
-
-
-UNITS = {"Milliseconds": 1e-3, "Seconds": 1.0, "Minutes": 60.0, "Hours": 3600.0, "Days": 86400.0}
 
 
 @dataclass(frozen=True)
@@ -62,6 +59,7 @@ class Settings:
     multipliers: Any
     validation: Any
     progress: Progress
+    functions: Functions
     precision: Precision
 
 
@@ -81,6 +79,7 @@ def settings_of(options: dict[str, Any]) -> Settings:
     seeding = get("RandomSeeding", DEFAULT_SEED)
     device = get("TargetDevice", Automatic)
     batch_size = _count("BatchSize", get("BatchSize", Automatic))
+    reporter = progress(get("TrainingProgressReporting", Automatic))
     return Settings(
         batch_size=None if batch_size is None else int(batch_size),
         rounds=_count("MaxTrainingRounds", get("MaxTrainingRounds", Automatic), endless=True),
@@ -91,7 +90,8 @@ def settings_of(options: dict[str, Any]) -> Settings:
         optimizer=optimizer(get("Method", Automatic), get("LearningRate", Automatic)),
         multipliers=get("LearningRateMultipliers", Automatic),
         validation=get("ValidationSet", None),
-        progress=progress(get("TrainingProgressReporting", Automatic)),
+        progress=reporter,
+        functions=progress_functions(get("TrainingProgressFunction", None), reporter.calls),
         precision=precision_named(get("WorkingPrecision", Automatic)),
     )
 
@@ -112,9 +112,9 @@ def _seconds(value: Any) -> float | None:
         return None
     number = value
     if isinstance(value, Quantity):
-        if value.unit not in UNITS:
-            raise DeclarationError(f"TimeGoal is a time, but {value!r} has the unit {value.unit!r}. {nearest(value.unit, UNITS)}")
+        if value.unit not in TIMES:
+            raise DeclarationError(f"TimeGoal is a time, but {value!r} has the unit {value.unit!r}. {nearest(value.unit, TIMES)}")
         number = value.magnitude
     if isinstance(number, bool) or not isinstance(number, Real) or not float(number) > 0:
         raise DeclarationError(f"TimeGoal is a number of seconds above 0, or a Quantity. Got {excerpt(value)}.")
-    return float(number) * (UNITS[value.unit] if isinstance(value, Quantity) else 1.0)
+    return float(number) * (TIMES[value.unit] if isinstance(value, Quantity) else 1.0)

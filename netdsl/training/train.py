@@ -43,8 +43,14 @@ def NetTrain(net: Net, data: Any, property: Any = Automatic, /, **options: Any) 
         "CPU", "GPU", "TPU", ("GPU", n); Automatic: JAX's default device.
     TimeGoal
         Seconds, or a Quantity.
+    TrainingProgressFunction
+        A function that is called after each round with what is known of the training, 44 things by Wolfram's names; it ends the
+        training by returning "StopTraining" (with the net so far) or "AbortTraining" (a TrainingError). Or
+        ``[f, {"Interval": Quantity(n, "Batches"), "MinimumInterval": seconds}]``, or a list of these.
     TrainingProgressReporting
-        Automatic ("Panel" on a terminal, else "Print"), "Panel", "Print", None.
+        Automatic ("Panel" in a notebook or on a terminal, else "Print"), "Panel", "Print", "ProgressIndicator", a function, None,
+        ``File("report.csv")`` (.tsv, .json), or a list of them, each as ``[it, {"Interval": Quantity(5, "Seconds")}]`` where
+        asked for.
     ValidationSet
         Data, ``Scaled(fraction)`` held out, a name, or None. With one, the net of the round with the lowest validation loss is
         returned.

@@ -90,7 +90,10 @@ def test_unknown_options_are_refused_with_the_nearest(name, meant):
         ),
         ({"RandomSeeding": 1.5}, "RandomSeeding is an integer, a string, Automatic or Inherited. Got 1.5."),
         ({"TargetDevice": "Toaster"}, 'TargetDevice is "CPU", "GPU", "TPU" or a pair such as ("GPU", 2). Got \'Toaster\'.'),
-        ({"TrainingProgressReporting": 7}, 'TrainingProgressReporting is Automatic, "Panel", "Print" or None. Got 7.'),
+        (
+            {"TrainingProgressReporting": 7},
+            'TrainingProgressReporting is Automatic, "Panel", "Print", "ProgressIndicator", a function',
+        ),
         ({"LearningRateMultipliers": "slow"}, "LearningRateMultipliers of NetTrain are numbers or None. Got 'slow'."),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Sequence
 from typing import IO, Any, cast
@@ -38,9 +39,9 @@ class Panel(Progress):
         self.due = Due(interval)
         often = min(max(1 / max(interval.amount, interval.minimum), 0.1), 20) if interval.unit == "Seconds" else 4
         self.live = Live(
-            console=self.console, refresh_per_second=often, transient=True, get_renderable=lambda: self.render(),
-            redirect_stdout=False, redirect_stderr=False, vertical_overflow="crop",
-        )  # fmt: skip
+            console=self.console, refresh_per_second=often, transient=True, get_renderable=self._safe, vertical_overflow="crop"
+        )
+        self.lock = threading.Lock()  # another thread draws
 
     def start(self, title: str) -> None:
         self.title = title
@@ -48,10 +49,15 @@ class Panel(Progress):
         self.live.start()
 
     def update(self, status: Status) -> None:
-        if status.history is not None:
-            self.curves.follow(status.history)
-        if self.due.every.unit == "Seconds" or self.due.now(status):
-            self.status, self.drawn = status, {}
+        with self.lock:
+            if status.history is not None:
+                self.curves.follow(status.history)
+            if self.due.every.unit == "Seconds" or self.due.now(status):
+                self.status, self.drawn = status, {}
+
+    def _safe(self) -> Any:
+        with self.lock:
+            return self.render()
 
     def batches_left(self, status: Status) -> float:
         return self.due.batches_left(status)

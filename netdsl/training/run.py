@@ -221,7 +221,7 @@ class Training:
                 return tuple(np.asarray(buffer) for buffer in buffers)
 
         self.where = f"in round {round_}"
-        self.status.round, done = round_, 0
+        self.status.round, self.status.batch, done = round_, 0, 0
         self.history.losses.append(np.zeros(0, np.float32))
         self.history.errors.append(np.zeros(0, np.float32))
         if self.status.phase == "compiling":

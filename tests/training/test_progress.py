@@ -94,7 +94,7 @@ def test_what_the_panel_says(monkeypatch):
     for words in (
         "compiling  0.0s",
         "round  2 of 4, batch 3 of 8",
-        "speed  1,234 examples/s, 19.28 batches/s",
+        "speed  1,234 examples/s, 19.3 batches/s",
         "training  loss 0.25, error rate 12.50%",
         "validation  loss 0.5, error rate 6.25%",
         "time  19s, 2.8min left",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import re
+
 import numpy as np
 import pytest
 
@@ -133,7 +136,7 @@ def test_gradients_are_those_that_the_next_step_takes():
     ]
     method = {"Method": ["SGD", {"Momentum": 0}], "LearningRate": 0.1, "BatchSize": 40}
     line(function, **method)
-    for (before, slope), (after, _) in zip(told, told[1:]):
+    for (before, slope), (after, _) in itertools.pairwise(told):
         np.testing.assert_allclose(after, before - 0.1 * slope, rtol=1e-5, atol=1e-6)
 
 
@@ -189,7 +192,7 @@ def test_afterwards_only_what_was_asked_for_is_known():
 
 
 def test_unknown_things_are_refused():
-    with pytest.raises(TrainingError, match="is not told 'Losses'. Did you mean 'ExampleLosses'?") as caught:
+    with pytest.raises(TrainingError, match=re.escape("is not told 'Losses'. Did you mean 'ExampleLosses'?")) as caught:
         line(lambda facts: facts["Losses"])
     assert isinstance(caught.value.__cause__, PartError)
     line(lambda facts: facts.get("Losses") and "Losses")
@@ -209,13 +212,15 @@ def test_AbortTraining_ends_without():
     def give_up(facts):
         return "AbortTraining" if facts["Round"] == 2 else None
 
-    with pytest.raises(TrainingError, match='The function give_up returned "AbortTraining" in round 2, batch 5.') as caught:
+    with pytest.raises(
+        TrainingError, match=re.escape('The function give_up returned "AbortTraining" in round 2, batch 5.')
+    ) as caught:
         line(give_up, ValidationSet=(INPUTS, TARGETS))
     assert caught.value.results is None
 
 
 def test_another_word_is_no_order():
-    with pytest.raises(TrainingError, match="returned 'StopTrainng'. Did you mean 'StopTraining'?"):
+    with pytest.raises(TrainingError, match=re.escape("returned 'StopTrainng'. Did you mean 'StopTraining'?")):
         line(lambda facts: "StopTrainng")
 
 

@@ -159,7 +159,7 @@ def test_the_panel_fits(monkeypatch, width, height, encoding):
     lines = text.splitlines()
     assert all(len(line) <= width for line in lines)
     if width >= 20:
-        for words in ("64%", "7/10", "12,346", "0.05", "41s") if width < 56 else ("7 of 10", "12,346 examples/s", "41s left"):
+        for words in ("64%", "7/10", "12,346", "41s") if width < 56 else ("7 of 10", "12,346 examples/s", "41s left"):
             assert words in text
     signs = re.search("[\u2801-\u28ff]", text)
     assert bool(signs) == (encoding == "utf-8" and height >= 24)
@@ -291,7 +291,7 @@ def test_functions_report():
 
 def test_a_reporting_function_that_fails():
     with pytest.raises(
-        TrainingError, match="The TrainingProgressReporting <lambda at test_reports.py:[0-9]+> failed: ZeroDivisionError"
+        TrainingError, match=r"The TrainingProgressReporting <lambda at test_reports\.py:[0-9]+> failed: ZeroDivisionError"
     ):
         train(lambda facts: 1 / 0)
 

@@ -108,7 +108,7 @@ class NotebookPanel(Progress):
 
     def body(self, running: bool, message: str = "") -> str:
         """The panel as HTML."""
-        rows = "".join(_table_row(label, html.escape(text)) for label, text in self.status.rows())
+        rows = "".join(_table_row(label, html.escape(text)) for label, text in self.status.rows(running))
         bar = _table_row("progress", _bar(self.status.fraction)) if running else ""
         last = _button() if running else f"<div>{html.escape(message)}</div>"
         return (

@@ -37,11 +37,11 @@ class Panel(Progress):
         self.drawn: dict[tuple[int, int], list[Any]] = {}
         self.since = time.monotonic()
         self.due = Due(interval)
+        self.lock = threading.Lock()  # another thread draws
         often = min(max(1 / max(interval.amount, interval.minimum), 0.1), 20) if interval.unit == "Seconds" else 4
         self.live = Live(
             console=self.console, refresh_per_second=often, transient=True, get_renderable=self._safe, vertical_overflow="crop"
         )
-        self.lock = threading.Lock()  # another thread draws
 
     def start(self, title: str) -> None:
         self.title = title

@@ -71,18 +71,19 @@ class Status:
             parts.append(f"validation error {100 * self.validation_error:.2f}%")
         return "  ".join(parts)
 
-    def rows(self) -> list[tuple[str, str]]:
+    def rows(self, running: bool = True) -> list[tuple[str, str]]:
         """What a panel says, below its bar: a label and its text."""
         if self.phase == "compiling":
             return [("compiling", duration_text(self.elapsed))]
+        rate = format(self.batches_per_second, ",.0f" if self.batches_per_second >= 100 else ".3g")
         rows = [
             ("round", f"{self.round} of {self.rounds or '?'}, batch {self.batch} of {self.batches}"),
-            ("speed", f"{self.examples_per_second:,.0f} examples/s, {self.batches_per_second:,.4g} batches/s"),
+            ("speed", f"{self.examples_per_second:,.0f} examples/s, {rate} batches/s"),
             ("training", _values(self.loss, self.error)),
         ]
         if self.validation_loss is not None:
             rows.append(("validation", _values(self.validation_loss, self.validation_error)))
-        left = "" if self.remaining is None else f", {duration_text(self.remaining)} left"
+        left = "" if self.remaining is None or not running else f", {duration_text(self.remaining)} left"
         return [*rows, ("time", f"{duration_text(self.elapsed)}{left}")]
 
     def text(self) -> str:

@@ -73,8 +73,8 @@ def test_no_more_often_than_the_minimum():
         [lambda facts: told.append(facts["TimeElapsed"]), {"Interval": Quantity(1, "Batches"), "MinimumInterval": 0.05}],
         rounds=200,
     )
-    assert len(told) > 1
-    assert np.diff(told).min() >= 0.05
+    assert len(told) > 2
+    assert np.diff(told)[:-1].min() >= 0.05, "only the last does not wait"
 
 
 def test_several_functions_each_at_its_own_time():

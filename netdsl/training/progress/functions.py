@@ -72,7 +72,7 @@ class Functions:
         self.seconds = min((call.due.every.seconds for call in self.calls), default=math.inf)
 
     def tell(self, training: Training, last: bool = False) -> str:
-        """Call the functions that are due, or with `last` those that still wait; why the training ends, if they say so."""
+        """Call the functions that are due, at the `last` batch also those that wait; why the training ends, if they say so."""
         orders = [
             call.call(training)
             for call in self.calls

@@ -156,7 +156,7 @@ def loss_svg(curves: Curves, width: int = 560, height: int = 170) -> str:
     if not len(series[0][1]):
         return ""
     low, high, log = scale(series)
-    end = max(places[-1] for places, _ in series if len(places))
+    end = max(len(curves.batches) / curves.batches_per_round, *series[2][0][-1:], 1e-9)
     left, right, top, bottom = 54, width - 8, 8, height - 22
 
     def points(places: np.ndarray, values: np.ndarray) -> list[tuple[float, float]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
+from itertools import groupby
 from typing import IO, Any, cast
 
 from netdsl.training.progress.curve import Curves, picture, scale
@@ -107,9 +108,10 @@ class Panel(Progress):
             plain = not self.stream.writes("⣿")
             lines = []
             for label, (signs, marks) in zip(labels, picture(self.curves, width - room, height, plain)):
-                line = Text(label.rjust(max(room - 1, 0)) + (" " if room else ""), style="dim", no_wrap=True)
-                for sign, mark in zip(signs, marks):
-                    line.append(sign, style="yellow" if mark == "v" else "cyan")
+                line = Text(no_wrap=True)
+                line.append(label.rjust(max(room - 1, 0)) + (" " if room else ""), style="dim")
+                for mark, run in groupby(zip(signs, marks), key=lambda cell: cell[1]):
+                    line.append("".join(sign for sign, _ in run), style="yellow" if mark == "v" else "cyan")
                 lines.append(line)
             words = f"loss{' (logarithmic)' if log else ''}"
             if len(series[2][1]):

@@ -11,8 +11,10 @@ import pytest
 from netdsl import (
     All,
     BatchNormalizationLayer,
+    ConvolutionLayer,
     DeclarationError,
     DropoutLayer,
+    FlattenLayer,
     LinearLayer,
     NetChain,
     NetInitialize,
@@ -24,7 +26,7 @@ from netdsl import (
     SoftmaxLayer,
     TrainingError,
 )
-from netdsl.lowering import compilations
+from netdsl.lowering import compilations, cores
 from netdsl.training.progress.facts import KEYS
 
 INPUTS = np.random.default_rng(3).normal(size=(40, 3)).astype(np.float32)
@@ -157,6 +159,27 @@ def test_asking_changes_nothing():
     np.testing.assert_array_equal(nets[-1](INPUTS, None), plain(INPUTS, None))
     distinct = {np.asarray(net.arrays["1", "Weights"]).tobytes() for net in nets}
     assert len(distinct) == len(kept) == 20, "each net that was given away keeps its arrays"
+
+
+@pytest.mark.parametrize("least", [0, 1e9], ids=["several cores", "one core"])
+def test_a_net_of_layers(monkeypatch, least):
+    """The losses of a classifier are known from its probabilities, and so are the gradients of its last biases."""
+    monkeypatch.setattr(cores, "LEAST_WORK", least)
+    source, told = np.random.default_rng(1), []
+    pictures, classes = source.normal(size=(48, 1, 8, 8)).astype(np.float32), source.integers(1, 4, 48)
+    net = NetInitialize(NetChain([ConvolutionLayer(4, 3), Ramp, FlattenLayer(), 3, SoftmaxLayer()], Input=[1, 8, 8]))
+    options = {"BatchSize": 16, "MaxTrainingRounds": 2, "TrainingProgressReporting": None}
+    function = [lambda facts: told.append(dict(facts)), {"Interval": Quantity(2, "Batches")}]
+    trained = NetTrain(net, (pictures, classes), TrainingProgressFunction=function, **options)
+    for facts in told:
+        places = facts["BatchIndices"] - 1
+        probabilities = np.asarray(facts["Net"](pictures[places], None))
+        wanted = np.eye(3)[classes[places] - 1]
+        np.testing.assert_allclose(facts["ExampleLosses"], -np.log((probabilities * wanted).sum(1)), rtol=1e-4)
+        np.testing.assert_allclose(facts["Gradients"]["4/Biases"], (probabilities - wanted).mean(0), rtol=1e-3, atol=1e-5)
+    plain = NetTrain(net, (pictures, classes), **options)
+    for path, value in plain.arrays.items():
+        np.testing.assert_array_equal(value, trained.arrays[path])
 
 
 def test_a_second_training_compiles_nothing():

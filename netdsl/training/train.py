@@ -69,7 +69,8 @@ def NetTrain(net: Net, data: Any, property: Any = Automatic, /, **options: Any) 
     7.0
 
     Differences from Wolfram: reproducible by default; the defaults of the methods are remembered [M]; with "Real64" the trained
-    net has float32 arrays like any net, unless the net had float64 ones; "Mixed" is bfloat16, not half precision.
+    net has float32 arrays like any net, unless the net had float64 ones; "Mixed" is bfloat16, not half precision;
+    "AbortTraining" raises a TrainingError, since there is no net to give.
     Source: Wolfram's public reference page.
     """
     settings = settings_of(options)

@@ -82,7 +82,7 @@ class DataError(NetError, ValueError):
 
 
 class TrainingError(NetError, RuntimeError):
-    """A training that cannot go on; `results` holds those of the best validation round, if there was one."""
+    """A training that cannot go on; `results` holds those of the best validation round, or so far, if there are any."""
 
     results: Any = None
 

@@ -27,7 +27,7 @@ from netdsl.training.memory import in_parts, parts_of, recomputing
 from netdsl.training.optimizers import Optimizer
 from netdsl.training.updates import EVERYTHING, Turns, averaged, started, updated
 
-__all__ = ["Plan", "chunk_function", "permutation", "start", "sums_of", "validation_function"]
+__all__ = ["Plan", "chunk_function", "gradient_function", "permutation", "start", "sums_of", "validation_function"]
 
 
 @dataclass(frozen=True)
@@ -300,6 +300,26 @@ def sums_of(plan: Plan, carry: Any, data: Any) -> dict[str, Any]:
         return _examples(alone, alone.graph, {**arrays, **fixed}, state, _gathered(data, indices), context)[2]
 
     return compiled(plan.key("sums"), lambda: jax.eval_shape(sums, carry, data))  # type: ignore[no-any-return]
+
+
+def gradient_function(plan: Plan) -> Callable[..., Any]:
+    """``f(arrays, fixed, state, inputs, indices, batch, seed) -> (losses of the examples, gradients)`` of a batch in training."""
+    return compiled(plan.key("gradients"), lambda: _gradient_function(plan.bare()))
+
+
+def _gradient_function(plan: Plan) -> Callable[..., Any]:
+    def objective(arrays: Any, fixed: Any, state: Any, inputs: Any, indices: Any, key: Any) -> Any:
+        context = Context(jnp.ones(indices.shape), (indices,), key, True, plan.axes, plan.platform, precision=plan.precision)
+        losses, *_ = _examples(plan, plan.graph, {**arrays, **fixed}, state, inputs, context)
+        return jnp.mean(losses), losses
+
+    def gradients(arrays: Any, fixed: Any, state: Any, inputs: Any, indices: Any, batch: Any, seed: Any) -> Any:
+        note_trace()
+        key = jax.random.fold_in(jax.random.key(seed), batch)
+        (_, losses), slopes = jax.value_and_grad(objective, has_aux=True)(arrays, fixed, state, inputs, indices, key)
+        return losses, slopes
+
+    return jax.jit(gradients)
 
 
 def start(plan: Plan, arrays: Any, fixed: Any, state: Any) -> tuple[Any, ...]:

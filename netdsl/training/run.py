@@ -137,7 +137,8 @@ class Training:
         self.history = History(self.batches)
         rounds = settings.rounds
         limit = None if rounds is None or math.isinf(rounds) else int(rounds)
-        self.status = Status(rounds=limit, batches=self.batches, goal=settings.seconds)
+        self.status = Status(rounds=limit, batches=self.batches, goal=settings.seconds, history=self.history)
+        self.consulted_every = min(self.consulted_every, settings.progress.seconds, settings.functions.seconds)
         self.by_part = by_part(optimizer, graph, self.training.path)
         self.learning_rate = optimizer.learning_rate
         self.checkpoints = Checkpoints(self, settings.checkpointing)
@@ -221,17 +222,23 @@ class Training:
             self._round(round_)
             if len(self.history.losses[-1]) == self.batches:
                 self._judge(round_, self.batches)
+                self.status.finished = round_
+                settings.progress.update(self.status)
+                told = settings.functions.tell(self)
+                self.reason = self.reason or ("stopped by the TrainingProgressFunction" if self.hosts.any(told) else "")
                 self._plan_rounds(round_)
                 if self.reason:  # the end is validated in any case
                     self._validate(round_, self.batches)
                 self.completed = round_
                 self.checkpoints.consider()
+        settings.functions.tell(self, last=True)
         self._check_arrays()
 
     def _round(self, round_: int) -> None:
         """One pass over the data, in chunks about as long as `consulted_every`."""
+        settings = self.settings
         seed, _, numbers = self.constants
-        order = self._place(permutation(self.count, self.settings.seed, round_))
+        order = self._place(permutation(self.count, settings.seed, round_))
         offset = np.int32((round_ - 1) * self.batches)
         done, *zeros = self.history.begin(round_, self.number)
         buffers = self._place((*zeros, self.slots if done else self.empty))
@@ -247,10 +254,10 @@ class Training:
                 return jax.tree.map(np.asarray, heard(buffers, self._seconds(count), leave=self.plan.mesh is None))  # type: ignore[no-any-return]
 
         self.where = f"in round {round_}"
-        self.status.round = round_
+        self.status.round, self.status.batch = round_, done
         if self.status.phase == "compiling":
             self.status.elapsed = self.hosts.passed(self.started)
-            self.settings.progress.update(self.status)
+            settings.progress.update(self.status)
             trained(0, 0)  # no batch: all that takes time here is the compilation
             self.status.phase = "training"
             self.trained_from = self.hosts.now() - self.checkpoints.trained
@@ -258,10 +265,12 @@ class Training:
             due = self.settings.validated.after(int(offset) + done, self.batches) - int(offset)
             left = (self.batches if self.validation is None else min(self.batches, due)) - done
             count = -(-left // max(math.ceil(left / self.chunk - 0.25), 1))  # equal chunks: the last is not a short one
-            count, before = min(count, self.checkpoints.room()), self.hosts.now()
+            asked = self.checkpoints.room(), settings.progress.batches_left(self.status), settings.functions.batches_left(self.status)
+            count, before = int(min(count, *asked)), self.hosts.now()
             losses, errors, self.slots = trained(done, count)
             took = self.hosts.now() - before
             done += count
+            self.last = order, done - 1, int(offset)
             self.history.losses[-1], self.history.errors[-1] = losses[:done].copy(), errors[:done].copy()
             self.measured.keep(self.history, self.slots, done)
             self._consult(round_, done, count, took)
@@ -313,7 +322,7 @@ class Training:
             )
         per_batch = max(took / count, 1e-9)
         self.chunk = max(1, int(self.consulted_every / per_batch))
-        status.examples_per_second = self.batch_size / per_batch
+        status.examples_per_second, status.batches_per_second = self.batch_size / per_batch, 1 / per_batch
         now = self.hosts.now()
         status.batch, status.elapsed = done, now - self.started
         status.loss = float(losses.mean())
@@ -326,6 +335,9 @@ class Training:
             self.reason = "stopped by the user"
         elif settings.seconds is not None and now - self.started >= settings.seconds:
             self.reason = "reached the TimeGoal"
+        told = settings.functions.tell(self) if done < self.batches else ""  # the end of a round is told after its validation
+        if self.hosts.any(told):
+            self.reason = self.reason or "stopped by the TrainingProgressFunction"
         self.checkpoints.consider()
 
     def _break_off(self, what: str) -> None:
@@ -437,7 +449,6 @@ class Training:
         status.validation_loss = history.validation_losses[-1]
         status.validation_error = history.validation_errors[-1] if self.plan.classified else None
         status.validation_measurements = self.measured.numbers(measured)
-        self.settings.progress.update(status)
 
     def _elements(self, arrays: Any, fixed: Any, state: Any) -> Any:
         """What measurements of all validation data together are made from; None where nothing needs it."""
@@ -465,9 +476,9 @@ class Training:
         """The user's net with these arrays of the training."""
         return part_at(self.training.graph.with_arrays(self._returned(arrays)), self.training.path)
 
-    def results(self) -> NetTrainResultsObject:
-        """The object of all results, with the best or last arrays."""
-        arrays, state = self.best if self.best is not None else (self.plan.shown(self.carry), self.carry[2])
+    def results(self, last: bool = False) -> NetTrainResultsObject:
+        """The object of all results, with the best arrays, or those after the `last` batch."""
+        arrays, state = (self.plan.shown(self.carry), self.carry[2]) if last or self.best is None else self.best
         trained = self.training.graph.with_arrays(self._returned(self.plan.apart({**arrays, **state})))
         optimizer = self.settings.optimizer
         shown = {self._own(path): value for path, value in self.multipliers.items() if path not in trained.state_paths()}

@@ -7,25 +7,20 @@ from numbers import Real
 from typing import Any
 
 from netdsl.declarations import is_integer
-from netdsl.errors import DeclarationError, UnsupportedError, excerpt, nearest
+from netdsl.errors import DeclarationError, excerpt, nearest
 from netdsl.initialization import seed_of
 from netdsl.lowering import Precision, devices_named, devices_of_all, precision_named
 from netdsl.symbols import Automatic, Infinity, Quantity
 from netdsl.training.checkpoints import Checkpointing, checkpointing
 from netdsl.training.memory import sparing
 from netdsl.training.optimizers import Optimizer, optimizer
-from netdsl.training.progress import Progress, progress
+from netdsl.training.progress import TIMES, Functions, Progress, progress, progress_functions
 from netdsl.training.stopping import Criterion, criterion
 from netdsl.training.validation import Every, validation_of
 
 __all__ = ["Settings", "settings_of"]
 
 DEFAULT_SEED = 1234
-
-LATER = (
-    "TrainingProgressFunction",
-)
-"""The options of Mathematica that are refused by name, unless they ask for nothing."""
 
 OPTIONS = (
     "BatchSize",
@@ -39,6 +34,7 @@ OPTIONS = (
     "TargetDevice",
     "TimeGoal",
     "TrainingProgressCheckpointing",
+    "TrainingProgressFunction",
     "TrainingProgressMeasurements",
     "TrainingProgressReporting",
     "TrainingStoppingCriterion",
@@ -46,9 +42,6 @@ OPTIONS = (
     "ValidationSet",
     "WorkingPrecision",
 )
-
-
-UNITS = {"Milliseconds": 1e-3, "Seconds": 1.0, "Minutes": 60.0, "Hours": 3600.0, "Days": 86400.0}
 
 
 @dataclass(frozen=True)
@@ -69,6 +62,7 @@ class Settings:
     multipliers: Any
     validation: Any
     progress: Progress
+    functions: Functions
     precision: Precision
     validated: Every
     measurements: Any
@@ -84,18 +78,15 @@ def settings_of(options: dict[str, Any]) -> Settings:
 
     Raises DeclarationError for an unknown option or value, UnsupportedError for an option of Mathematica that is not there yet.
     """
-    for name, value in options.items():
-        if name in LATER:
-            if value is None or value is Automatic:
-                continue
-            raise UnsupportedError(f"NetTrain does not support the option {name} yet. Leave it out.")
+    for name in options:
         if name not in OPTIONS:
-            raise DeclarationError(f"NetTrain has no option {name!r}. {nearest(name, [*OPTIONS, *LATER])}")
+            raise DeclarationError(f"NetTrain has no option {name!r}. {nearest(name, OPTIONS)}")
     get = options.get
     seeding = get("RandomSeeding", DEFAULT_SEED)
     target = devices_named(get("TargetDevice", Automatic))
     batch_size = _count("BatchSize", get("BatchSize", Automatic))
     validation, validated = validation_of(get("ValidationSet", None))
+    reporter = progress(get("TrainingProgressReporting", Automatic))
     return Settings(
         batch_size=None if batch_size is None else int(batch_size),
         rounds=_count("MaxTrainingRounds", get("MaxTrainingRounds", Automatic), endless=True),
@@ -107,7 +98,8 @@ def settings_of(options: dict[str, Any]) -> Settings:
         optimizer=optimizer(get("Method", Automatic), get("LearningRate", Automatic)),
         multipliers=get("LearningRateMultipliers", Automatic),
         validation=validation,
-        progress=progress(get("TrainingProgressReporting", Automatic)),
+        progress=reporter,
+        functions=progress_functions(get("TrainingProgressFunction", None), reporter.calls),
         precision=precision_named(get("WorkingPrecision", Automatic)),
         validated=validated,
         measurements=get("TrainingProgressMeasurements", Automatic),
@@ -134,9 +126,9 @@ def _seconds(value: Any) -> float | None:
         return None
     number = value
     if isinstance(value, Quantity):
-        if value.unit not in UNITS:
-            raise DeclarationError(f"TimeGoal is a time, but {value!r} has the unit {value.unit!r}. {nearest(value.unit, UNITS)}")
+        if value.unit not in TIMES:
+            raise DeclarationError(f"TimeGoal is a time, but {value!r} has the unit {value.unit!r}. {nearest(value.unit, TIMES)}")
         number = value.magnitude
     if isinstance(number, bool) or not isinstance(number, Real) or not float(number) > 0:
         raise DeclarationError(f"TimeGoal is a number of seconds above 0, or a Quantity. Got {excerpt(value)}.")
-    return float(number) * (UNITS[value.unit] if isinstance(value, Quantity) else 1.0)
+    return float(number) * (TIMES[value.unit] if isinstance(value, Quantity) else 1.0)

@@ -60,12 +60,18 @@ def NetTrain(net: Net, data: Any, property: Any = Automatic, /, **options: Any) 
         ``{"Interval": Quantity(100, "Batches"), "MinimumInterval": seconds, "Resume": True, "Functions": {"name": f}}``. Default:
         after each round, and at the end. With "Resume" the training goes on from the last checkpoint, or the one named, to the
         same bits as if it had never stopped.
+    TrainingProgressFunction
+        A function that is called after each round with what is known of the training, 44 things by Wolfram's names; it ends the
+        training by returning "StopTraining" (with the net so far) or "AbortTraining" (a TrainingError). Or
+        ``[f, {"Interval": Quantity(n, "Batches"), "MinimumInterval": seconds}]``, or a list of these.
     TrainingProgressMeasurements
         What is measured beside the loss, by round, by batch, and on the validation data: any measurement of NetMeasurements, a
         list of them, or a function of the ports of an example whose mean is taken. Automatic: "ErrorRate" where there is one
         CrossEntropyLossLayer, and each loss where there are several.
     TrainingProgressReporting
-        Automatic ("Panel" on a terminal, else "Print"), "Panel", "Print", None.
+        Automatic ("Panel" in a notebook or on a terminal, else "Print"), "Panel", "Print", "ProgressIndicator", a function, None,
+        ``File("report.csv")`` (.tsv, .json), or a list of them, each as ``[it, {"Interval": Quantity(5, "Seconds")}]`` where
+        asked for.
     TrainingStoppingCriterion
         None: no criterion. "Loss" (Automatic), a measurement, or ``{"Criterion": m, "Patience": rounds, "InitialPatience": rounds,
         "AbsoluteChange": v}`` (or "RelativeChange": a share or ``Quantity(q, "Percent")``): the training ends when m, of the
@@ -94,7 +100,8 @@ def NetTrain(net: Net, data: Any, property: Any = Automatic, /, **options: Any) 
 
     Differences from Wolfram: reproducible by default; the defaults of the methods, and what their suboptions do exactly, are
     remembered [M]; the methods from "AdamW" on, "GradientAccumulation", "MovingAverage" and "Resume" are additions; with "Real64" the
-    trained net has float32 arrays like any net, unless the net had float64 ones; "Mixed" is bfloat16, not half precision.
+    trained net has float32 arrays like any net, unless the net had float64 ones; "Mixed" is bfloat16, not half precision;
+    "AbortTraining" raises a TrainingError, since there is no net to give.
     Source: Wolfram's public reference page.
     """
     with together() as hosts:

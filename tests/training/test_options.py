@@ -15,7 +15,6 @@ from netdsl import (
     Quantity,
     UnsupportedError,
 )
-from netdsl.symbols import File
 from netdsl.training.settings import LATER, OPTIONS, settings_of
 
 DATA = np.ones([4, 3]), np.ones([4, 2])
@@ -93,19 +92,15 @@ def test_unknown_options_are_refused_with_the_nearest(name, meant):
             'TargetDevice is "CPU", "GPU", "TPU", or a pair such as ("GPU", 2), ("GPU", [1, 2]), ("GPU", All) or ("CPU", 4). '
             "Got 'Toaster'.",
         ),
-        ({"TrainingProgressReporting": 7}, 'TrainingProgressReporting is Automatic, "Panel", "Print" or None. Got 7.'),
+        (
+            {"TrainingProgressReporting": 7},
+            'TrainingProgressReporting is Automatic, "Panel", "Print", "ProgressIndicator", a function',
+        ),
         ({"LearningRateMultipliers": "slow"}, "LearningRateMultipliers of NetTrain are numbers or None. Got 'slow'."),
     ],
 )
 def test_wrong_values(options, message):
     assert refusal(DeclarationError, **options).startswith(message)
-
-
-@pytest.mark.parametrize("reporting", ["ProgressIndicator", print, File("x.csv"), ["Print"]], ids=str)
-def test_reporting_that_comes_later(reporting):
-    assert 'is not supported yet; Automatic, "Panel", "Print" and None are.' in refusal(
-        UnsupportedError, TrainingProgressReporting=reporting
-    )
 
 
 def test_a_device_that_is_not_there():

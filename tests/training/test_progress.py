@@ -8,8 +8,10 @@ import sys
 import numpy as np
 import pytest
 
-from netdsl import All, Automatic, NetChain, NetTrain, SoftmaxLayer
-from netdsl.training.progress import Lines, Panel, Progress, Status, duration_text, progress
+from netdsl import All, Automatic, NetChain, NetTrain, Quantity, SoftmaxLayer
+from netdsl.training.progress import Every, Status, duration_text, progress
+from netdsl.training.progress.lines import Lines, Parts
+from netdsl.training.progress.panel import Indicator, Panel
 
 INPUTS = np.random.default_rng(8).normal(size=(10, 3))
 CLASSES = np.arange(10) % 2 + 1
@@ -81,17 +83,18 @@ def test_a_panel_on_a_terminal(monkeypatch):
     assert shown.count("\x1b[?25l") == shown.count("\x1b[?25h") == 1, "the cursor is hidden once and shown again"
 
 
-def test_what_the_panel_says():
-    panel = Panel(io.StringIO())
-    panel.title = "NetTrain"
-    status = Status("training", 2, 4, 3, 8, 1234.5, 0.25, 0.125, 0.5, 0.0625, 19.4, 168)
-    for shown in (Status("compiling", elapsed=2.5), status):
-        panel.console.print(panel._panel(shown))
+def test_what_the_panel_says(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    panel = Panel(io.StringIO(), Every(0.33))
+    status = Status("training", 2, 4, 3, 8, 1234.5, 0.25, 0.125, 0.5, 0.0625, 19.4, 168, batches_per_second=19.28)
+    panel.console.print(panel.render())
+    panel.update(status)
+    panel.console.print(panel.render())
     text = panel.console.file.stream.getvalue()
     for words in (
-        "compiling  2.5s",
+        "compiling  0.0s",
         "round  2 of 4, batch 3 of 8",
-        "examples/s  1,234",
+        "speed  1,234 examples/s, 19.3 batches/s",
         "training  loss 0.25, error rate 12.50%",
         "validation  loss 0.5, error rate 6.25%",
         "time  19s, 2.8min left",
@@ -99,14 +102,19 @@ def test_what_the_panel_says():
         assert words in text
 
 
+def kinds(setting):
+    return [type(part) for part in progress(setting).parts]
+
+
 @pytest.mark.parametrize(("terminal", "term", "kind"), [(True, "xterm", Panel), (True, "dumb", Lines), (False, "xterm", Lines)])
 def test_which_reporter(monkeypatch, terminal, term, kind):
     monkeypatch.setattr(sys, "stdout", Terminal() if terminal else io.StringIO())
     monkeypatch.setenv("TERM", term)
-    assert type(progress(Automatic)) is kind
-    assert type(progress("Panel")) is Panel
-    assert type(progress("Print")) is Lines
-    assert type(progress(None)) is Progress
+    assert kinds(Automatic) == kinds("Panel") == kinds(["Panel", {"Interval": 1}]) == [kind]
+    assert kinds("Print") == [Lines]
+    assert kinds("ProgressIndicator") == [Indicator if kind is Panel else Parts]
+    assert kinds(["Print", None, ["Print", {"Interval": Quantity(2, "Batches")}]]) == [Lines, Lines]
+    assert kinds(None) == []
 
 
 def closed():
@@ -136,8 +144,8 @@ def test_ascii_streams_get_the_words_they_can_hold(monkeypatch):
 
 def test_lines_come_at_intervals(monkeypatch):
     stream, now = io.StringIO(), [100.0]
-    monkeypatch.setattr("netdsl.training.progress.time.monotonic", lambda: now[0])
-    lines = Lines(stream)
+    monkeypatch.setattr("netdsl.training.progress.lines.time.monotonic", lambda: now[0])
+    lines = Lines(stream, Every(2.0))
     for seconds in (0, 1, 1.9, 2.1, 3, 4.2):
         now[0] = 100 + seconds
         lines.update(Status("training", 1, 2, 1, 4, loss=seconds))

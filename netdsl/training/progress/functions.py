@@ -1,0 +1,103 @@
+"""Functions that a training calls while it runs: TrainingProgressFunction, and functions as reporters."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from netdsl.declarations import source_text
+from netdsl.errors import DeclarationError, TrainingError, excerpt, nearest
+from netdsl.training.progress.facts import Facts
+from netdsl.training.progress.intervals import Due, Every, every, specs
+from netdsl.training.progress.status import Status
+
+if TYPE_CHECKING:
+    from netdsl.training.run import Training
+
+__all__ = ["FunctionCall", "Functions", "function_call", "progress_functions"]
+
+OPTION = "TrainingProgressFunction"
+
+ORDERS = ("StopTraining", "AbortTraining")
+"""What a function returns to end the training, with the net so far and without [M]."""
+
+
+@dataclass(frozen=True)
+class FunctionCall:
+    """A function of the user's, the option it was given to, and when it is due."""
+
+    option: str
+    function: Callable[[Mapping[str, Any]], Any]
+    due: Due
+
+    def call(self, training: Training) -> str:
+        """Call it with what is known now; the answer is one of the orders or empty."""
+        facts = Facts(training)
+        try:
+            answer = self.function(facts)
+        except Exception as error:
+            raise self._failure(training, f"failed: {type(error).__name__}: {error}") from error
+        finally:
+            facts.close()
+        if self.option != OPTION or not isinstance(answer, str):
+            return ""
+        if answer not in ORDERS:
+            raise self._failure(training, f"returned {excerpt(answer)}. {nearest(answer, ORDERS)}")
+        if answer == "AbortTraining":
+            training.reason = "aborted by the TrainingProgressFunction"
+            where = f"round {training.status.round}, batch {training.status.batch}"
+            raise TrainingError(
+                f'The function {source_text(self.function)} returned "AbortTraining" in {where}. There is no trained net.'
+            )
+        return answer
+
+    def _failure(self, training: Training, what: str) -> TrainingError:
+        status = training.status
+        training.reason = f"broken off by the {self.option}"
+        error = TrainingError(
+            f"The {self.option} {source_text(self.function)} {what.rstrip('.')}. This was in round {status.round}, batch {status.batch}; "
+            "error.results holds the results with the net so far."
+        )
+        error.results = training.results()
+        return error
+
+
+class Functions:
+    """All functions that a training calls."""
+
+    def __init__(self, calls: Sequence[FunctionCall] = ()) -> None:
+        self.calls = tuple(calls)
+        self.seconds = min((call.due.every.seconds for call in self.calls), default=math.inf)
+
+    def tell(self, training: Training, last: bool = False) -> str:
+        """Call the functions that are due, at the `last` batch also those that wait; why the training ends, if they say so."""
+        orders = [
+            call.call(training)
+            for call in self.calls
+            if (call.due.pending(training.status) if last else call.due.now(training.status))
+        ]
+        return "stopped by the TrainingProgressFunction" if any(orders) else ""
+
+    def batches_left(self, status: Status) -> float:
+        """The batches after which one is due next at the earliest."""
+        return min((call.due.batches_left(status) for call in self.calls), default=math.inf)
+
+
+def function_call(option: str, function: Any, interval: Every) -> FunctionCall:
+    """A function that is called at intervals."""
+    return FunctionCall(option, function, Due(interval))
+
+
+def progress_functions(setting: Any, further: Sequence[FunctionCall] = ()) -> Functions:
+    """The functions that TrainingProgressFunction means, and further ones."""
+    calls = []
+    for function, options in specs(setting):
+        if not callable(function):
+            raise DeclarationError(
+                f'{OPTION} is a function, [function, {{"Interval": Quantity(n, "Batches")}}], a list of such, or None. '
+                f"Got {excerpt(function)}."
+            )
+        calls.append(function_call(OPTION, function, every(options, Every(1, "Rounds"), OPTION)))
+    return Functions([*calls, *further])

@@ -11,6 +11,7 @@ import sys
 import time
 from typing import Any
 
+import numpy as np
 import pytest
 
 START = """
@@ -46,14 +47,14 @@ def free_port() -> int:
         return found.getsockname()[1]
 
 
-def run(source: str, count: int = 2, timeout: float = 240) -> list[tuple[Any, str, int]]:
+def run(source: str, count: int = 2, timeout: float = 240, **environment: str) -> list[tuple[Any, str, int]]:
     """What each process told, all that it printed, and its exit status."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("JAX_", "XLA_"))}
     port = free_port()
     started = [
         subprocess.Popen(
             [sys.executable, "-c", START + source, str(own), str(count), str(port)],
-            env={**kept, "NETDSL_CACHE_DIR": "off"},
+            env={**kept, "NETDSL_CACHE_DIR": "off", **environment},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -71,7 +72,7 @@ def run(source: str, count: int = 2, timeout: float = 240) -> list[tuple[Any, st
 
 
 RESULTS = """
-results = train()
+results = train(TargetDevice=DEVICE)
 net = results("TrainedNet")
 print("TIMED", results("TotalTrainingTime"))
 tell(bits=bits(net), losses=[float(x) for x in results("BatchLossList")], best=results("BestValidationRound"),
@@ -85,7 +86,21 @@ tell(bits=bits(net), losses=[float(x) for x in results("BatchLossList")], best=r
 @pytest.fixture(scope="module")
 def one_and_two() -> Any:
     """What one process found, and each of two."""
-    return run(RESULTS, 1), run(RESULTS, 2)
+    source = 'DEVICE = ("CPU", 1)' + RESULTS
+    return run(source, 1), run(source, 2)
+
+
+def test_each_process_gives_all_devices_that_are_named(one_and_two: Any) -> None:
+    """Four devices share batches of nine: parts of three, and one that is empty."""
+    ((one, _, _),), _ = one_and_two
+    flags = "--xla_force_host_platform_device_count=2"
+    two = run('DEVICE = ("CPU", All)' + RESULTS, XLA_FLAGS=flags)
+    for found, text, _ in two:
+        assert found is not None, text
+        assert found["device"] == "4 CPUs of 2 processes"
+        assert found["bits"] == two[0][0]["bits"]
+        for name in ("losses", "validation", "arrays", "output"):
+            assert np.ravel(found[name]) == pytest.approx(np.ravel(one[name]), rel=1e-3, abs=1e-4), name
 
 
 def test_two_processes_train_to_the_same_bits_and_the_numbers_of_one(one_and_two: Any) -> None:

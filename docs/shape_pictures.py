@@ -54,7 +54,7 @@ def evaluated(specimen: Specimen) -> tuple[dict[str, Any], dict[str, Any]]:
 def _rising(specimen: Specimen, net: Net, port: str) -> Any:
     type_ = net.port_type(port)
     long = max(LENGTH, specimen.shortest)
-    sizes = tuple(size.value(long) if isinstance(size, Length) else size for size in type_.sizes)
+    sizes = tuple(size.value({Length(size.name): long}) if isinstance(size, Length) else size for size in type_.sizes)
     count = int(np.prod(sizes))
     if type_.integer:
         low, high = type_.elements.low or 1, type_.elements.high or 3

@@ -117,7 +117,7 @@ def main():
     arguments.add_argument("--quick", action="store_true", help="60,000 characters and a small net")
     arguments.add_argument("--seed", type=int, default=1234, help="random seed of initialization and training")
     options = arguments.parse_args()
-    size, heads, blocks, rounds, characters = (32, 2, 1, 2, 60_000) if options.quick else (96, 4, 2, 5, 400_000)
+    size, heads, blocks, rounds, characters = (32, 2, 1, 2, 60_000) if options.quick else (96, 4, 2, 4, 400_000)
 
     text = code()[:characters]
     print(f"{len(text):,} characters, some of them:\n{text[-300:].expandtabs(4)}\n")

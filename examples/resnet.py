@@ -50,7 +50,7 @@ NORMALIZED = 6 * 16 + (16 + 5 * 32) + (32 + 5 * 64) + 64
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--quick", action="store_true", help="320 pictures of Fashion-MNIST, 1 round")
-    arguments.add_argument("--seconds", type=float, default=45, help="how long it is trained")
+    arguments.add_argument("--seconds", type=float, default=30, help="how long it is trained")
     arguments.add_argument("--plot", default="resnet_confusion.png", help="where the confusion-matrix plot is saved")
     options = arguments.parse_args()
 

@@ -24,7 +24,9 @@ from __future__ import annotations
 
 import difflib
 import functools
+import inspect
 import os
+import re
 import sys
 import warnings
 from collections.abc import Callable, Iterable
@@ -110,7 +112,7 @@ Call = TypeVar("Call", bound=Callable[..., Any])
 
 
 def public(function: Call) -> Call:
-    """A function that users call: its errors show the user's line, not the frames below it.
+    """A function that users call: its errors show the user's line, not the frames below it. Arguments that it does not take are one.
 
     ``NETDSL_TRACEBACKS=full`` in the environment keeps all frames.
     """
@@ -124,6 +126,13 @@ def public(function: Call) -> Call:
                 raise
             error.__context__ = None  # what it replaced has frames, and those hold the arrays of the call
             raise error.with_traceback(None) from error.__cause__
+        except TypeError as error:
+            if error.__traceback__ is None or error.__traceback__.tb_next is not None:
+                raise
+            subject: Any = arguments[0] if function is type.__call__ else function
+            said = re.sub(r"^\S+\(\) ", "", str(error))
+            names = listing(name for name in inspect.signature(subject).parameters if name != "self")
+            raise DeclarationError(f"{subject.__name__} {said}. It takes {names}.") from None
 
     return called  # type: ignore[return-value]
 
@@ -161,9 +170,12 @@ def nearest(name: object, names: Iterable[object]) -> str:
     if not known:
         return "There are none."
     lower = {candidate.lower(): candidate for candidate in reversed(known)}
-    close = difflib.get_close_matches(str(name).lower(), lower, n=1, cutoff=0.6)
-    if close:
-        return f"Did you mean {lower[close[0]]!r}?"
+    wanted = str(name).lower()
+    close = difflib.get_close_matches(wanted, lower, n=len(lower), cutoff=0.6)
+    if close:  # of equally near ones the first
+        likeness = [difflib.SequenceMatcher(None, near, wanted).ratio() for near in close]
+        alike = [lower[near] for near, ratio in zip(close, likeness) if ratio == likeness[0]]
+        return f"Did you mean {min(alike, key=known.index)!r}?"
     return f"There {'is' if len(known) == 1 else 'are'} {listing(map(repr, known))}."
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from netdsl.declarations import frozen
+from netdsl.declarations import frozen, is_integer
 from netdsl.errors import DeclarationError, UninitializedError, excerpt, listing, nearest, public
 from netdsl.nets import SHARED, ArrayDeclaration, ArrayPath, Net, NetArray, path_text
 from netdsl.shapes import describe
@@ -98,7 +98,7 @@ def seed_of(seeding: Any) -> int:
         return DEFAULT_SEED
     if isinstance(seeding, str):
         return zlib.crc32(seeding.encode())
-    if isinstance(seeding, bool) or not hasattr(seeding, "__index__"):
+    if not is_integer(seeding):
         raise DeclarationError(f"RandomSeeding is an integer, a string, Automatic or Inherited. Got {excerpt(seeding)}.")
     return int(seeding) % 2**63
 

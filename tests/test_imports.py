@@ -15,6 +15,7 @@ ROOT = Path(netdsl.__file__).parent
 
 ROWS = (
     ("errors", "symbols", "functions"),
+    ("constraints",),
     ("declarations", "shapes"),
     ("coders", "distributions"),
     ("encoders", "decoders"),

@@ -286,6 +286,8 @@ def _target_coding(net: Net, port: str, layer: Net, column: Any) -> tuple[Net, A
         decoder = _needed_decoder(net, port, layer, column)
         if decoder is not None:
             net = net.changed(Ports={**net.ports, port: decoder})
+    if isinstance(layer, CTCLossLayer):
+        _check_labels(port, decoder, column)
     if decoder is None:
         return net, _target_port(layer, column)
     spec = decoder.encoder_spec(net.port_type(port))
@@ -294,6 +296,22 @@ def _target_coding(net: Net, port: str, layer: Net, column: Any) -> tuple[Net, A
     if decoder.kind == "Class" and not _takes_indices(layer):
         return net, NetEncoder(*_with_form(spec)) if _holds_labels(decoder, column) else None
     return net, NetEncoder(*spec)
+
+
+def _check_labels(port: str, decoder: Any, column: Any) -> None:
+    """Refuse targets of CTCLossLayer that are strings, and labels where no decoder says which there are."""
+    first = column[0]
+    if isinstance(first, str):
+        labels = f"list({first!r})" if len(first) < 20 else 'list("ab")'
+        raise DataError(
+            f"The targets of the port {port!r} are strings, such as {excerpt(first)}. A CTCLossLayer takes sequences: write each as "
+            f'its list of labels, such as {labels}, and declare {port}=NetDecoder("CTCBeamSearch", [...]) with all labels.'
+        )
+    if decoder is None and isinstance(first, (list, tuple)) and any(isinstance(label, str) for label in first):
+        raise DataError(
+            f"The targets of the port {port!r} are lists of labels, such as {excerpt(first)}, and no decoder says which there are. "
+            f'Declare {port}=NetDecoder("CTCBeamSearch", [...]) with all labels of the net.'
+        )
 
 
 def _target_port(layer: Net, column: Any) -> Any:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import reduce
 from textwrap import indent
 from typing import Any, ClassVar, Self
 
 from netdsl.containers.promotion import promote
 from netdsl.declarations import REQUIRED, FrozenDict
+from netdsl.decoders.decoder import Decoder
+from netdsl.encoders.encoder import Encoder
+from netdsl.encoders.mapped import MappedEncoder
 from netdsl.errors import DeclarationError, listing
 from netdsl.layers.elementwise import equal_sizes
 from netdsl.nets import Operator, Sequence, Solved, lift_shared
-from netdsl.nets.program import solve
+from netdsl.nets.program import OUTER, outer_name, solve
 from netdsl.nets.report import contradictions
 from netdsl.shapes import ArrayType, Contradiction, Size, merge_sizes
 from netdsl.symbols import Rule
@@ -86,6 +90,25 @@ class Applied(Operator):
         """The types of the operator's ports, as far as those of the nets' say them."""
         raise NotImplementedError
 
+    def ends(self) -> list[tuple[str, str, str, int]]:
+        """The ports that are those of its nets: the own one, the net, its port, and how many levels more the own one has."""
+        return []
+
+    def lifted(self) -> list[tuple[str, Encoder | Decoder]]:
+        made: list[tuple[str, Encoder | Decoder]] = []
+        for own, name, port, levels in self.ends():
+            program = self.nets[name].program
+            encoder, decoder = program.encoders.get(port), program.decoders.get(port)
+            if own in self.input_names and encoder is not None:
+                made.append((own, reduce(lambda each, _: MappedEncoder(each), range(levels), encoder)))
+            elif own in self.output_names and decoder is not None:
+                depth = getattr(decoder, "InputDepth", None)
+                if not levels:
+                    made.append((own, decoder))
+                elif isinstance(depth, int):
+                    made.append((own, decoder.changed(InputDepth=depth + levels)))
+        return made
+
     def relate(self, types: Types) -> Types:
         return self._related(types, defaults=False)
 
@@ -94,18 +117,19 @@ class Applied(Operator):
         return self._related(types, defaults=True)
 
     def _related(self, types: Types, defaults: bool) -> Types:
+        types = _inside(types)
         while True:  # what one net says of a port, another has to hear
             said = {**types, **self.outward(types, self._solutions(types, defaults))}
             if said == types:
-                return types
+                return {port: type_.renamed(outer_name) for port, type_ in types.items()}
             types = said
 
     def _solutions(self, types: Types, defaults: bool = True) -> dict[str, Solved]:
-        """The nets' solutions for these types of the ports; kept for those seen last."""
+        """The nets' solutions for these types of the ports, with the names that lengths have inside; kept for those seen last."""
         inward = self.inward(types)
         key = (defaults, *((name, port, type_) for name, ports in inward.items() for port, type_ in ports.items()))
-        memory = self._cached("_inner_solutions", dict)
-        if key not in memory:
+
+        def solutions() -> dict[str, Solved]:
             made = {}
             for name, net in self.nets.items():
                 net = net.with_state_ports(net.state_names) if self.opens_states else net
@@ -115,27 +139,15 @@ class Applied(Operator):
                     raise Contradiction(
                         f"{fact}{self._how}:\n" + indent(contradictions(net, made[name]), "  "), self.input_names[0]
                     )
-            if len(memory) > 16:
-                memory.clear()
-            memory[key] = made
-        return memory[key]
+            return made
+
+        return self._kept("_inner_solutions", key, solutions)  # type: ignore[no-any-return]
 
     _how: ClassVar[str] = ""
     """How it is applied, in the words of messages."""
 
     def inner_solved(self, types: Types) -> Mapping[str, Solved]:
-        return self._solutions(types)
-
-    def inner_arrays(self, types: Types) -> dict[tuple[str, ...], ArrayType]:
-        try:
-            solutions = self._solutions(types)
-        except Contradiction:
-            return {}
-        return {
-            path if path[0] == "" else (name, *path): type_
-            for name, solved in solutions.items()
-            for path, type_ in solved.arrays.items()
-        }
+        return self._solutions(_inside(types))
 
     # As a value
 
@@ -143,7 +155,7 @@ class Applied(Operator):
         return {"net": self.nets[self.slots[0]] if len(self.slots) == 1 else dict(self.nets), **super().fields()}
 
     def changed(self, **changes: Any) -> Self:
-        values = self.fields() | changes
+        values = self.changed_fields(changes)
         net = values.pop("net")
         positional = [values.pop(name) for name, declared in self.parameters.items() if declared.positional]
         return type(self)(net, *positional, **values)
@@ -151,6 +163,11 @@ class Applied(Operator):
     def _written(self) -> list[str]:
         nets = ", ".join(map(repr, self.nets.values()))
         return [nets if len(self.slots) == 1 else f"[{nets}]", *super()._written()]
+
+
+def _inside(types: Types) -> Types:
+    """The types with names of lengths that no length of an inner net has."""
+    return {port: type_.renamed(lambda name: f"{OUTER}{name}") for port, type_ in types.items()}
 
 
 def only(net: Any) -> tuple[str, str]:

@@ -87,7 +87,7 @@ class NetChain(Net):
         return {"layers": self.nets, **super().fields()}
 
     def changed(self, **changes: Any) -> NetChain:
-        values = self.fields() | changes
+        values = self.changed_fields(changes)
         return NetChain(values.pop("layers"), **values)
 
     @property

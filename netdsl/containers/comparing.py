@@ -33,7 +33,7 @@ class NetPairEmbeddingOperator(Applied):
 
     y = distance(net(x[1]), net(x[2]))
 
-    Ports: Input, a pair of what the net takes; Output, a number.
+    Ports: Input, a pair of what the net takes, encoded by its encoder; Output, a number.
 
     Parameters: a net with one input and one output, at "Net" for NetExtract; DistanceFunction, EuclideanDistance (default) or
     CosineDistance.
@@ -48,6 +48,9 @@ class NetPairEmbeddingOperator(Applied):
     varying = None
     _how = " to each of the pair"
     DistanceFunction: Any = parameter(one_of(EuclideanDistance, CosineDistance), EuclideanDistance)
+
+    def ends(self) -> list[tuple[str, str, str, int]]:
+        return [("Input", "Net", only(self.nets["Net"])[0], 1)]
 
     def inward(self, types: Types) -> dict[str, dict[str, ArrayType]]:
         return {"Net": {only(self.nets["Net"])[0]: element_of(self.by_signature(types)["Input"])}}
@@ -86,6 +89,15 @@ class NetGANOperator(Applied):
     signature = "Sample: ..., Latent: -> LossReal:, LossFake:, GeneratedFake: ..."
     varying = None
     Loss: Any = parameter(one_of("JensenShannon", "Wasserstein"), Automatic, positional=True)
+
+    def ends(self) -> list[tuple[str, str, str, int]]:
+        takes, makes = only(self.nets["Generator"])
+        judged = only(self.nets["Discriminator"])[0]
+        return [
+            ("Sample", "Discriminator", judged, 0),
+            ("Latent", "Generator", takes, 0),
+            ("GeneratedFake", "Generator", makes, 0),
+        ]
 
     def inward(self, types: Types) -> dict[str, dict[str, ArrayType]]:
         takes, makes = only(self.nets["Generator"])

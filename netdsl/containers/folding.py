@@ -39,7 +39,7 @@ def _rules(value: Any) -> tuple[Rule, ...]:
     return rules
 
 
-_FEEDBACK = Constraint("rules from outputs to inputs", _rules, (3, {}, ["Output"], {"Output": 1}))
+_FEEDBACK = Constraint('rules from outputs to inputs, such as {"Output": "State"}', _rules, (3, {}, ["Output"], {"Output": 1}))
 
 
 class NetFoldOperator(Applied):
@@ -65,7 +65,7 @@ class NetFoldOperator(Applied):
     single = False
     _how = " step by step"
     Feedback: Any = parameter(_FEEDBACK, (Rule("Output", "State"),), positional=True)
-    Constants: Any = parameter(either(NAMES, list_of(string, "a list of names", 0)), (), positional=True)
+    Constants: Any = parameter(either(NAMES, list_of(string, "an empty list", 0)), (), positional=True)
     Outputs: Any = parameter(NAMES, Automatic, positional=True)
 
     @property
@@ -84,6 +84,9 @@ class NetFoldOperator(Applied):
     def mapped(self) -> tuple[str, ...]:
         """The inputs of which each step gets one element."""
         return tuple(port for port in self.input_names if port not in self.Constants)
+
+    def ends(self) -> list[tuple[str, str, str, int]]:
+        return [(port, "Net", port, port not in self.Constants) for port in (*self.input_names, *self.output_names)]
 
     def _check(self) -> None:
         net = self.nets["Net"]
@@ -175,6 +178,10 @@ class NetNestOperator(Applied):
     _how = " to what it makes itself"
     Times: Any = parameter(POSITIVE, positional=True)
 
+    def ends(self) -> list[tuple[str, str, str, int]]:
+        port, out = only(self.nets["Net"])
+        return [("Input", "Net", port, 0), ("Output", "Net", out, 0)]
+
     def inward(self, types: Types) -> dict[str, dict[str, ArrayType]]:
         port, out = only(self.nets["Net"])
         both = same_type(types["Input"], types["Output"], "Output")
@@ -227,6 +234,9 @@ class NetBidirectionalOperator(Applied):
     @classmethod
     def _given(cls, nets: Any) -> dict[str, Any]:
         return super()._given([nets, nets] if isinstance(nets, Net) else nets)
+
+    def ends(self) -> list[tuple[str, str, str, int]]:
+        return [("Input", name, only(net)[0], 0) for name, net in self.nets.items()]
 
     @property
     def recurrent_states(self) -> Mapping[str, str]:  # type: ignore[override]

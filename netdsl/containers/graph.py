@@ -139,7 +139,7 @@ class NetGraph(Net):
         return {"layers": self.nets, "edges": self.edges_written(), **super().fields()}
 
     def changed(self, **changes: Any) -> NetGraph:
-        values = self.fields() | changes
+        values = self.changed_fields(changes)
         return NetGraph(values.pop("layers"), values.pop("edges"), **values)
 
     @property

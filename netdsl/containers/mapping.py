@@ -20,7 +20,7 @@ from netdsl.containers.applied import (
     outside,
     without_length,
 )
-from netdsl.declarations import POSITIVE, Constraint, FrozenDict, either, parameter, string
+from netdsl.declarations import Constraint, FrozenDict, either, integer, parameter, string
 from netdsl.errors import DeclarationError, nearest
 from netdsl.nets import Sequence, Solved
 from netdsl.shapes import ArrayType, Contradiction, Length
@@ -28,14 +28,17 @@ from netdsl.shapes import ArrayType, Contradiction, Length
 __all__ = ["NetMapOperator", "NetMapThreadOperator"]
 
 
+_LEVELS = integer(1, 64, "a number of levels from 1 to 64")
+
+
 def _depths(value: Any) -> FrozenDict:
-    depths = {string.keep(port): POSITIVE.keep(depth) for port, depth in entries(value)}
+    depths = {string.keep(port): _LEVELS.keep(depth) for port, depth in entries(value)}
     if len(set(depths.values())) != 1:
         raise ValueError
     return FrozenDict(depths)
 
 
-_DEPTH = either(POSITIVE, Constraint("a dict from inputs to one depth", _depths, ({"Input": 0}, {}, {"a": 1, "b": 2})))
+_DEPTH = either(_LEVELS, Constraint("a dict from inputs to equal depths", _depths, ({"Input": 0}, {}, {"a": 1, "b": 2})))
 
 
 class NetMapOperator(Applied):
@@ -43,7 +46,8 @@ class NetMapOperator(Applied):
 
     y[t] = net(x[t])
 
-    Ports: Input, an array of one level more than the net's input (level 1 may vary); Output, one level more than the net's output.
+    Ports: Input, an array of one level more than the net's input (level 1 may vary); Output, one level more than the net's output. An
+    encoder of the net encodes each element, a decoder with an InputDepth decodes each.
 
     Parameters: a net with one input and one output, at "Net" for NetExtract.
 
@@ -55,6 +59,10 @@ class NetMapOperator(Applied):
 
     signature = "... -> ..."
     _how = " to each element"
+
+    def ends(self) -> list[tuple[str, str, str, int]]:
+        port, out = only(self.nets["Net"])
+        return [("Input", "Net", port, 1), ("Output", "Net", out, 1)]
 
     def inward(self, types: Types) -> dict[str, dict[str, ArrayType]]:
         port, out = only(self.nets["Net"])
@@ -115,6 +123,10 @@ class NetMapThreadOperator(Applied):
     def levels(self) -> int:
         """The number of levels it maps over."""
         return self.Depth if isinstance(self.Depth, int) else next(iter(self.Depth.values()))
+
+    def ends(self) -> list[tuple[str, str, str, int]]:
+        lifted = (*self.mapped, *self.output_names)
+        return [(port, "Net", port, self.levels * (port in lifted)) for port in (*self.input_names, *self.output_names)]
 
     def _check(self) -> None:
         for port in self.mapped:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from netdsl.declarations import FrozenDict
+from netdsl.declarations import FrozenDict, is_integer
 from netdsl.errors import DeclarationError, excerpt
 from netdsl.functions import ACTIVATIONS, Function
 from netdsl.layers.elementwise import ElementwiseLayer, ThreadingLayer
@@ -31,7 +31,7 @@ def promote(thing: Any, where: str) -> Net:
             f"{where} is {excerpt(thing)}, which is no layer. A layer, a net, an integer, a function or a list "
             "of them can stand there."
         )
-    if hasattr(thing, "__index__"):
+    if is_integer(thing):
         return LinearLayer(int(thing))
     if isinstance(thing, Function):
         return (

@@ -10,11 +10,13 @@ from netdsl.decoders.decoder import Decoder
 from netdsl.decoders.function import FunctionDecoder
 from netdsl.decoders.image import ImageDecoder
 from netdsl.decoders.numbers import BooleanDecoder, ScalarDecoder
+from netdsl.decoders.readings import CTCBeamSearchDecoder
 from netdsl.errors import public
 
 __all__ = [
     "DECODERS",
     "BooleanDecoder",
+    "CTCBeamSearchDecoder",
     "ClassDecoder",
     "Decoder",
     "FunctionDecoder",
@@ -24,9 +26,10 @@ __all__ = [
 ]
 
 DECODERS: dict[str, type[Decoder]] = {
-    decoder.kind: decoder for decoder in (BooleanDecoder, ClassDecoder, FunctionDecoder, ImageDecoder, ScalarDecoder)
+    decoder.kind: decoder
+    for decoder in (BooleanDecoder, CTCBeamSearchDecoder, ClassDecoder, FunctionDecoder, ImageDecoder, ScalarDecoder)
 }
-NOT_YET = ("Characters", "Tokens", "SubwordTokens", "CTCBeamSearch", "Image3D")
+NOT_YET = ("Characters", "Tokens", "SubwordTokens", "Image3D")
 
 
 @public
@@ -36,9 +39,10 @@ def NetDecoder(spec: Any, /, *args: Any, **options: Any) -> Decoder:
     ``NetDecoder("Class", range(10))``, ``NetDecoder(["Class", Range(0, 9), {"InputDepth": 2}])`` and ``NetDecoder("Boolean")``;
     rules may stand for the association. A decoder gives itself, an encoder the decoder that undoes it.
 
-    The names are "Boolean", "Class", "Function", "Image" and "Scalar"; their parameters are those of the classes
-    `BooleanDecoder`, `ClassDecoder`, `FunctionDecoder`, `ImageDecoder` and `ScalarDecoder`. Raises `DeclarationError` for an
-    unknown name or parameter and `UnsupportedError` for decoders of Mathematica that do not exist here yet.
+    The names are "Boolean", "CTCBeamSearch", "Class", "Function", "Image" and "Scalar"; their parameters are those of the classes
+    `BooleanDecoder`, `CTCBeamSearchDecoder`, `ClassDecoder`, `FunctionDecoder`, `ImageDecoder` and `ScalarDecoder`. Raises
+    `DeclarationError` for an unknown name or parameter and `UnsupportedError` for decoders of Mathematica that do not exist here
+    yet.
 
     >>> NetDecoder(["Class", ["no", "yes"], {"InputDepth": 2}])
     NetDecoder('Class', ['no', 'yes'], InputDepth=2)

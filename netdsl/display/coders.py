@@ -7,6 +7,7 @@ from typing import Any
 from netdsl.declarations import source_text
 from netdsl.decoders.decoder import Decoder
 from netdsl.encoders.encoder import Encoder
+from netdsl.encoders.mapped import MappedEncoder
 from netdsl.nets import Net
 from netdsl.shapes import ArrayType, type_text
 
@@ -43,6 +44,9 @@ def port_words(net: Net, port: str, type_: ArrayType) -> str:
 
 def coder_words(coder: Encoder | Decoder, type_: ArrayType) -> str:
     """What the encoder takes or the decoder gives: ``image``, ``class``, ``vector of booleans``."""
+    if isinstance(coder, MappedEncoder):
+        word = coder_words(coder.Each, type_)
+        return f"list of {PLURALS.get(word, word if ' of ' in word else word + 's')}"
     word = WORDS.get(coder.kind, coder.kind.lower())
     depth = _depth(coder)
     if getattr(coder, "Multilabel", False):

@@ -43,6 +43,10 @@ class Encoder(Declared):
         """The type of the port that carries the encoder."""
         raise NotImplementedError
 
+    def within(self, type_: ArrayType) -> Encoder:
+        """The encoder on a port of this type."""
+        return self
+
     def encoded_levels(self, thing: Any) -> int | None:
         """Whether `thing` is already encoded: 0 for one example, 1 for a batch of them, None when it must be encoded."""
         return None

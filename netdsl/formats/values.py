@@ -161,7 +161,8 @@ def _from_tree(value: Any, names: tuple[str, ...]) -> Any:
 def _size(size: Any) -> Any:
     if not isinstance(size, Length):
         return size
-    return {"varying": [size.name, *map(list, size.steps)] if size.steps else size.name}
+    name = Length(size.name).text
+    return {"varying": [name, *map(list, size.steps)] if size.steps else name}
 
 
 class Reader:

@@ -10,13 +10,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from netdsl.declarations import NAMES, POSITIVE, Constraint, either, integer, one_of, parameter
+from netdsl.declarations import COUNT, NAMES, POSITIVE, Constraint, either, integer, one_of, parameter
 from netdsl.errors import DeclarationError
 from netdsl.functions import AGGREGATIONS, FUNCTIONS, Function
 from netdsl.layers.elementwise import equal_sizes, real_numbers
 from netdsl.layers.levels import LEVELS, level_axes, level_count
 from netdsl.nets import Layer, Sequence
-from netdsl.shapes import INTEGER, REAL, ArrayType, Contradiction, Length, Size, merge_sizes, parse_signature
+from netdsl.shapes import INTEGER, REAL, ArrayType, Contradiction, Joined, Length, Size, merge_sizes, parse_signature
 from netdsl.symbols import All, Automatic, Span
 
 __all__ = ["AggregationLayer", "DotLayer", "ExtractLayer", "OrderingLayer", "SummationLayer", "UnitVectorLayer"]
@@ -128,7 +128,7 @@ class DotLayer(Layer):
     Differences from Wolfram: none known. Source: Wolfram's public reference page.
     """
 
-    InputPorts: Any = parameter(either(POSITIVE, NAMES), Automatic)
+    InputPorts: Any = parameter(either(COUNT, NAMES), Automatic)
 
     signature = "-> ..."
     variadic = True
@@ -209,8 +209,9 @@ class OrderingLayer(Layer):
         size = said["Input"].sizes[0]  # type: ignore[index]
         if isinstance(size, int) and size < most:
             raise Contradiction(f"orders {most} elements of a vector that has {size}", "Input")
-        shorter = isinstance(size, Length) and most > 1
-        made = Length(f"min({size.name}, {most})") if shorter else None if size is None else most  # type: ignore[union-attr]
+        made: Any = None if size is None else most
+        if isinstance(size, Length) and most > 1:
+            made = Length(Joined("min", (size, most)))
         return {**said, "Output": ArrayType((made,), said["Output"].elements)}
 
     def apply(self, arrays: Any, x: Any) -> Any:

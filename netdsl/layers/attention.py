@@ -169,32 +169,25 @@ class _Attention(Operator):
 
     def _inner(self, k: Size, q: Size, defaults: bool = True) -> Solved:
         """The solution of the scoring net for keys and queries of these sizes; kept for those seen last."""
-        net, memory = self.nets[NET], self._cached("_inner_solutions", dict)
+        net = self.nets[NET]
         if not _scores(net):
             raise Contradiction("needs a scoring net with the inputs Input and Query and one output", self.keyed)
-        if (k, q, defaults) not in memory:
+
+        def made() -> Solved:
             ports = {"Input": ArrayType((k,), REAL), "Query": ArrayType((q,), REAL), net.output_names[0]: SCALAR}
             solved = solve(net, ports, defaults, source="operator")
             if solved.clashes:
                 text = indent(contradictions(net, solved), "  ")
                 raise Contradiction(f"cannot score a key and a query by its net:\n{text}", self.keyed)
-            if len(memory) > 16:
-                memory.clear()
-            memory[k, q, defaults] = solved
-        return memory[k, q, defaults]  # type: ignore[no-any-return]
+            return solved
+
+        return self._kept("_inner_solutions", (k, q, defaults), made)  # type: ignore[no-any-return]
 
     def inner_solved(self, types: Mapping[str, ArrayType]) -> Mapping[str, Solved]:
         if not self.nets:
             return {}
         k, q = ((types[port].sizes or (None,))[-1] for port in (self.keyed, "Query"))
         return {NET: self._inner(k, q)}
-
-    def inner_arrays(self, types: Mapping[str, ArrayType]) -> dict[tuple[str, ...], ArrayType]:
-        try:
-            arrays = self.inner_solved(types)[NET].arrays
-        except Contradiction:
-            return {}
-        return {path if path[0] == "" else (NET, *path): type_ for path, type_ in arrays.items()}
 
     # Computation
 

@@ -14,7 +14,7 @@ from netdsl.declarations import FUNCTION, NAMES, parameter
 from netdsl.errors import EncodingError, ShapeError, UnsupportedError, excerpt
 from netdsl.layers.function import VARYING_SAMPLES, argument_names
 from netdsl.nets import Layer, Sequence
-from netdsl.shapes import OPEN, REAL, ArrayType, Contradiction, Length, Size, shape_text
+from netdsl.shapes import OPEN, REAL, ArrayType, Contradiction, Length, Size, first_length, shape_text
 from netdsl.symbols import Automatic
 
 __all__ = ["CompiledLayer", "host_failures"]
@@ -89,7 +89,7 @@ class CompiledLayer(Layer):
     def relate(self, types: Mapping[str, ArrayType]) -> Mapping[str, ArrayType]:
         elements = None if self._gives_integers else REAL
         known = all(types[name].known for name in self.input_names)
-        length = next((types[name].sizes[0] for name in self.input_names if types[name].varying), None)  # type: ignore[index]
+        length = first_length(types[name] for name in self.input_names)
         if length is None and known and types["Output"].varying:
             raise Contradiction("gives a sequence only where an input is one", "Output")
         equal = {port: type_.sizes for port, type_ in types.items() if type_.varying} if length is not None else {}
@@ -101,13 +101,10 @@ class CompiledLayer(Layer):
         inputs = tuple(types[name] for name in self.input_names)
         if types["Output"].known or not all(type_.known for type_ in inputs):
             return {}
-        tried = self._cached("_tried", dict)
-        if inputs not in tried:
-            tried[inputs] = self._tried_sizes(inputs)
-        return {"Output": ArrayType(tried[inputs])}
+        return {"Output": ArrayType(self._kept("_tried", inputs, lambda: self._tried_sizes(inputs)))}
 
     def _tried_sizes(self, inputs: tuple[ArrayType, ...]) -> tuple[Size, ...]:
-        length = next((type_.sizes[0] for type_ in inputs if type_.varying), None)  # type: ignore[index]
+        length = first_length(inputs)
         if length is None:
             return self._try(inputs)
         short, long = (self._try(inputs, sample) for sample in VARYING_SAMPLES)

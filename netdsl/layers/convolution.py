@@ -107,11 +107,13 @@ class Sliding(Layer):
                 return len(value)
         if self.Dimensionality is not Automatic:
             return self.Dimensionality
-        found = next((len(each) - 1 for each in sizes if each is not None), None)
+        slot, found = next(
+            ((slot, len(each) - 1) for slot, each in zip(("Input", "Output", "Weights"), sizes) if each is not None), ("", None)
+        )
         if found is not None and not 1 <= found <= self.most_dimensions:
             raise Contradiction(
                 f"takes an array of rank 2 to {self.most_dimensions + 1}: a channel and 1 to {self.most_dimensions} dimensions",
-                "Input" if sizes[0] is not None else "Output",
+                slot,
             )
         return found
 

@@ -8,12 +8,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from netdsl.declarations import NAMES, POSITIVE, Constraint, either, integer, list_of, number, one_of, parameter
-from netdsl.errors import DeclarationError, nearest
+from netdsl.declarations import COUNT, FUNCTION, NAMES, Constraint, either, integer, list_of, number, one_of, parameter
+from netdsl.errors import DeclarationError, NetError, excerpt, nearest
 from netdsl.functions import ACTIVATIONS, FUNCTIONS, Function
 from netdsl.layers.levels import LEVELS, level_axes
 from netdsl.nets import Layer, array
-from netdsl.shapes import OPEN, REAL, ArrayType, Contradiction, Length, Size, merge_sizes, shape_text
+from netdsl.shapes import OPEN, REAL, ArrayType, Contradiction, Length, Size, array_of, describe, merge_sizes, shape_text
 from netdsl.symbols import Automatic
 
 __all__ = ["DropoutLayer", "ElementwiseLayer", "ParametricRampLayer", "ThreadingLayer"]
@@ -31,14 +31,32 @@ def of_elements(function: Any) -> Callable[..., Any]:
     return ACTIVATIONS[function] if isinstance(function, str) else function  # type: ignore[no-any-return]
 
 
+def _made_by(layer: Layer, function: Callable[..., Any], *arrays: Any) -> Any:
+    """What a function of the user's makes of corresponding elements of arrays, one number for each."""
+    sizes = jnp.broadcast_shapes(*(x.shape for x in arrays))
+    given = describe(array_of(*sizes))
+    try:
+        made = jnp.asarray(function(*arrays))
+    except NetError:
+        raise
+    except Exception as problem:  # a function of the user's may raise anything
+        raise DeclarationError(f"The Function of {layer!r} fails for {given}: {excerpt(problem, 200)}") from problem
+    if len(made.shape) > len(sizes) or any(n not in (1, size) for n, size in zip(made.shape[::-1], sizes[::-1])):
+        raise DeclarationError(
+            f"The Function of {layer!r} must give one number for each element. For {given} it gives "
+            f"{describe(array_of(*made.shape))}."
+        )
+    return jnp.broadcast_to(real_numbers(made), sizes)
+
+
 def _named_or_function(value: Any) -> Any:
     if isinstance(value, str):
         if value not in ACTIVATIONS:
             raise ValueError(nearest(value, ACTIVATIONS))
         return value
-    if not callable(value) or (isinstance(value, Function) and value.arity == 0):
+    if isinstance(value, Function) and value.arity == 0:
         raise ValueError
-    return value
+    return FUNCTION.keep(value)
 
 
 _FUNCTION = Constraint(
@@ -78,8 +96,7 @@ class ElementwiseLayer(Layer):
         return of_elements(self.Function)
 
     def apply(self, arrays: Any, x: Any) -> Any:
-        y = real_numbers(jnp.asarray(self.compute(x)))
-        return y if y.shape == x.shape else jnp.broadcast_to(y, x.shape)
+        return _made_by(self, self.compute, x)
 
 
 class ParametricRampLayer(Layer):
@@ -197,14 +214,6 @@ _SPEC = Constraint(
 )
 
 
-def _several(value: Any) -> Any:
-    if isinstance(value, str):
-        return _named_or_function(value)
-    if not callable(value) or (isinstance(value, Function) and value.arity in (0,)):
-        raise ValueError
-    return value
-
-
 class ThreadingLayer(Layer):
     """A function of several numbers, applied to corresponding elements of several arrays.
 
@@ -223,9 +232,9 @@ class ThreadingLayer(Layer):
     Differences from Wolfram: none known. Source: Wolfram's public reference page.
     """
 
-    Function: Any = parameter(Constraint("a function of several numbers", _several, (3,)), positional=True)
+    Function: Any = parameter(Constraint("a function of several numbers", _named_or_function, (3,)), positional=True)
     Broadcasting: Any = parameter(_SPEC, Automatic, positional=True)
-    InputPorts: Any = parameter(either(POSITIVE, NAMES), Automatic)
+    InputPorts: Any = parameter(either(COUNT, NAMES), Automatic)
 
     signature = "-> ..."
     variadic = True
@@ -235,7 +244,8 @@ class ThreadingLayer(Layer):
         settings, inputs = self.Broadcasting, len(self.input_names)
         if isinstance(settings, tuple) and inputs and len(settings) != inputs:
             raise DeclarationError(
-                f"ThreadingLayer has {inputs} inputs and {len(settings)} broadcasting settings: {list(settings)}."
+                f"The Broadcasting list of ThreadingLayer needs a setting for each of its {inputs} "
+                f"input{'s' if inputs > 1 else ''}. Got {len(settings)}: {list(settings)}."
             )
         super()._check()
 
@@ -245,7 +255,7 @@ class ThreadingLayer(Layer):
         if not isinstance(settings, tuple):
             return (settings,) * inputs
         if inputs and len(settings) != inputs:
-            raise Contradiction(f"has {len(settings)} broadcasting settings for {inputs} inputs")
+            raise Contradiction(f"needs a Broadcasting setting for each of its {inputs} inputs, and has {len(settings)}")
         return settings
 
     def relate(self, types: Mapping[str, ArrayType]) -> Mapping[str, ArrayType]:
@@ -280,8 +290,7 @@ class ThreadingLayer(Layer):
         inputs = tuple(
             x.reshape(_aligned(x.shape, rank, setting)) if x.ndim < rank else x for x, setting in zip(inputs, settings)
         )
-        sizes = jnp.broadcast_shapes(*(x.shape for x in inputs))
-        return jnp.broadcast_to(real_numbers(jnp.asarray(of_elements(self.Function)(*inputs))), sizes)
+        return _made_by(self, of_elements(self.Function), *inputs)
 
 
 def _aligned(sizes: tuple[Size, ...], rank: int, setting: Any) -> tuple[Size, ...]:

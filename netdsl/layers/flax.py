@@ -109,10 +109,8 @@ class FlaxLayer(Layer):
         arrays = {v.name: ArrayType(v.shape, REAL) for v in self.Module.variables}
         if not all(type_.known and not type_.varying for type_ in inputs):
             return arrays
-        memory = self._cached("_traces", dict)
-        if inputs not in memory:
-            memory[inputs] = traced_types(lambda *xs: self._modes(*xs)[0], inputs, self.input_names)
-        return {**arrays, **dict(zip(self.output_names, memory[inputs]))}
+        made = self._kept("_traces", inputs, lambda: traced_types(lambda *xs: self._modes(*xs)[0], inputs, self.input_names))
+        return {**arrays, **dict(zip(self.output_names, made))}
 
     def traced_function(self) -> Callable[..., Any]:
         return self._modes

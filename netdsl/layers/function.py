@@ -9,13 +9,13 @@ from typing import Any, NamedTuple, Self
 import jax
 import jax.numpy as jnp
 
-from netdsl.declarations import FUNCTION, NAMES, POSITIVE, FrozenDict, either, one_of, parameter
+from netdsl.declarations import COUNT, FUNCTION, NAMES, FrozenDict, either, one_of, parameter
 from netdsl.errors import DeclarationError, excerpt, listing
 from netdsl.functions import Function as NumericFunction
 from netdsl.functions.places import places
 from netdsl.nets import Applications, Net, NetArray, Operator, Solved, lift_shared, named_arrays, noted
 from netdsl.nets.arrays import ArrayDeclaration
-from netdsl.shapes import INTEGER, REAL, ArrayType, Contradiction, Length, Size, shape_text
+from netdsl.shapes import INTEGER, REAL, ArrayType, Contradiction, Length, Size, first_length, shape_text
 from netdsl.symbols import Automatic
 
 __all__ = ["FunctionLayer"]
@@ -66,7 +66,7 @@ class FunctionLayer(Operator):
     """
 
     Function: Any = parameter(FUNCTION, positional=True)
-    InputPorts: Any = parameter(either(POSITIVE, NAMES), Automatic)
+    InputPorts: Any = parameter(either(COUNT, NAMES), Automatic)
     OutputPorts: Any = parameter(NAMES, Automatic)
     Varying: Any = parameter(either(one_of("elementwise")), None)
 
@@ -122,11 +122,9 @@ class FunctionLayer(Operator):
         inputs = self._known(types)
         if inputs is None:
             return {}
-        lengths = [(type_.sizes or ())[0] for type_ in inputs if type_.varying]
+        length = first_length(inputs)
         equal = {
-            name: ArrayType((lengths[0], *(type_.sizes or ())[1:]))
-            for name, type_ in zip(self.input_names, inputs)
-            if type_.varying
+            name: ArrayType((length, *(type_.sizes or ())[1:])) for name, type_ in zip(self.input_names, inputs) if type_.varying
         }
         return {**equal, **dict(zip(self.output_names, self._traced(inputs).types))}
 
@@ -134,22 +132,8 @@ class FunctionLayer(Operator):
         inputs = self._known(types)
         return {} if inputs is None else {name: solved for name, (_, solved) in self._traced(inputs).nets.items()}
 
-    def inner_arrays(self, types: Mapping[str, ArrayType]) -> dict[tuple[str, ...], ArrayType]:
-        try:
-            nets = self.inner_solved(types)
-        except Contradiction:
-            return {}
-        return {
-            path if path[0] == "" else (name, *path): type_
-            for name, solved in nets.items()
-            for path, type_ in solved.arrays.items()
-        }
-
     def _traced(self, inputs: tuple[ArrayType, ...]) -> _Trace:
-        memory = self._cached("_traces", dict)
-        if inputs not in memory:
-            memory[inputs] = self._trace(inputs)
-        return memory[inputs]
+        return self._kept("_traces", inputs, lambda: self._trace(inputs))  # type: ignore[no-any-return]
 
     def _trace(self, inputs: tuple[ArrayType, ...]) -> _Trace:
         tries: list[dict[str, tuple[Net, Solved]]] = []
@@ -230,7 +214,7 @@ def traced_types(function: Any, inputs: tuple[ArrayType, ...], names: tuple[str,
 
     Of a varying sequence it must give something for each element: that is seen by trying two lengths.
     """
-    length = next((type_.sizes[0] for type_ in inputs if type_.varying), None)  # type: ignore[index]
+    length = first_length(inputs)
     samples = VARYING_SAMPLES if length is not None else VARYING_SAMPLES[:1]
     tries = [_shapes(function, inputs, sample, names) for sample in samples]
     types = []
@@ -263,7 +247,7 @@ def _shapes(function: Any, inputs: tuple[ArrayType, ...], length: int, names: tu
     except (DeclarationError, Contradiction):
         raise
     except Exception as error:
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        first = str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else type(error).__name__
         raise Contradiction(
             f"cannot run its function on {', '.join(str(list(s.shape)) for s in samples)}: {first}", names[0] if names else None
         ) from None

@@ -19,6 +19,10 @@ from netdsl.shapes import REAL, ArrayType, Contradiction
 __all__ = ["RandomArrayLayer"]
 
 
+def _words(made: Any) -> str:
+    return "numbers" if isinstance(made, jax.ShapeDtypeStruct) else excerpt(made)
+
+
 def _distribution(value: Any) -> Any:
     if not is_distribution(value) and not callable(value):
         raise ValueError
@@ -77,7 +81,7 @@ class RandomArrayLayer(Layer):
             except Exception as problem:  # a function of the user's may raise anything
                 raise DeclarationError(f"{self!r}: its function fails for numbers: {excerpt(problem)}") from None
             if not is_distribution(made):
-                raise DeclarationError(f"{self!r}: its function must give a distribution. It gives {excerpt(made)}.")
+                raise DeclarationError(f"{self!r}: its function must give a distribution. It gives {_words(made)}.")
         super()._check()
 
     def relate(self, types: Mapping[str, ArrayType]) -> Mapping[str, ArrayType]:

@@ -8,17 +8,17 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from netdsl.declarations import NAMES, POSITIVE, either, integer, list_of, one_of, parameter
+from netdsl.declarations import COUNT, NAMES, POSITIVE, either, integer, list_of, one_of, parameter
 from netdsl.errors import DeclarationError, excerpt
 from netdsl.layers.elementwise import equal_sizes
 from netdsl.layers.linear import complete_sizes
 from netdsl.nets import Layer, Sequence, array
-from netdsl.shapes import REAL, ArrayType, Contradiction, Elements, Length, Size, element_count, merge_sizes
+from netdsl.shapes import REAL, ArrayType, Contradiction, Elements, Length, Size, element_count, merge_sizes, sum_of_sizes
 from netdsl.symbols import All, Automatic, Infinity, Inherited
 
 __all__ = ["CatenateLayer", "FlattenLayer", "NetArrayLayer", "ReshapeLayer", "TotalLayer"]
 
-_PORTS = either(POSITIVE, NAMES)
+_PORTS = either(COUNT, NAMES)
 
 
 class FlattenLayer(Layer):
@@ -119,7 +119,10 @@ class ReshapeLayer(Layer):
     Dimensions: Any = parameter(
         either(
             one_of("ReferenceShape"),
-            list_of(either(POSITIVE, one_of(Inherited, Automatic, All)), "a list of sizes, Inherited, Automatic or All"),
+            list_of(
+                either(POSITIVE, one_of(Inherited, Automatic, All)),
+                "a list whose elements are sizes, Inherited, Automatic or All",
+            ),
         ),
         positional=True,
     )
@@ -256,7 +259,7 @@ class CatenateLayer(Layer):
                     common[level] = merge_sizes(common[level], size, name)
         missing = [name for name, size in joined.items() if size is None]
         if not missing:
-            total = merge_sizes(_sum_of_sizes(list(joined.values())), total, "Output")
+            total = merge_sizes(sum_of_sizes(joined.values()), total, "Output")  # type: ignore[arg-type]
         elif len(missing) == 1 and isinstance(total, int) and not any(isinstance(size, Length) for size in joined.values()):
             have = sum(size for size in joined.values() if isinstance(size, int))
             if total <= have:
@@ -277,13 +280,6 @@ class CatenateLayer(Layer):
         same = [jnp.broadcast_to(x, (*common[:axis], x.shape[axis - rank], *common[axis + 1 :])) for x in data]
         y = jnp.concatenate(same, axis)
         return y if sequence is None else sequence.with_data(y)
-
-
-def _sum_of_sizes(sizes: list[Size]) -> Size:
-    """The sum of sizes; with varying ones a length that is named after them, so that equal sums are equal lengths."""
-    names = sorted(size.name for size in sizes if isinstance(size, Length))
-    fixed = sum(size for size in sizes if isinstance(size, int))
-    return Length(" + ".join([*names, *([str(fixed)] if fixed else [])])) if names else fixed
 
 
 def _joined_sequences(data: list[Any], lengths: list[Any]) -> Sequence:

@@ -77,7 +77,7 @@ def _evaluated(net: Net, data: Any, property: Any, settings: Settings) -> Any:
     as_jax = settings.precision.held != np.float64 and any(isinstance(batch.values, jax.Array) for batch in given.values())
     with explained(lambda: _attempt(net, given, count, refs, settings)):
         values = _run(net, given, count, refs, settings)
-        values = jax.tree.map(jnp.asarray, values) if as_jax else jax.block_until_ready(values)
+        values = jax.tree.map(jnp.asarray if as_jax else np.asarray, values)  # waits for them, once
     decoded = [_decoded(values[want.ref], want, many, settings, as_jax) for want in wanted]
     return shape(decoded)
 
@@ -101,13 +101,9 @@ def _with_states(net: Net, data: Any, property: Any) -> tuple[Net, Any, Any]:
     states = states_given(net, data) if isinstance(data, Mapping) else {}
     if not states:
         return net, data, property
-    graphs, names = net._cached("_with_states", dict), tuple(name for name in net.state_names if name in states)
-    if names not in graphs:
-        if len(graphs) > 16:
-            graphs.clear()
-        graphs[names] = with_states(net, names)
+    names = tuple(name for name in net.state_names if name in states)
+    graph = net._kept("_with_states", names, lambda: with_states(net, names))
     data = {port: value for port, value in data.items() if not isinstance(port, NetPort)}
-    graph = graphs[names]
     return graph, {**data, **states}, inside(property, "net", net.state_names, graph.input_names)
 
 
@@ -120,16 +116,13 @@ def declared_net(net: Net, types: Mapping[str, ArrayType]) -> Net:
             key.append((port, ArrayType(type_.sizes, known.elements if known.integer else type_.elements)))
     if not key:
         return net
-    memory = net._cached("_declared_nets", dict)
-    found = memory.get(tuple(key))
-    if found is None:
-        ports = {**net.ports, **dict(key)}
-        found = net.rebuilt(ports=FrozenDict(ports))
-        _ = found.solved
-        if len(memory) > 16:
-            memory.clear()
-        memory[tuple(key)] = found
-    return found
+
+    def made() -> Net:
+        declared = net.rebuilt(ports=FrozenDict({**net.ports, **dict(key)}))
+        _ = declared.solved
+        return declared
+
+    return net._kept("_declared_nets", tuple(key), made)  # type: ignore[no-any-return]
 
 
 def _ready_arrays(net: Net) -> tuple[dict[ArrayPath, Any], dict[ArrayPath, Any]]:

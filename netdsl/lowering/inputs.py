@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import mmap
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import count
@@ -17,7 +17,7 @@ from netdsl.containers import NetPortGradient
 from netdsl.errors import EncodingError, PartError, excerpt, listing, nearest
 from netdsl.lowering.precision import cast
 from netdsl.nets import Net, element_name
-from netdsl.shapes import REAL, ArrayType, Length, describe
+from netdsl.shapes import REAL, ArrayType, Joined, Length, describe
 
 __all__ = [
     "PortData",
@@ -86,13 +86,18 @@ def port_data(net: Net, port: str, thing: Any) -> PortData:
     encoder, type_ = net.encoder(port), net.port_type(port)
     if encoder is not None:
         levels = encoder.encoded_levels(thing)
+        if levels is not None and type_.varying:
+            return _plain_data(port, thing, type_)
         if levels is not None:
             values = thing if hasattr(thing, "shape") else np.asarray(thing, jnp.result_type(float))
-            return PortData(port, values if levels else values[None], bool(levels), False, encoder.type())
+            values = values if levels else values[None]
+            return PortData(port, values, bool(levels), False, _counted(encoder.type(), values))
         if encoder.takes(thing):
-            return PortData(port, _stacked([encoder.encode(thing)], encoder.type()), False, True, encoder.type())
+            values = _stacked([encoder.encode(thing)], encoder.type())
+            return PortData(port, values, False, True, _counted(encoder.type(), values))
         _refuse_unless_many(port, thing, encoder.title())
-        return PortData(port, encoder.encode_many(thing), True, True, encoder.type())
+        values = encoder.encode_many(thing)
+        return PortData(port, values, True, True, _counted(encoder.type(), values))
     return _plain_data(port, thing, type_, type_.varying and port in net._cached("_taking_empty", lambda: _taking_empty(net)))
 
 
@@ -131,14 +136,18 @@ def _plain_data(port: Port, thing: Any, type_: ArrayType, takes_empty: bool = Fa
     elif array.ndim == rank + 1:
         many = True
     else:
-        raise EncodingError(
-            f"The port {port!r} takes {describe(type_)}, or a list of them. Got an array of size "
-            f"{'x'.join(map(str, array.shape)) or 'none (one number)'}."
-        )
+        raise EncodingError(f"The port {port!r} takes {describe(type_)}, or a list of them. Got {_shape_words(array.shape)}.")
     if many and not len(array):
         return PortData(port, array, many, False, type_)
     _check_sizes(port, array.shape[1:], type_)
     return PortData(port, array, many, False, ArrayType(tuple(array.shape[1:]), _elements(array, type_)))
+
+
+def _counted(type_: ArrayType, values: Any) -> ArrayType:
+    """The type of encoded values, where it leaves open how many things each is made of."""
+    if type_.sizes and type_.sizes[0] is None and np.ndim(values) > 1:
+        return ArrayType((values.shape[1], *type_.sizes[1:]), type_.elements)
+    return type_
 
 
 def _elements(array: Any, type_: ArrayType) -> Any:
@@ -155,11 +164,13 @@ def _check_sizes(port: Port, sizes: tuple[int, ...], type_: ArrayType) -> None:
         len(sizes) != len(type_.sizes)
         or any(a is not None and not isinstance(a, Length) and a != b for a, b in zip(type_.sizes, sizes))
     ):
-        raise EncodingError(f"The port {port!r} takes {describe(type_)}. Got an array of size {'x'.join(map(str, sizes))}.")
+        raise EncodingError(f"The port {port!r} takes {describe(type_)}. Got {_shape_words(sizes)}.")
     if any(size == 0 for size in sizes):
-        raise EncodingError(
-            f"The port {port!r} got an empty array of size {'x'.join(map(str, sizes))}. Empty arrays are not taken."
-        )
+        raise EncodingError(f"The port {port!r} got {_shape_words(sizes)}, which is empty. Empty arrays are not taken.")
+
+
+def _shape_words(sizes: tuple[int, ...]) -> str:
+    return describe(ArrayType(sizes)) if sizes else "a single number"
 
 
 def numeric(thing: Any, port: Port, type_: ArrayType) -> Any:
@@ -174,7 +185,7 @@ def numeric(thing: Any, port: Port, type_: ArrayType) -> Any:
     if isinstance(thing, np.ma.MaskedArray):
         raise EncodingError(f"The port {port!r} got a masked array. Fill it first: values.filled(0).")
     try:
-        array = np.asarray(thing)
+        array = np.asarray(None if isinstance(thing, Net) else thing)  # a net is a list of its parts to NumPy
     except ValueError:
         raise EncodingError(
             f"The port {port!r} takes {describe(type_)}. Got a list whose elements have different sizes: "
@@ -189,7 +200,10 @@ def numeric(thing: Any, port: Port, type_: ArrayType) -> Any:
         with np.errstate(over="ignore"):  # what is too large for float32 is infinite
             return _copied(array, np.float32 if array.dtype.kind == "f" and array.itemsize < 8 else jnp.result_type(float))
     if array.dtype.kind == "f" and not np.array_equal(array, np.round(array)):
-        raise EncodingError(f"The port {port!r} takes {describe(type_)}. Got numbers that are not integers: {excerpt(thing)}.")
+        wrong = array != np.round(array)
+        raise EncodingError(
+            f"The port {port!r} takes {describe(type_)}. Got {array[wrong][0]:g}{_place(wrong)}, which is not an integer."
+        )
     check_integers(port, array, type_)
     return array.astype(np.int32)
 
@@ -225,11 +239,17 @@ def check_integers(port: Port, array: Any, type_: ArrayType) -> None:
     low = 1 if elements.low is None and elements.high is not None else elements.low
     for bound, wrong in ((low, array.min()), (elements.high, array.max())):
         if bound is not None and ((bound == low and wrong < bound) or (bound == elements.high and wrong > bound)):
-            where = np.argwhere(np.asarray(array) == wrong)[0]
-            place = f" (at position {'/'.join(str(i + 1) for i in where)})" if len(where) else ""
+            from_one = " Classes and positions count from 1." if low == 1 else ""
             raise EncodingError(
-                f"The port {port!r} takes {describe(type_)}. Got {wrong}{place}, which is out of range. Classes count from 1."
+                f"The port {port!r} takes {describe(type_)}. Got {wrong}{_place(np.asarray(array) == wrong)}, "
+                f"which is out of range.{from_one}"
             )
+
+
+def _place(where: Any) -> str:
+    """The first place where something holds, in words."""
+    first = np.argwhere(where)[0]
+    return f" (at position {'/'.join(str(i + 1) for i in first)})" if len(first) else ""
 
 
 def _varying(port: Port, thing: Any, type_: ArrayType, takes_empty: bool) -> PortData:
@@ -241,12 +261,14 @@ def _varying(port: Port, thing: Any, type_: ArrayType, takes_empty: bool) -> Por
     elif depth == rank + 1:
         sequences = [numeric(one, port, type_) for one in thing]
     else:
-        raise EncodingError(f"The port {port!r} takes {describe(type_)}, or a list of them. Got a list of depth {depth}.")
+        if not depth:
+            numeric(thing, port, type_)
+        got = f"a list of depth {depth}" if isinstance(thing, (list, tuple)) else _shape_words(np.shape(thing))
+        raise EncodingError(f"The port {port!r} takes {describe(type_)}, or a list of them. Got {got}.")
     for sequence in sequences:
-        if sequence.ndim != rank or not (len(sequence) or takes_empty):
+        if sequence.ndim == rank and not (len(sequence) or takes_empty):
             raise EncodingError(
-                f"The port {port!r} takes {describe(type_)}. Got an array of size "
-                f"{'x'.join(map(str, sequence.shape))}; empty sequences are not taken."
+                f"The port {port!r} takes {describe(type_)}. Got one without elements; empty sequences are not taken."
             )
         _check_sizes(port, sequence.shape if len(sequence) else (1, *sequence.shape[1:]), type_)
     return PortData(
@@ -283,40 +305,70 @@ def _stacked(arrays: list[Any], type_: ArrayType) -> Any:
 
 
 def check_lengths(net: Net, given: Mapping[Any, PortData]) -> None:
-    """Refuse examples whose sequences at two ports must be of equal length and are not, or are too short for a layer."""
+    """Refuse examples whose sequences at several ports must be of lengths that fit and are not, or are too short for a layer."""
     types = {port: net.port_type(port.path[0] if isinstance(port, NetPortGradient) else port) for port in given}
     lengths: dict[Port, Any] = {port: (type_.sizes or ())[0] for port, type_ in types.items() if type_.varying}
     if not lengths:
         return
-    first: dict[Length, Port] = {}
-    for port, length in sorted(lengths.items(), key=lambda item: len(item[1].steps)):
-        source = Length(length.name)
-        follows = length != source and source in first
-        other = first.setdefault(source if follows else length, port)
-        for place, (a, b) in enumerate(zip(given[other].values, given[port].values), 1):
-            needed = length.value(len(a)) if follows else len(a)
-            if needed != len(b):
-                where = f" in example {place}" if given[port].many else ""
-                equal = "lengths that fit" if follows else "equal length"
-                raise EncodingError(
-                    f"The ports {other!r} and {port!r} of this {net.title()} take sequences of {equal}. "
-                    f"Got lengths {len(a)} and {len(b)}{where}{f', where {needed} fits' if follows else ''}."
-                )
-    _check_long_enough(net, given, first)
+    real = {port: np.array([len(sequence) for sequence in given[port].values], int) for port in lengths}
+    ports: dict[Length, Port] = {}
+    known: dict[Length, np.ndarray] = {}
+    for port, length in sorted(lengths.items(), key=lambda item: (isinstance(item[1].name, Joined), len(item[1].steps))):
+        sources = length.sources(known)
+        if not sources:
+            ports[length], known[length] = port, real[port]
+            continue
+        for place, needed in _unequal(length.value(known), real[port]):
+            equal, fits = ("equal length", "") if sources == (length,) else ("lengths that fit", f", where {needed} fits")
+            raise EncodingError(_meeting(net, given, [*map(ports.__getitem__, sources), port], place, equal) + f"{fits}.")
+    for first, second in net.solved.equal:
+        sides = [length.sources(known) for length in (first, second)]
+        if all(sides):
+            for place, needed in _unequal(first.value(known), second.value(known)):
+                met = f", so that lengths {needed} and {second.value(known)[place]} meet, which must be equal."
+                each = [ports[source] for side in sides for source in side]
+                raise EncodingError(_meeting(net, given, each, place, "lengths that fit") + met)
+    _check_long_enough(net, given, ports, known)
 
 
-def _check_long_enough(net: Net, given: Mapping[Any, PortData], ports: Mapping[Length, Port]) -> None:
+def _unequal(first: np.ndarray, second: np.ndarray) -> Iterator[tuple[int, int]]:
+    """The places of the examples in which two lengths differ, and the first there."""
+    return ((int(place), int(first[place])) for place in np.flatnonzero(first != second))
+
+
+def _meeting(net: Net, given: Mapping[Any, PortData], ports: Iterable[Port], place: int, lengths: str) -> str:
+    """The beginning of a message on lengths that do not fit in an example."""
+    ports = list(dict.fromkeys(ports))
+    got = [len(given[port].values[place]) for port in ports]
+    named, take, had = ("port", "takes", "length") if len(ports) == 1 else ("ports", "take", "lengths")
+    return (
+        f"The {named} {listing(map(repr, ports))} of this {net.title()} {take} sequences of {lengths}. "
+        f"Got {had} {listing(got)}{_in_example(given, ports[0], place)}"
+    )
+
+
+def _in_example(given: Mapping[Any, PortData], port: Port, place: int) -> str:
+    return f" in example {place + 1}" if given[port].many else ""
+
+
+def _check_long_enough(
+    net: Net, given: Mapping[Any, PortData], ports: Mapping[Length, Port], known: Mapping[Length, np.ndarray]
+) -> None:
     """Refuse sequences that are too short for a layer."""
     for (length, least), index in net._cached("_least_lengths", lambda: _least_lengths(net)).items():
-        port = ports.get(Length(length.name), "")
-        for place, sequence in enumerate(given[port].values if port else (), 1):
-            if length.value(len(sequence)) < least:
-                where = f" in example {place}" if given[port].many else ""
-                needed = next(n for n in count(1) if length.value(n) >= least)
-                raise EncodingError(
-                    f"The port {port!r} got a sequence of length {len(sequence)}{where}, which is too short for "
-                    f"{element_name(net.program.steps[index].path)}: it takes sequences of {needed} elements or more."
-                )
+        sources = length.sources(known)
+        for place in map(int, np.flatnonzero(length.value(known) < least) if sources else ()):
+            each = [ports[source] for source in sources]
+            got, where = listing(len(given[port].values[place]) for port in each), _in_example(given, each[0], place)
+            one, many = "port {} got a sequence of length {}", "ports {} got sequences of lengths {}"
+            subject = (one if len(each) == 1 else many).format(listing(map(repr, each)), got)
+            short, needed = f"so that one of length {length.value(known)[place]}", least
+            if not isinstance(length.name, Joined):
+                short, needed = "which", next(n for n in count(1) if length.value({sources[0]: n}) >= least)
+            raise EncodingError(
+                f"The {subject}{where}, {short} is too short for {element_name(net.program.steps[index].path)}: "
+                f"it takes sequences of {needed} elements or more."
+            )
 
 
 def _least_lengths(net: Net) -> dict[tuple[Length, int], int]:

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import jax
 
+from netdsl.declarations import is_integer
 from netdsl.errors import DeclarationError, DeviceError, UnsupportedError, excerpt, listing, nearest
 from netdsl.lowering.precision import Precision, precision_named
 from netdsl.symbols import Automatic
@@ -36,10 +37,10 @@ def settings_of(options: dict[str, Any]) -> Settings:
     batch_size: Any = options.get("BatchSize", Automatic)
     if batch_size is Automatic:
         batch_size = BATCH_SIZE
-    elif isinstance(batch_size, bool) or not hasattr(batch_size, "__index__") or batch_size < 1:
+    elif not is_integer(batch_size) or batch_size < 1:
         raise DeclarationError(f"BatchSize is a positive integer or Automatic. Got {excerpt(batch_size)}.")
     mode = options.get("NetEvaluationMode", "Test")
-    if mode not in ("Test", "Train"):
+    if not isinstance(mode, str) or mode not in ("Test", "Train"):
         raise DeclarationError(f'NetEvaluationMode is "Test" or "Train". Got {excerpt(mode)}.')
     device = options.get("TargetDevice", Automatic)
     return Settings(

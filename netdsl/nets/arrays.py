@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,14 +12,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from netdsl.declarations import FrozenDict, frozen
+from netdsl.declarations import POSITIVE, FrozenDict, either, list_of
 from netdsl.errors import DeclarationError, excerpt
 from netdsl.shapes.signature import Slot, parse_slot
 from netdsl.symbols import Automatic, Symbol
 
-__all__ = ["ArrayDeclaration", "Arrays", "NetArray", "array", "as_array", "bits_equal", "lift_shared", "state"]
+__all__ = ["ArrayDeclaration", "Arrays", "NetArray", "array", "as_array", "bits_equal", "given_sizes", "lift_shared", "state"]
 
 ArrayPath = tuple[str, ...]
+
+_SIZES = either(POSITIVE, list_of(POSITIVE, "a list of them"))
 
 jax.tree_util.register_pytree_node(Symbol, lambda symbol: ((), symbol.name), lambda name, _: Symbol(name))
 
@@ -84,9 +87,15 @@ class NetArray:
             raise DeclarationError(f"The name of a NetArray is a string that is not empty. Got {excerpt(name)}.")
         object.__setattr__(self, "Name", name or str(uuid.uuid4()))
         values: Any = Array if Array is Automatic else as_array(Array, f"NetArray({self.Name!r})")
-        sizes: Any = (
-            Dimensions if Dimensions is Automatic else frozen(Dimensions if hasattr(Dimensions, "__iter__") else (Dimensions,))
-        )
+        sizes: Any = Dimensions
+        if Dimensions is not Automatic:
+            try:
+                sizes = _SIZES.keep(Dimensions)
+            except (ValueError, TypeError, OverflowError):
+                raise DeclarationError(
+                    f"The Dimensions of NetArray({self.Name!r}) must be {_SIZES.words}. Got {excerpt(Dimensions)} instead."
+                ) from None
+            sizes = sizes if isinstance(sizes, tuple) else (sizes,)
         if values is not Automatic:
             if sizes is not Automatic and tuple(sizes) != values.shape:
                 raise DeclarationError(
@@ -279,3 +288,13 @@ def bits_equal(a: Any, b: Any) -> bool:
     if not (hasattr(a, "dtype") and hasattr(b, "dtype")):
         return type(a) is type(b) and bool(a == b)
     return a.shape == b.shape and a.dtype == b.dtype and np.asarray(a).tobytes() == np.asarray(b).tobytes()
+
+
+def given_sizes(shared: Mapping[str, Any], value: Any) -> tuple[int, ...] | None:
+    """The sizes of an array that has values, itself or in `shared`, or whose NetArray states them."""
+    if isinstance(value, NetArray):
+        known = shared.get(value.Name, Automatic)
+        if known is Automatic:
+            return None if value.Dimensions is Automatic else tuple(value.Dimensions)
+        value = known
+    return None if value is Automatic or value is None else tuple(value.shape)

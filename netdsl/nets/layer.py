@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, ClassVar
 
+from netdsl.decoders.decoder import Decoder
+from netdsl.encoders.encoder import Encoder
 from netdsl.errors import DeclarationError
 from netdsl.nets.arrays import ArrayDeclaration, NetArray, as_array
 from netdsl.nets.net import Net
 from netdsl.nets.program import Parts, Solved, Step
-from netdsl.shapes import ArrayType, Signature, Size, parse_signature, parse_slot
+from netdsl.shapes import ArrayType, Contradiction, Signature, Size, parse_signature, parse_slot
 from netdsl.symbols import Automatic
 
 __all__ = ["Layer", "Operator"]
@@ -90,6 +93,13 @@ class Layer(Net):
             value = as_array(value, where)
         self.__dict__[name] = value
         return True
+
+    def _refuse_option(self, name: str, known: list[str]) -> None:
+        if self.variadic and self.__dict__.get("InputPorts") is Automatic and re.fullmatch(r"Input\d+", name):
+            raise DeclarationError(
+                f"{self.title()} has no port {name!r} before it is said how many it has. Write InputPorts=n with their number n."
+            )
+        super()._refuse_option(name, known)
 
     def _empty_arrays(self) -> None:
         for name in self.array_declarations:
@@ -170,7 +180,15 @@ class Layer(Net):
 
     def inner_arrays(self, types: Mapping[str, ArrayType]) -> dict[tuple[str, ...], ArrayType]:
         """The types of the arrays of the inner nets, by path, for an operator whose ports have these types."""
-        return {}
+        try:
+            solutions = self.inner_solved(types)
+        except Contradiction:
+            return {}
+        return {
+            path if path[0] == "" else (name, *path): type_
+            for name, solved in solutions.items()
+            for path, type_ in solved.arrays.items()
+        }
 
     def inner_solved(self, types: Mapping[str, ArrayType]) -> Mapping[str, Solved]:
         """The solutions of the inner nets by name, for an operator whose ports have these types."""
@@ -181,6 +199,10 @@ class Operator(Layer):
     """The abstract operator: a layer that holds inner nets in `nets` and runs them through ``inner``."""
 
     arithmetic = "none"
+
+    def lifted(self) -> list[tuple[str, Encoder | Decoder]]:
+        """The encoders and decoders that its ports have from those of its nets."""
+        return []
 
 
 @lru_cache(maxsize=4096)

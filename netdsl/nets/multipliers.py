@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from numbers import Real
 from typing import Any
 
+from netdsl.declarations import is_integer
 from netdsl.errors import DeclarationError, PartError, excerpt, nearest
 from netdsl.nets.arrays import ArrayPath, NetArray
 from netdsl.nets.net import Net
@@ -102,7 +103,7 @@ def _named(net: Net, part: Any) -> list[Any]:
     names = list(net.nets)
     if isinstance(part, Span):
         return [names[position - 1] for position in part.positions(len(names))]
-    if hasattr(part, "__index__") and not isinstance(part, bool):
+    if is_integer(part):
         position = part.__index__()
         return [names[position - 1 if position > 0 else position]] if 1 <= abs(position) <= len(names) else []
     return [part]

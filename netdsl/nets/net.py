@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from typing import Any, ClassVar, Self
 
 import jax
@@ -23,6 +23,9 @@ from netdsl.shapes import ArrayType, shape_form
 from netdsl.symbols import All, Automatic
 
 __all__ = ["SHARED", "Net"]
+
+KEPT = 16
+"""Of what a net keeps for types that it was asked about, there is so much and one more at most."""
 
 
 class Net(Declared):
@@ -76,6 +79,9 @@ class Net(Declared):
             raise DeclarationError(
                 f"Ports of {self.title()} is a dict from port names to shapes or coders. Got {excerpt(further)}."
             )
+        twice = next((name for name in further if name in options), None)
+        if twice is not None:
+            raise DeclarationError(f"{self.title()} got {twice} twice: as {twice}=… and in Ports. Give it once.")
         ports = {}
         for name, value in {**options, **further}.items():
             if self._take_array(name, value):
@@ -126,6 +132,10 @@ class Net(Declared):
             | {"Ports": dict(self.ports), "LearningRateMultipliers": self.LearningRateMultipliers}
         )
 
+    def changed_fields(self, changes: dict[str, Any]) -> dict[str, Any]:
+        kept = {name: declared for name, declared in self.ports.items() if name not in changes}
+        return self.fields() | {"Ports": kept} | changes
+
     def rebuilt(self, **entries: Any) -> Self:
         """A copy with entries of its state replaced as they are, unchecked: the mechanism below surgery and training."""
         copy = object.__new__(type(self))
@@ -170,11 +180,13 @@ class Net(Declared):
 
     def with_state_ports(self, states: tuple[str, ...]) -> Self:
         """The net with a program that takes these of its states as inputs too, and gives all of them: for operators."""
-        memory = self._cached("_with_state_ports", dict)
-        if states not in memory:
-            memory[states] = self.rebuilt()
-            memory[states].__dict__["_program"] = flatten(self, states)
-        return memory[states]  # type: ignore[no-any-return]
+
+        def made() -> Any:
+            net = self.rebuilt()
+            net.__dict__["_program"] = flatten(self, states)
+            return net
+
+        return self._kept("_with_state_ports", states, made)  # type: ignore[no-any-return]
 
     @property
     def solved(self) -> Solved:
@@ -193,6 +205,16 @@ class Net(Declared):
             self.__dict__[name] = make()
         return self.__dict__[name]
 
+    def _kept(self, name: str, key: Hashable, make: Callable[[], Any]) -> Any:
+        """What `make` gives for this key, kept under a name for those asked last."""
+        memory = self._cached(name, dict)
+        if key not in memory:
+            made = make()
+            if len(memory) > KEPT:
+                memory.clear()
+            memory[key] = made
+        return memory[key]
+
     def port_type(self, port: str) -> ArrayType:
         """The type of an input or output port, as far as it is known."""
         solved = self.solved
@@ -200,7 +222,8 @@ class Net(Declared):
 
     def encoder(self, port: str) -> Encoder | None:
         """The encoder of an input port, its own or one lifted from a part."""
-        return self.program.encoders.get(port)
+        encoder = self.program.encoders.get(port)
+        return encoder if encoder is None or type(encoder).within is Encoder.within else encoder.within(self.port_type(port))
 
     def decoder(self, port: str) -> Decoder | None:
         """The decoder of an output port, its own or one lifted from a part."""
@@ -280,15 +303,12 @@ class Net(Declared):
         Raises PartError for a path that is not there, ShapeError for an array that does not fit.
         """
         known = self.array_table()
-        for path in arrays:
-            if path not in known:
-                raise PartError(f"This net has no array {path!r}. {nearest(path_text(path), map(path_text, known))}")
-        given = {
-            path: as_array(value, f"The array {path_text(path)!r}")
-            if isinstance(value, (list, tuple, int, float, np.ndarray))
-            else value
-            for path, value in arrays.items()
-        }
+        for path in (path for path in arrays if path not in known):
+            raise PartError(f"This net has no array {path!r}. {nearest(path_text(path), map(path_text, known))}")
+        given = dict(arrays)
+        for path, value in arrays.items():
+            if isinstance(value, (list, tuple, int, float, np.ndarray)):
+                given[path] = as_array(value, f"The array {path_text(path)!r}")
         changed = self._with_arrays(given)
         if any(getattr(value, "shape", None) != getattr(known[path], "shape", None) for path, value in given.items()):
             changed.__dict__.pop("_program_keys", None)
@@ -312,9 +332,8 @@ class Net(Declared):
         if any(shared[name] is not self.shared.get(name) for name in shared):
             entries["shared"] = FrozenDict(shared)
         rebuilt = self.rebuilt(**entries)
-        for name in ("_program_keys", "_state_paths"):
-            if name in self.__dict__:
-                rebuilt.__dict__[name] = self.__dict__[name]
+        kept = ("_program_keys", "_state_paths")
+        rebuilt.__dict__.update({name: self.__dict__[name] for name in kept if name in self.__dict__})
         return rebuilt
 
     @public
@@ -351,6 +370,11 @@ class Net(Declared):
             return inside.apply(self, arguments, options)
         from netdsl.lowering import evaluate
 
+        if len(arguments) > 2:
+            raise DeclarationError(
+                f"A net takes a value and at most a property. Got {len(arguments)} values. "
+                "Values for several ports are given as a dict, those of a batch as a list."
+            )
         return evaluate(self, *arguments, **options)
 
     @public

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any
 from netdsl.decoders.decoder import Decoder
 from netdsl.encoders.encoder import Encoder
 from netdsl.errors import DeclarationError
-from netdsl.nets.arrays import ArrayPath, NetArray
-from netdsl.shapes import REAL, ArrayType, Clash, Length, Node, Origin, Solver
-from netdsl.symbols import Automatic
+from netdsl.nets.arrays import ArrayPath, NetArray, given_sizes
+from netdsl.shapes import REAL, ArrayType, Clash, Contradiction, Length, Node, Origin, Solver
 
 if TYPE_CHECKING:
     from netdsl.nets.layer import Layer
@@ -24,6 +23,12 @@ __all__ = ["SHARED", "Parts", "Program", "Ref", "Solved", "Step", "flatten", "pa
 
 SHARED = ""
 """The first part of the path of a shared array; no layer may have this name."""
+
+OUTER = "^"
+"""What the name of a length begins with inside an operator, where it is one of the net around the operator."""
+
+INNER = ":"
+"""What the name of a length begins with that an operator has from its nets, until it is named after the operator, too."""
 
 Ref = tuple[int, str]
 """A wire: (step, output port), or (-1, name of an input port of the net)."""
@@ -81,6 +86,8 @@ class Solved:
     clashes: list[Clash]
     variables: dict[int, Ref | ArrayPath]
     origins: dict[tuple[Any, int | str], Origin]
+    equal: list[tuple[Length, Length]]
+    """Lengths that have to be equal, beside those that the types say."""
 
     def input_type(self, port: str) -> ArrayType:
         """The type of an input port of the net."""
@@ -124,6 +131,10 @@ class _Flattener:
             inputs = (*inputs, *(state for state in states if state in incoming))
             self.steps.append(Step(path, net, tuple((port, incoming[port]) for port in inputs), outputs))  # type: ignore[arg-type]
             outgoing = {port: (index, port) for port in outputs}
+            for port, coder in net.lifted() if net.nets else ():  # type: ignore[attr-defined]
+                ref = incoming.get(port) if port in net.input_names else outgoing.get(port)
+                if ref is not None:
+                    self._lift(coder, ref, (*path, *net.nets), port)
         else:
             local: dict[PortRef, Ref] = {("", port): ref for port, ref in incoming.items()}
             for name, part in parts.nets.items():
@@ -209,11 +220,15 @@ def _solve_once(net: Net, extra: Mapping[str, ArrayType], defaults: bool, source
         for name, value in layer.array_values().items():
             path = (SHARED, value.Name) if isinstance(value, NetArray) else (*step.path, name)
             slots[name] = array_variables[path] = numbers.setdefault(path, len(numbers))
-            sizes = _given_sizes(net, value)
+            sizes = given_sizes(net.shared, value)
             if sizes is not None:
                 given[name] = ArrayType(sizes, REAL)
         inputs, outputs = layer.port_sets(step)
-        nodes.append(Node(index, layer.relate, slots, inputs, outputs, given, layer.default if defaults else None))
+        relate, default = layer.relate, layer.default
+        if layer.nets:
+            relate = _named(relate, step.path)
+            default = default and _named(default, step.path)
+        nodes.append(Node(index, relate, slots, inputs, outputs, given, default if defaults else None))
     solver = Solver(len(numbers))
     for ref, type_, (path, port), consumer in program.declared:
         solver.declare(numbers[ref], _fresh(type_, path, port), ("declared", path, port), port, consumer and ref[0] != -1)
@@ -224,17 +239,41 @@ def _solve_once(net: Net, extra: Mapping[str, ArrayType], defaults: bool, source
     names = {number: key for key, number in numbers.items()}
     types = {key: _settled(solution.types[number]) for key, number in numbers.items() if isinstance(key[0], int)}
     arrays = {path: _settled(solution.types[number]) for path, number in array_variables.items()}
+    equal = solution.equal
     for index, step in enumerate(program.steps):
         if step.layer.nets:
-            inner = step.layer.inner_arrays(
-                {port: types[ref] for port, ref in step.inputs} | {port: types[index, port] for port in step.outputs}
-            )
+            ports = {port: types[ref] for port, ref in step.inputs} | {port: types[index, port] for port in step.outputs}
+            inner = step.layer.inner_arrays(ports)
+            equal = equal + _equal_inside(step.layer, ports)
             arrays |= {path if path[0] == SHARED else (*step.path, *path): type_ for path, type_ in inner.items()}
     failed = {clash.owner for clash in solution.clashes}
     clashes = solution.clashes + [
         clash for index, step in enumerate(program.steps) if index not in failed for clash in _not_varying(step, index, types)
     ]
-    return Solved(program, types, arrays, clashes, names, solution.origins)
+    return Solved(program, types, arrays, clashes, names, solution.origins, equal)
+
+
+def outer_name(name: str) -> str:
+    """What a length of an inner net is called outside the operator."""
+    return name.removeprefix(OUTER) if name.startswith(OUTER) else INNER + name
+
+
+def _named(relate: Any, path: ArrayPath) -> Any:
+    """The relation of an operator, in which lengths that only its nets have are named after it."""
+
+    def change(name: str) -> str:
+        return ":".join(path) + name if name.startswith(INNER) else name
+
+    return lambda types: {slot: type_.renamed(change) for slot, type_ in relate(types).items()}
+
+
+def _equal_inside(layer: Layer, types: Mapping[str, ArrayType]) -> list[tuple[Length, Length]]:
+    """The lengths that have to be equal in the nets of an operator whose ports have these types."""
+    try:
+        solutions = layer.inner_solved(types).values()
+    except Contradiction:
+        return []
+    return [(a.renamed(outer_name), b.renamed(outer_name)) for solved in solutions for a, b in solved.equal]
 
 
 def _not_varying(step: Step, index: int, types: Mapping[Ref, ArrayType]) -> list[Clash]:
@@ -243,16 +282,6 @@ def _not_varying(step: Step, index: int, types: Mapping[Ref, ArrayType]) -> list
         return []
     fact = "does not take sequences of varying length"
     return [Clash(index, port, None, types[ref], "derived", None, fact) for port, ref in step.inputs if types[ref].varying][:1]
-
-
-def _given_sizes(net: Net, value: Any) -> tuple[int, ...] | None:
-    """The sizes of an array that has values, or whose NetArray states them."""
-    if isinstance(value, NetArray):
-        known = net.shared.get(value.Name, Automatic)
-        if known is Automatic:
-            return None if value.Dimensions is Automatic else tuple(value.Dimensions)
-        value = known
-    return None if value is Automatic else tuple(value.shape)
 
 
 def _fresh(type_: ArrayType, path: ArrayPath, port: str) -> ArrayType:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from netdsl.declarations import Declared
 from netdsl.errors import excerpt
-from netdsl.shapes import OPEN, ArrayType, Clash, Origin, describe, shape_text
+from netdsl.nets.arrays import given_sizes
+from netdsl.shapes import OPEN, REAL, ArrayType, Clash, Origin, describe, shape_text
 from netdsl.symbols import Automatic
 
 if TYPE_CHECKING:
+    from netdsl.nets.layer import Layer
     from netdsl.nets.net import Net
     from netdsl.nets.program import Solved, Step
 
@@ -18,6 +22,9 @@ __all__ = ["contradictions", "element_name"]
 
 THE_LAYER = "the layer"
 """How messages call a net that is one layer."""
+
+SIZE = "change the size of "
+"""How the advice begins that a size be changed which a parameter states."""
 
 
 class _End(NamedTuple):
@@ -42,9 +49,13 @@ def element_name(path: tuple[str, ...]) -> str:
 
 def contradictions(net: Net, solved: Solved) -> str:
     """One message for all contradictions of a net."""
+    report = _Report(net, solved)
+    arrays = {clash.owner for clash in solved.clashes if report.of_array(clash) and clash.new is not None}
     messages = []
     for clash in solved.clashes:
-        text = _Report(net, solved).message(clash)
+        if clash.new is None and clash.owner in arrays:  # what follows from an array that does not fit
+            continue
+        text = report.message(clash)
         if text not in messages:
             messages.append(text)
     return "\n".join(messages)
@@ -57,12 +68,16 @@ class _Report:
         self.steps = solved.program.steps
         self.refs = {key: number for number, key in solved.variables.items()}
 
+    def of_array(self, clash: Clash) -> bool:
+        """Whether it shows at an array of a layer."""
+        return isinstance(clash.owner, int) and clash.slot in self.steps[clash.owner].layer.array_slots()
+
     def message(self, clash: Clash) -> str:
         if clash.new is None:
             return self._impossible(clash)
         how, _, slot = clash.how.partition(":")
         near = self._end(Origin(clash.owner, slot or clash.slot, how), clash.slot, clash.new)
-        if isinstance(clash.owner, int) and clash.slot in self.steps[clash.owner].layer.array_slots():
+        if self.of_array(clash):
             return self._array(clash)
         far = self._far_end(clash)
         ends = sorted((near, far), key=lambda end: end.verb != "gives")
@@ -128,12 +143,18 @@ class _Report:
             "gives" if output else "takes",
             type_,
             self._why(step, origin, slot, type_),
-            self._fix(step, origin, name, slot),
+            self._fix(step, origin, name, slot, type_),
         )
 
     def _why(self, step: Step, origin: Origin, slot: str, type_: ArrayType) -> str:
+        if origin.how == "parameter" and not (_is_set(step.layer, type_.sizes) or _is_set(step.layer, type_.elements)):
+            return f"what {_short(step.layer)} {'gives' if step.gives(slot) else 'needs'}"
         if origin.how == "parameter":
-            what = f"{slot.lower()} size {shape_text(type_.sizes)}, " if type_.known and type_.sizes else ""
+            what = (
+                f"{slot.lower() if slot.istitle() else slot} size {shape_text(type_.sizes)}, "
+                if type_.known and type_.sizes
+                else ""
+            )
             return f"{what}set in {_short(step.layer)}"
         if origin.how == "array":
             name = origin.slot if origin.slot in step.layer.array_slots() else self._given(step)
@@ -154,12 +175,14 @@ class _Report:
         names = [name for name in step.layer.array_slots() if step.layer.__dict__[name] not in (None, Automatic)]
         return names[0] if names else "arrays"
 
-    def _fix(self, step: Step, origin: Origin, name: str, slot: str) -> str:
+    def _fix(self, step: Step, origin: Origin, name: str, slot: str, type_: ArrayType) -> str:
         if origin.how == "array":
             array = origin.slot if origin.slot in step.layer.array_slots() else self._given(step)
             return f"drop the {array} of {name}"
-        if origin.how == "parameter":
-            return f"change {name}" if name == THE_LAYER and not step.gives(slot) else f"change the size of {name}"
+        if origin.how == "parameter" and not _is_set(step.layer, type_.sizes) and name == THE_LAYER and step.gives(slot):
+            return "use another layer"
+        if origin.how == "parameter" and _is_set(step.layer, type_.sizes):
+            return f"change {name}" if name == THE_LAYER and not step.gives(slot) else f"{SIZE}{name}"
         if not step.gives(slot) and self._given(step) != "arrays":
             return f"drop the {self._given(step)} of {name}"
         return f"change {name}"
@@ -167,12 +190,14 @@ class _Report:
     def _array(self, clash: Clash) -> str:
         step = self.steps[clash.owner]
         has, needs = clash.old, clash.new or OPEN
-        if clash.how.startswith("array"):
+        given = given_sizes(self.net.shared, step.layer.array_values().get(clash.slot))
+        if given is not None and has.sizes != given:
             has, needs = needs, has
+        needed = re.sub(r" of (unknown size|size \?(x\?)*)$", "", describe(needs))
         return (
-            f"the {clash.slot} of {element_name(step.path)}, {_short(step.layer)}, do not fit.\n"
-            f"  {clash.slot} has   {describe(has)}\n  the layer needs   {describe(needs)}\n"
-            f"Give {clash.slot} of size {shape_text(needs.sizes)}, or leave them out to have them initialized."
+            f"the array {clash.slot} of {element_name(step.path)}, {_short(step.layer)}, does not fit.\n"
+            f"  {clash.slot:{len(THE_LAYER)}}  is     {describe(has)}\n  {THE_LAYER:{len(clash.slot)}}  needs  {needed}\n"
+            f"Give {needed}, or leave {clash.slot} out: NetInitialize then makes one."
         )
 
     def _impossible(self, clash: Clash) -> str:
@@ -180,15 +205,11 @@ class _Report:
         name = f"{element_name(step.path)}, {_short(step.layer)},"
         ref = dict(step.inputs).get(clash.slot)
         fact = clash.fact
-        sides = self._sides(step, clash)
-        if len(sides) > 1 and fact.startswith(("needs equal", "needs ports")):
-            return "\n".join([f"{name} {fact}.", *_table(sides), _advice(sides)])
         if "\n" in fact:
             return f"{name} {fact}"
-        if ref is None or clash.old == OPEN:
-            return f"{name} {fact}."
-        given = describe(clash.old)
-        if ref[0] >= 0:
+        sides = self._sides(step, clash)
+        among = fact.startswith(("needs equal", "needs ports", "needs arrays"))
+        if ref is not None and ref[0] >= 0 and clash.old != OPEN and not (among and len(sides) > 1):
             source = self.steps[ref[0]]
             end = self._end(Origin(ref[0], ref[1], self._how(clash)), ref[1], clash.old)
             return "\n".join(
@@ -199,7 +220,16 @@ class _Report:
                     f"Change {element_name(source.path)} or {element_name(step.path)}.",
                 ]
             )
-        return f"{name} cannot take its {clash.slot}: it {fact}. Given is {given}, from the port {ref[1]!r} of this {self.net.title()}."
+        if not among and ref is not None and clash.old != OPEN:
+            name = f"{name} cannot take its {clash.slot}: it"
+        elif not among and step.gives(clash.slot):
+            name = f"{name} cannot give its {clash.slot}: it"
+            fact = re.sub("^takes", "makes", fact)
+        if len(sides) > 1 or (sides and step.gives(clash.slot)):
+            return "\n".join([f"{name} {fact}.", *_table(sides), _advice(sides)])
+        if ref is None or clash.old == OPEN:
+            return f"{name} {fact}."
+        return f"{name} {fact}. Given is {describe(clash.old)}, from the port {ref[1]!r} of this {self.net.title()}."
 
     def _sides(self, step: Step, clash: Clash) -> list[_End]:
         """What stands at each port of a layer, and who fixed it there."""
@@ -216,6 +246,12 @@ class _Report:
             if origin is not None:
                 end = self._end(origin, origin.slot, type_)
                 sides.append(end._replace(name=f"its {port}", title="", verb="is", why=f"{end.name}: {end.why}"))
+        if len(sides) < 2:
+            for name, value in step.layer.array_values().items():
+                sizes = given_sizes(self.net.shared, value)
+                if sizes is not None:
+                    advice = f"drop the {name} of {element_name(step.path)}"
+                    sides.append(_End(f"its {name}", "", "is", ArrayType(sizes, REAL), "given", advice))
         return sides
 
     @staticmethod
@@ -223,12 +259,20 @@ class _Report:
         return clash.origin.how if clash.origin is not None else "derived"
 
 
+def _kinds_differ(ends: list[_End]) -> bool:
+    return len({end.type.integer for end in ends}) == 2
+
+
 def _table(ends: list[_End]) -> list[str]:
     names = [f"{end.name}, {end.title}" if end.title else end.name for end in ends]
     types = [describe(end.type) for end in ends]
-    if len({end.type.integer for end in ends}) == 2:
+    if _kinds_differ(ends):
         types = [
-            text if end.type.integer or not end.type.elements else f"{text} of real numbers" if end.type.sizes != () else text
+            text
+            if end.type.integer or not end.type.elements or end.type.sizes == ()
+            else "real numbers"
+            if end.type.sizes is None
+            else f"{text} of real numbers"
             for end, text in zip(ends, types)
         ]
     wide, wider = max(map(len, names)), max(map(len, types))
@@ -236,13 +280,31 @@ def _table(ends: list[_End]) -> list[str]:
 
 
 def _advice(ends: list[_End]) -> str:
-    first, second = ends[0].advice, ends[1].advice
-    if ends[0].advice.startswith("change the size of") and ends[1].type.known and len(ends[1].type.sizes or ()) == 1:
-        first = f"{ends[0].advice} to {shape_text(ends[1].type.sizes)}"
-    return f"{first[0].upper()}{first[1:]}, or {second}."
+    """One sentence that names what may be changed."""
+    if len(ends) > 2:
+        return "Change one of these."
+    first, *others = (end.advice for end in ends)
+    if others and first.startswith(SIZE) and _kinds_differ(ends):
+        first = "change " + first.removeprefix(SIZE)
+    elif others and first.startswith(SIZE) and ends[0].type.rank == ends[1].type.rank == 1 and not ends[1].type.varying:
+        first = f"{first} to {shape_text(ends[1].type.sizes)}"
+    return f"{first[0].upper()}{first[1:]}{''.join(f', or {other}' for other in others)}."
+
+
+def _is_set(layer: Layer, sizes: tuple[Any, ...] | None) -> bool:
+    """Whether one of the sizes, or bounds of elements, is a number that the layer's parameters state. An operator's nets state them."""
+    return not layer.nets and not set(_numbers(tuple(layer.values_of_parameters().values()))).isdisjoint(_numbers(sizes or ()))
+
+
+def _numbers(value: Any) -> Iterator[int]:
+    if isinstance(value, tuple):
+        for item in value:
+            yield from _numbers(item)
+    elif isinstance(value, int):
+        yield value
 
 
 def _short(net: Net) -> str:
     """The net as written, without its arrays and ports, cut when long."""
     text = f"{net.title()}({', '.join(Declared._written(net))})"
-    return text if len(text) <= 60 else text[:59] + "…"
+    return text if len(text) <= 60 else text[:58] + "…)"

@@ -62,7 +62,7 @@ class Signature(NamedTuple):
             for name, size in zip(slot.before + slot.after, known.sizes[:first] + known.sizes[last:]):
                 if isinstance(name, int):
                     if size is not None and size != name:
-                        raise Contradiction(f"has size {name} where {size} is given", slot.name)
+                        raise Contradiction(f"needs a size of {name} where {_size_word(size)} is given", slot.name)
                 elif size is not None:
                     names[name] = merge_sizes(names.get(name), size, slot.name)
             if slot.rest:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from netdsl.shapes.signature import Contradiction, merge_sizes
-from netdsl.shapes.types import OPEN, ArrayType, Elements, Length, Size
+from netdsl.shapes.types import OPEN, ArrayType, Elements, Joined, Length, Size
 
 __all__ = ["Clash", "Node", "Origin", "Solution", "Solver"]
 
@@ -59,6 +59,8 @@ class Solution:
     types: list[ArrayType]
     origins: dict[tuple[int, int | str], Origin]
     clashes: list[Clash]
+    equal: list[tuple[Length, Length]]
+    """Lengths that have to be equal, and of which neither by its name follows from the other."""
 
 
 class Solver:
@@ -69,6 +71,8 @@ class Solver:
         self.origins: dict[tuple[int, int | str], Origin] = {}
         self.clashes: list[Clash] = []
         self.same: dict[Length, Length] = {}
+        self.equal: dict[tuple[Length, Length], None] = {}
+        self.called: dict[Length, Length] = {}
         self.watchers: list[list[int]] = [[] for _ in range(variables)]
         self.failed: set[Hashable] = set()
 
@@ -92,9 +96,14 @@ class Solver:
             if node.default is not None and node.owner not in self.failed:
                 changed = self._ask(node, self._view(node), "default", node.default)
                 self._settle(nodes, [index, *(w for v in changed for w in self.watchers[v])])
-        if self.same:
+        equal = [(self._root(a), self._root(b)) for a, b in self.equal]
+        for pair in equal:
+            a, b = sorted(map(self._called, pair), key=lambda length: bool(length.steps) or isinstance(length.name, Joined))
+            if a != b:
+                self.called[b] = a
+        if self.same or self.called:
             self.types = [self._representative(type_) for type_ in self.types]
-        return Solution(self.types, self.origins, self.clashes)
+        return Solution(self.types, self.origins, self.clashes, [(a, b) for a, b in dict.fromkeys(equal) if a != b])
 
     def _view(self, node: Node) -> dict[str, ArrayType]:
         return {slot: self.types[variable] for slot, variable in node.slots.items()}
@@ -184,31 +193,38 @@ class Solver:
         return tuple(merged)
 
     def _unite(self, a: Length, b: Length) -> None:
-        """Record that two lengths are equal: one by its name follows from the other."""
+        """Record that two lengths are equal: one by its name follows from the other where that can be."""
         first, second = self._root(a), self._root(b)
         if first == second:
             return
         if first.name == second.name:
             raise Contradiction("sequences of different lengths meet")
-        if _shift(second) is None or (_shift(second) and not first.steps):
-            first, second = second, first
-        shift = _shift(second)
+        shift = _shift(second, first)
+        if shift != 0 and _shift(first, second) is not None and (shift is None or _shift(first, second) == 0):
+            first, second, shift = second, first, _shift(first, second)
         if shift is None:
-            raise Contradiction("sequences meet whose lengths follow from different ones")
+            self.equal[first, second] = None
+            return
         self.same[Length(second.name)] = first.then(-shift)
 
     def _root(self, length: Length) -> Length:
         while (name := Length(length.name)) in self.same:
-            root = self.same[name]
-            for step in length.steps:
-                root = root.then(*step)
-            length = root
+            length = self.same[name].follow(length.steps)
+        if isinstance(length.name, Joined):
+            length = length.name.over(self._root).follow(length.steps)
         return length
 
     def _representative(self, type_: ArrayType) -> ArrayType:
         if not type_.varying:
             return type_
-        return ArrayType((self._root(type_.sizes[0]), *type_.sizes[1:]), type_.elements)  # type: ignore[index,arg-type]
+        length = self._called(self._root(type_.sizes[0]))  # type: ignore[index,arg-type]
+        return ArrayType((length, *type_.sizes[1:]), type_.elements)  # type: ignore[index]
+
+    def _called(self, length: Length) -> Length:
+        """The one that stands for all lengths that have to be equal to this one."""
+        while length in self.called:
+            length = self.called[length]
+        return length
 
     def _origin(self, variable: int, old: ArrayType, new: ArrayType | None) -> Origin | None:
         """Who fixed the part of `old` at which `new` clashes."""
@@ -224,8 +240,10 @@ class Solver:
         self.failed.add(clash.owner)
 
 
-def _shift(length: Length) -> int | None:
-    """How much longer this is than the length of its name, None where that depends."""
+def _shift(length: Length, other: Length) -> int | None:
+    """How much longer this is than the length of its name, None where that depends or the other is made of it."""
+    if isinstance(length.name, Joined) or other.uses(length.name):
+        return None
     if not length.steps:
         return 0
     (add, divide), *further = length.steps

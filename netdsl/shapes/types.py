@@ -7,8 +7,15 @@ bottom of a lattice that the solver climbs: it may fix what is open and never ch
 from __future__ import annotations
 
 import math
+import operator
+from collections.abc import Callable, Container, Iterable, Mapping
+from functools import reduce
+from itertools import chain
 from typing import Any, NamedTuple
 
+import numpy as np
+
+from netdsl.declarations import LARGEST, is_integer
 from netdsl.errors import DeclarationError, excerpt
 from netdsl.symbols import Automatic, Restricted, Symbol
 
@@ -20,14 +27,17 @@ __all__ = [
     "VARYING",
     "ArrayType",
     "Elements",
+    "Joined",
     "Length",
     "Size",
     "array_of",
     "describe",
     "element_count",
+    "first_length",
     "parse_type",
     "shape_form",
     "shape_text",
+    "sum_of_sizes",
     "type_text",
 ]
 
@@ -35,10 +45,11 @@ __all__ = [
 class Length(NamedTuple):
     """A varying size. Equal ones mean equal lengths in every example; the empty name is a fresh one.
 
-    `steps` say how it is made from the length of that name, n: each makes ``(n + add) // divide`` of it.
+    The name is that of a length by itself, or says of which others it is made. `steps` say how it is made from the length of that
+    name, n: each makes ``(n + add) // divide`` of it.
     """
 
-    name: str
+    name: str | Joined
     steps: tuple[tuple[int, int], ...] = ()
 
     def then(self, add: int, divide: int = 1) -> Length:
@@ -50,16 +61,75 @@ class Length(NamedTuple):
 
     def before(self, more: int) -> Length:
         """The length that has to be there, `more` than this one, for this one to follow from it: another by name."""
-        return Length(f"{self.name}{self.steps or ''}{more:+d}") if more else self
+        return Length(f"{self.text}{more:+d}") if more else self
 
-    def value(self, length: int) -> int:
-        """The length in an example where that of its name is `length`."""
-        for add, divide in self.steps:
-            length = (length + add) // divide
-        return length
+    @property
+    def text(self) -> str:
+        """What tells it from others."""
+        return f"{self.name if isinstance(self.name, str) else self.name.text}{self.steps or ''}"
+
+    def follow(self, steps: tuple[tuple[int, int], ...]) -> Length:
+        """What these steps make of it."""
+        return reduce(lambda length, step: length.then(*step), steps, self)
+
+    @property
+    def _made_of(self) -> tuple[Length, ...]:
+        """The lengths from which it follows at once."""
+        if isinstance(self.name, Joined):
+            return tuple(size for size in self.name.sizes if isinstance(size, Length))
+        return (Length(self.name),) if self.steps else ()
+
+    def sources(self, known: Container[Length]) -> tuple[Length, ...]:
+        """Those of the known lengths from which this one follows; none where they do not say it."""
+        if self in known:
+            return (self,)
+        found = [each.sources(known) for each in self._made_of]
+        return tuple(dict.fromkeys(chain(*found))) if all(found) else ()
+
+    def value(self, known: Mapping[Length, Any]) -> Any:
+        """The length, or one for each example, where its sources are these."""
+        if self in known:
+            return known[self]
+        name = self.name
+        value = name.value(known) if isinstance(name, Joined) else known[Length(name)]
+        for more, divide in self.steps:
+            value = (value + more) // divide
+        return value
+
+    def renamed(self, change: Callable[[str], str]) -> Length:
+        """The same made of lengths of other names."""
+        if isinstance(self.name, Joined):
+            return self.name.over(lambda each: each.renamed(change)).follow(self.steps)
+        return Length(change(self.name), self.steps)
+
+    def uses(self, name: str | Joined) -> bool:
+        """Whether it is made of the length of this name."""
+        return self.name == name or any(each.uses(name) for each in self._made_of if each.name != self.name)
 
     def __repr__(self) -> str:
         return "'Varying'"
+
+
+class Joined(NamedTuple):
+    """What makes one length of several sizes: their "sum" or their "min"."""
+
+    how: str
+    sizes: tuple[Length | int, ...]
+
+    @property
+    def text(self) -> str:
+        """What tells it from others."""
+        return f"{self.how}({', '.join(size.text if isinstance(size, Length) else str(size) for size in self.sizes)})"
+
+    def over(self, change: Callable[[Length], Length]) -> Length:
+        """The length made of these, changed."""
+        sizes = tuple(change(size) if isinstance(size, Length) else size for size in self.sizes)
+        return Length(Joined(self.how, sizes)) if self.how == "min" else sum_of_sizes(sizes)  # type: ignore[return-value]
+
+    def value(self, known: Mapping[Length, Any]) -> Any:
+        """The length where those from which it follows are these."""
+        values = [size.value(known) if isinstance(size, Length) else size for size in self.sizes]
+        return reduce(operator.add if self.how == "sum" else np.minimum, values)
 
 
 VARYING = Length("")
@@ -104,6 +174,12 @@ class ArrayType(NamedTuple):
         """This type with other sizes below level 1."""
         return ArrayType(((self.sizes or (None,))[0], *sizes), self.elements)
 
+    def renamed(self, change: Callable[[str], str]) -> ArrayType:
+        """This type with lengths of other names."""
+        if not self.sizes or not isinstance(self.sizes[0], Length):
+            return self
+        return ArrayType((self.sizes[0].renamed(change), *self.sizes[1:]), self.elements)
+
     @property
     def integer(self) -> bool:
         """Whether the elements are integers."""
@@ -119,11 +195,26 @@ def array_of(*sizes: Size) -> ArrayType:
     return ArrayType(sizes, REAL)
 
 
+def first_length(types: Iterable[ArrayType]) -> Length | None:
+    """The length of the first of these types that varies, None where none does."""
+    return next((type_.sizes[0] for type_ in types if type_.varying), None)  # type: ignore[index,return-value]
+
+
 def element_count(sizes: tuple[Size, ...] | None) -> int | None:
     """The product of the sizes, None unless all are integers."""
     if sizes is None or any(not isinstance(size, int) for size in sizes):
         return None
     return math.prod(sizes)  # type: ignore[arg-type]
+
+
+def sum_of_sizes(sizes: Iterable[int | Length]) -> int | Length:
+    """The sum of sizes, a length where one of them varies."""
+    sizes = tuple(sizes)
+    fixed = sum(size for size in sizes if isinstance(size, int))
+    varying = sorted((size for size in sizes if isinstance(size, Length)), key=lambda size: size.text)
+    if not varying:
+        return fixed
+    return (varying[0] if len(varying) == 1 else Length(Joined("sum", tuple(varying)))).then(fixed)
 
 
 def parse_type(shape: Any, port: str) -> ArrayType:
@@ -175,14 +266,14 @@ def _size(size: Any, place: int, shape: Any, port: str) -> Size:
         return size if isinstance(size, Length) else VARYING
     if size is Automatic or size is None:
         return None
-    if isinstance(size, bool) or not hasattr(size, "__index__"):
+    if not is_integer(size):
         raise DeclarationError(
             f"Port {port!r} cannot have the shape {excerpt(shape)}. A shape is a size, a list of sizes (with Automatic or "
             f'"Varying"), "Real", "Integer", Restricted("Integer", n), a NetEncoder or a NetDecoder.'
         )
-    if size.__index__() < 1:
-        raise DeclarationError(f"Port {port!r} cannot have the shape {excerpt(shape)}: sizes are at least 1.")
-    return int(size.__index__())
+    if not 1 <= size <= LARGEST:
+        raise DeclarationError(f"Port {port!r} cannot have the shape {excerpt(shape)}: sizes are from 1 to {LARGEST}.")
+    return operator.index(size)
 
 
 def shape_text(sizes: tuple[Size, ...] | None) -> str:
@@ -213,8 +304,8 @@ def describe(type_: ArrayType) -> str:
     if not type_.sizes:
         return "a real number" if not of else _integers(elements, plural=False)  # type: ignore[arg-type]
     name = {1: "a vector", 2: "a matrix"}.get(len(type_.sizes), "an array")
-    if len(type_.sizes) == 1 and isinstance(type_.sizes[0], Length):
-        return f"a vector of varying size{of}"
+    if len(type_.sizes) == 1 and not isinstance(type_.sizes[0], int):
+        return f"a vector of {'unknown' if type_.sizes[0] is None else 'varying'} size{of}"
     return f"{name} of size {shape_text(type_.sizes)}{of}"
 
 

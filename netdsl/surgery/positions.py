@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from netdsl.containers import NetChain, NetGraph
+from netdsl.declarations import is_integer
 from netdsl.errors import DeclarationError, PartError, excerpt, nearest
 from netdsl.nets import Net, path_text
 from netdsl.symbols import All, Span
@@ -14,7 +15,7 @@ __all__ = ["as_path", "chain_of", "find_part", "is_number", "is_numbered", "part
 
 def is_number(thing: object) -> bool:
     """Whether the thing counts parts: an integer, but not True or False."""
-    return not isinstance(thing, bool) and hasattr(thing, "__index__")
+    return is_integer(thing)
 
 
 def part_names(net: Net) -> list[str]:

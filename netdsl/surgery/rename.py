@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from netdsl.containers import NetChain, NetGraph
-from netdsl.declarations import FrozenDict
+from netdsl.declarations import FrozenDict, source_text
 from netdsl.errors import DeclarationError, PartError, excerpt, listing, public
 from netdsl.nets import SHARED, Net
 from netdsl.surgery.positions import as_path, find_part, missing_part, part_names, place_text
@@ -35,7 +35,10 @@ def NetRename(net: Any, rules: Any, /) -> Any:
     if not isinstance(net, Net):
         raise DeclarationError(f"NetRename takes a net. Got {excerpt(net)}.")
     if callable(rules):
-        rules = {(name,): rules(name) for name in part_names(net)}
+        try:
+            rules = {(name,): rules(name) for name in part_names(net)}
+        except Exception as problem:  # a function of the user's may raise anything
+            raise DeclarationError(f"NetRename: {source_text(rules)} fails for a layer's name: {excerpt(problem)}") from problem
     wanted = [(as_path(rule.key), rule.value) for rule in rules_of(rules, "NetRename")]
     return settled(_renamed(net, wanted, ()), "NetRename", [()])
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import Any
 
+from netdsl.declarations import is_integer
 from netdsl.errors import DeclarationError, UnsupportedError, excerpt, nearest
 from netdsl.initialization import seed_of
 from netdsl.lowering import Precision, device_named, precision_named
@@ -104,7 +105,7 @@ def _count(name: str, value: Any, endless: bool = False) -> float | None:
         return None
     if endless and isinstance(value, float) and value == Infinity:
         return Infinity
-    if isinstance(value, bool) or not hasattr(value, "__index__") or value < 1:
+    if not is_integer(value) or value < 1:
         words = "a positive integer, Infinity or Automatic" if endless else "a positive integer or Automatic"
         raise DeclarationError(f"{name} is {words}. Got {excerpt(value)}.")
     return int(value)

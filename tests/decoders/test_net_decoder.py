@@ -14,6 +14,7 @@ from netdsl.symbols import Range, Rule
 
 SPECIMENS = {
     "Boolean": NetDecoder("Boolean", InputDepth=2),
+    "CTCBeamSearch": NetDecoder("CTCBeamSearch", ["a", "b"], BeamSize=7),
     "Class": NetDecoder("Class", ["a", 1, 2.5], InputDepth=2, Multilabel=True),
     "Function": NetDecoder("Function", len, InputDepth=1),
     "Image": NetDecoder("Image", "Grayscale", Interleaving=True, DataTransposed=True, MeanImage=0.5, VarianceImage=[2]),
@@ -86,10 +87,10 @@ def test_of_encoders():
     [
         (lambda: NetDecoder("Clas"), DeclarationError, "There is no NetDecoder 'Clas'. Did you mean 'Class'?"),
         (
-            lambda: NetDecoder("CTCBeamSearch"),
+            lambda: NetDecoder("Tokens"),
             UnsupportedError,
-            "NetDecoder(\"CTCBeamSearch\") does not exist in netdsl yet. There are 'Boolean', 'Class', 'Function', 'Image' "
-            "and 'Scalar'.",
+            "NetDecoder(\"Tokens\") does not exist in netdsl yet. There are 'Boolean', 'CTCBeamSearch', 'Class', 'Function', "
+            "'Image' and 'Scalar'.",
         ),
         (
             lambda: NetDecoder(None),

@@ -422,7 +422,7 @@ def test_wrong_declarations():
             DeclarationError,
             'The VarianceImage parameter of NetEncoder("Image") must be a number greater than 0, a list of them for the '
             "channels, or a "
-            "picture of them or None. Got 0 instead.",
+            "picture of them, or None. Got 0 instead.",
         ),
         (
             {"VarianceImage": np.zeros((128, 128, 3))},

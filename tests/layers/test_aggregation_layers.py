@@ -144,7 +144,7 @@ WRONG = {
         r"aggregates the levels Span\(2, 1\), of which an array of",
     ),
     "twice": (lambda: AggregationLayer(Mean, [1, -2], Input=[2, 3]), "aggregates a level twice"),
-    "output": (lambda: AggregationLayer(Mean, Input=[2, 3], Output=[2, 3]), "gives  a vector of size .* takes  a matrix"),
+    "output": (lambda: AggregationLayer(Mean, Input=[2, 3], Output=[2, 3]), "gives  a vector of unknown size .* takes  a matrix"),
     "sizes": (lambda: AggregationLayer(Mean, Input=[2, 3], Output=4), "where 2 and 4 meet"),
     "dot": (lambda: DotLayer(InputPorts=2, Input1=[2, 3], Input2=[2, 3]), "needs equal sizes where 3 and 2 meet"),
     "dot of numbers": (
@@ -154,7 +154,7 @@ WRONG = {
     "dot of vectors": (lambda: DotLayer(InputPorts=3, Input1=3, Input2=3, Input3=3), "contracts a level, which a single number"),
     "dot to a vector": (lambda: DotLayer(InputPorts=2, Input1=[2, 3], Input2=3, Output=[2, 1]), "makes an array of rank 1"),
     "ordering": (lambda: OrderingLayer(4, Input=3), "orders 4 elements of a vector that has 3"),
-    "ordering a matrix": (lambda: OrderingLayer(Input=[3, 2]), "takes  a vector of size"),
+    "ordering a matrix": (lambda: OrderingLayer(Input=[3, 2]), "takes  a vector of unknown size"),
     "deep": (lambda: ExtractLayer(Input=3, Position=[2, "Integer"]), "takes positions of 2 levels in an array that has 1"),
     "extracted": (
         lambda: ExtractLayer(Input=[3, 2], Position=[4, 1, "Integer"], Output=[4, 3]),

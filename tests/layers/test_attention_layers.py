@@ -259,7 +259,7 @@ CLASHES = [
     (lambda: AttentionLayer(MultiHead=True, Key=[4, 3]), "takes an array of rank 3 or more"),
     (lambda: AttentionLayer(MultiHead=True, Key=[4, 2, 3], Query=[3, 3]), "needs equal sizes where 2 and 3 meet"),
     (lambda: AttentionLayer(Query="Varying"), "takes vectors of fixed size at its last level"),
-    (lambda: AttentionLayer(Weights=np.ones(3)), "takes a matrix"),
+    (lambda: AttentionLayer(Weights=np.ones(3)), "the layer  needs  a matrix\nGive a matrix, or leave Weights out"),
     (lambda: AttentionLayer(Weights=np.ones((3, 2)), Query=4), "takes  a vector of size 2  (from its Weights, float32[3, 2])"),
     (
         lambda: AttentionLayer(NetGraph({"f": FunctionLayer(lambda Input, Query: Input)}, []), Key=[4, 3], Query=2),

@@ -38,6 +38,7 @@ from netdsl import (
     UninitializedError,
 )
 from netdsl.lowering import compilations
+from netdsl.shapes import OPEN, array_of
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(3, 3)).astype(np.float32)
@@ -234,3 +235,11 @@ def test_functions_of_the_language_inside():
     layer = FunctionLayer(lambda x: FoldList(Plus, 0.0, x), Input=4)
     np.testing.assert_allclose(layer([1.0, 2.0, 3.0, 4.0]), [0, 1, 3, 6, 10])
     assert NetChain([layer, 2]).port_type("Output").sizes == (2,)
+
+
+@pytest.mark.parametrize("layer", [FunctionLayer(lambda x: 2 * x), NetMapOperator(Tanh)], ids=lambda layer: layer.title())
+def test_what_is_kept_of_many_sizes_is_bounded(layer):
+    for size in range(1, 60):
+        assert layer.relate({"Input": array_of(2, size), "Output": OPEN})["Output"].sizes == (2, size)
+    (kept,) = (layer.__dict__[name] for name in ("_traces", "_inner_solutions") if name in layer.__dict__)
+    assert 1 <= len(kept) <= 17

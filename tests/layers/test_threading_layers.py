@@ -142,9 +142,9 @@ def test_contradictions(name):
 
 
 def test_as_many_settings_as_inputs():
-    with pytest.raises(DeclarationError, match="has 3 inputs and 2 broadcasting settings"):
+    with pytest.raises(DeclarationError, match=r"needs a setting for each of its 3 inputs\. Got 2"):
         ThreadingLayer(Plus, [None, 1], InputPorts=3)
-    with pytest.raises(DeclarationError, match="has 3 inputs and 2 broadcasting settings"):
+    with pytest.raises(DeclarationError, match=r"needs a setting for each of its 3 inputs\. Got 2"):
         ThreadingLayer(Plus, [None, 1])([1.0, 2.0, 3.0])
-    with pytest.raises(ShapeError, match="has 2 broadcasting settings for 3 inputs"):
+    with pytest.raises(ShapeError, match="needs a Broadcasting setting for each of its 3 inputs, and has 2"):
         _ = NetGraph([ThreadingLayer(Plus, [None, 1])], [([NetPort("a"), NetPort("b"), NetPort("c")], 1)]).solved

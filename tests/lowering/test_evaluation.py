@@ -240,7 +240,7 @@ def test_unequal_lengths_where_equal_ones_are_needed():
 CLASS = EmbeddingLayer(2, Weights=[[1, 2], [3, 4]], Input=["Varying", Restricted("Integer", 2)])
 
 REFUSED = {
-    "too few": (lambda: IDENTITY([1.0]), EncodingError, "The port 'Input' takes a vector of size 2. Got an array of size 1."),
+    "too few": (lambda: IDENTITY([1.0]), EncodingError, "The port 'Input' takes a vector of size 2. Got a vector of size 1."),
     "too deep": (
         lambda: IDENTITY(np.zeros((1, 1, 2))),
         EncodingError,
@@ -262,19 +262,19 @@ REFUSED = {
     "class too large": (
         lambda: CLASS([1, 2, 3]),
         EncodingError,
-        "Got 3 (at position 3), which is out of range. Classes count from 1.",
+        "Got 3 (at position 3), which is out of range. Classes and positions count from 1.",
     ),
     "class 0": (
         lambda: CLASS(jnp.array([0, 1])),
         EncodingError,
-        "Got 0 (at position 1), which is out of range. Classes count from 1.",
+        "Got 0 (at position 1), which is out of range. Classes and positions count from 1.",
     ),
-    "no integer": (lambda: CLASS([1.5]), EncodingError, "Got numbers that are not integers"),
+    "no integer": (lambda: CLASS([1.5]), EncodingError, "Got 1.5 (at position 1), which is not an integer"),
     "empty sequence": (lambda: CLASS([[1], []]), EncodingError, "empty sequences are not taken"),
     "empty array at a port of open rank": (
         lambda: ElementwiseLayer(Ramp)(np.zeros((2, 0))),
         EncodingError,
-        "The port 'Input' got an empty array of size 2x0. Empty arrays are not taken.",
+        "The port 'Input' got a matrix of size 2x0, which is empty. Empty arrays are not taken.",
     ),
     "option": (
         lambda: IDENTITY(X, Batchsize=2),
@@ -318,7 +318,11 @@ REFUSED = {
         "A random key is missing: element 1 draws random numbers while training.",
     ),
     "array path": (lambda: IDENTITY.with_arrays({("double", "Weight"): [1.0]}), PartError, "Did you mean 'double/Weights'?"),
-    "array size": (lambda: IDENTITY.with_arrays({("double", "Weights"): np.eye(3)}), ShapeError, "the Weights of layer 'double'"),
+    "array size": (
+        lambda: IDENTITY.with_arrays({("double", "Weights"): np.eye(3)}),
+        ShapeError,
+        "the array Weights of layer 'double'",
+    ),
 }
 
 

@@ -444,7 +444,7 @@ REFUSED = {
     "imposed in another size": (
         lambda: LINEAR({"Input": X[0], OUTPUT: [1.0, 2.0]}, INPUT),
         EncodingError,
-        "The port NetPortGradient('Output') takes a vector of size 3. Got an array of size 2.",
+        "The port NetPortGradient('Output') takes a vector of size 3. Got a vector of size 2.",
     ),
     "imposed on many as one": (
         lambda: LINEAR({"Input": X, OUTPUT: S[0]}, INPUT),

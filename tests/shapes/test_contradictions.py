@@ -66,10 +66,10 @@ GOLDEN = {
     "reals where integers are needed": (
         lambda: NetChain([Ramp, EmbeddingLayer(2, 5)], Input=3),
         "cannot connect element 1 to element 2 of this NetChain.\n"
-        "  element 1, ElementwiseLayer  gives  an array of unknown rank of real numbers       "
+        "  element 1, ElementwiseLayer  gives  real numbers                                   "
         "(what ElementwiseLayer(Ramp) makes of a vector of size 3)\n"
         "  element 2, EmbeddingLayer    takes  integers from 1 to 5, in an array of any rank  (set in EmbeddingLayer(2, 5))\n"
-        "Change element 1, or change the size of element 2.",
+        "Change element 1, or change element 2.",
     ),
     "a kernel too large": (
         lambda: NetChain([ConvolutionLayer(2, 5)], Input=[1, 4, 4]),
@@ -142,7 +142,7 @@ WRONG = {
     ),
     "scaling": (lambda: BatchNormalizationLayer(Scaling=[1.0, 2.0], Input=[3, 4]), "needs equal sizes where 3 and 2 meet"),
     "level": (lambda: SoftmaxLayer(3, Input=[2, 2]), "normalizes level 3, which an array of rank 2 does not have"),
-    "biases": (lambda: LinearLayer(3, Biases=[1.0, 2.0], Input=4), "the Biases of the layer, LinearLayer.3., do not fit"),
+    "biases": (lambda: LinearLayer(3, Biases=[1.0, 2.0], Input=4), "the array Biases of the layer, LinearLayer.3., does not fit"),
     "varying": (lambda: LinearLayer(3, Input=["Varying", 2]), "NetMapOperator.LinearLayer.n.. takes a sequence"),
     "map": (lambda: NetMapOperator(linear(3, 4), Input=[5, 6]), "cannot apply its net to each element:"),
     "map a number": (lambda: NetMapOperator(Ramp, Input="Real"), "maps over level 1, which a single number does not have"),

@@ -38,7 +38,7 @@ WRONG = [
     ("n -> n", {"Input": array_of(2, 3)}, "takes a vector"),
     ("n ... -> ...", {"Input": array_of()}, "takes an array of rank 1 or more"),
     ("n -> n", {"Input": array_of(2), "Output": array_of(3)}, "needs equal sizes where 2 and 3 meet"),
-    ("3 -> 3", {"Input": array_of(2)}, "has size 3 where 2 is given"),
+    ("3 -> 3", {"Input": array_of(2)}, "needs a size of 3 where 2 is given"),
     ("... -> ...", {"Input": array_of(2), "Output": array_of(2, 2)}, "needs ports of fitting ranks"),
 ]
 

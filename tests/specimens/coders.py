@@ -29,6 +29,12 @@ CODERS = (
     Coder("encoder by a function", lambda: NetEncoder("Function", _lengths, [2]), "abc", "", written=False),
     Coder("decoder of images", lambda: NetDecoder("Image", "Grayscale"), np.zeros((1, 2, 2), np.float32), "text"),
     Coder("decoder of classes", lambda: NetDecoder("Class", range(3)), np.array([0.1, 0.7, 0.2]), "text"),
+    Coder(
+        "decoder of readings",
+        lambda: NetDecoder("CTCBeamSearch", ["a", "b"]),
+        np.array([[0.6, 0.1, 0.3], [0.2, 0.7, 0.1]]),
+        "text",
+    ),
     Coder("decoder of truth values", lambda: NetDecoder("Boolean"), np.array(0.7), "text"),
     Coder("decoder of numbers", lambda: NetDecoder("Scalar"), np.array([0.7]), "text"),
     Coder("decoder by a function", lambda: NetDecoder("Function", _double), np.array([0.7]), "text", written=False),

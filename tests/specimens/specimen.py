@@ -85,7 +85,7 @@ def things(specimen: Specimen, net: Net, count: int, seed: int = 2) -> dict[str,
         type_ = net.port_type(port)
         made[port] = []
         for length in lengths(count, specimen.shortest):
-            sizes = tuple(size.value(length) if isinstance(size, Length) else size for size in type_.sizes)
+            sizes = tuple(size.value({Length(size.name): length}) if isinstance(size, Length) else size for size in type_.sizes)
             if type_.integer:
                 made[port].append(rng.integers(type_.elements.low or 1, (type_.elements.high or 3) + 1, sizes).astype(np.int32))
                 continue

@@ -201,14 +201,16 @@ def test_a_column_of_numbers_and_a_column_of_vectors_are_never_broadcast(train, 
     [
         (
             np.zeros(8, int),
-            "The port 'Output' takes an integer from 1 to 2. Got 0 (at position 1), which is out of range. Classes count from 1.",
+            "The port 'Output' takes an integer from 1 to 2. Got 0 (at position 1), which is out of range. "
+            "Classes and positions count from 1.",
         ),
         (
             np.arange(1, 9),
-            "The port 'Output' takes an integer from 1 to 2. Got 8 (at position 8), which is out of range. Classes count from 1.",
+            "The port 'Output' takes an integer from 1 to 2. Got 8 (at position 8), which is out of range. "
+            "Classes and positions count from 1.",
         ),
         (np.full(8, -3), "The port 'Output' takes an integer from 1 to 2. Got -3 (at position 1), which is out of range."),
-        (np.full(8, 1.5), "The port 'Output' takes an integer from 1 to 2. Got numbers that are not integers"),
+        (np.full(8, 1.5), "The port 'Output' takes an integer from 1 to 2. Got 1.5 (at position 1), which is not an integer"),
     ],
 )
 def test_classes_out_of_range(train, targets, message):

@@ -26,6 +26,7 @@ from netdsl import (
     NetMapOperator,
     NetPairEmbeddingOperator,
     NetPort,
+    NetReplacePart,
     PartError,
     Ramp,
     Rule,
@@ -261,6 +262,16 @@ def test_ctc_losses_take_sequences_of_classes(train):
     np.testing.assert_allclose(results("RoundLoss"), expected, rtol=1e-5)
 
 
+def test_ctc_losses_take_the_labels_of_a_decoder(train):
+    letters = "xyz"
+    net = NetReplacePart(SPELLER, {"Output": NetDecoder("CTCBeamSearch", list(letters))})
+    words = [[letters[place - 1] for place in word] for word in SPELLED]
+    expected = reported(train, SPELLER, (HEARD, SPELLED), LossFunction=CTCLossLayer())("RoundLoss")
+    assert reported(train, net, (HEARD, words), LossFunction=CTCLossLayer())("RoundLoss") == expected
+    trained = train(net, (HEARD, words), "TrainedNet", LossFunction=CTCLossLayer(), MaxTrainingRounds=300, LearningRate=0.05)
+    assert [trained(x) for x in HEARD] == words
+
+
 def test_ctc_losses_take_arrays_of_classes(train):
     net = NetInitialize(NetChain([NetMapOperator(4), SoftmaxLayer()], Input=[5, 3]))
     inputs, targets = RANDOM.normal(size=(6, 5, 3)), RANDOM.integers(1, 4, (6, 2))
@@ -274,7 +285,8 @@ def test_ctc_losses_take_arrays_of_classes(train):
     ("targets", "message"),
     [
         ([[1, 2], [3, 4, 1], [2], [1]], "from 1 to 3"),
-        (["ab", "c", "a", "b"], "'Output'"),
+        (["ab", "c", "a", "b"], r"are strings, such as 'ab'\..* such as list\('ab'\), and declare Output=NetDecoder"),
+        ([["a"], ["b", "c"], ["a"], ["b"]], r"are lists of labels, such as \['a'\], and no decoder says which there are\."),
         ([1, 2, 3, 1], "'Output'"),
     ],
 )

@@ -33,6 +33,7 @@ WOLFRAM = {
     "TrainingProgressMeasurements",
     "TrainingProgressFunction",
     "TrainingProgressReporting",
+    "TrainingProgressCheckpointing",
     "TrainingUpdateSchedule",
     "TargetDevice",
     "WorkingPrecision",

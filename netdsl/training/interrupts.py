@@ -19,8 +19,8 @@ Arrays = TypeVar("Arrays")
 SHORT = 0.1
 """What takes fewer seconds is simply waited for."""
 
-PAUSE = 0.002
-"""Seconds between two looks whether something longer is done: in between Ctrl-C is heard."""
+PAUSE, LONGEST_PAUSE = 0.00005, 0.002
+"""Seconds between two looks whether something longer is done, at first and later: in between Ctrl-C is heard."""
 
 
 def heard(arrays: Arrays, seconds: float, *, leave: bool) -> Arrays:
@@ -28,12 +28,13 @@ def heard(arrays: Arrays, seconds: float, *, leave: bool) -> Arrays:
 
     Unless they may be left to themselves, they are computed before what Ctrl-C raised goes on.
     """
-    leaves = jax.tree.leaves(arrays)
     if seconds < SHORT:
         return arrays
+    leaves, pause = jax.tree.leaves(arrays), PAUSE
     try:
         while not all(leaf.is_ready() for leaf in leaves):
-            time.sleep(PAUSE)
+            time.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
     except BaseException:
         if not leave:
             jax.block_until_ready(leaves)

@@ -32,6 +32,7 @@ WOLFRAM = {
     "TrainingProgressMeasurements",
     "TrainingProgressFunction",
     "TrainingProgressReporting",
+    "TrainingProgressCheckpointing",
     "TrainingUpdateSchedule",
     "TargetDevice",
     "WorkingPrecision",

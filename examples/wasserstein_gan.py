@@ -12,6 +12,13 @@ from pictures import save_sheet
 from netdsl import *
 
 LATENT, CLIP, CRITIC_STEPS = 32, 0.03, 3
+JUDGING, MAKING = ["gan", "Discriminator"], ["gan", "Generator"]
+TRAINING = {
+    "Method": ["RMSProp", {"Beta": 0.9, "Momentum": 0, "WeightClipping": [Rule(JUDGING, CLIP)]}],
+    "LearningRate": 0.001,
+    "TrainingUpdateSchedule": [Rule(JUDGING, CRITIC_STEPS), Rule(MAKING, 1)],
+    "BatchSize": 32,
+}
 
 
 def generator(channels=16):
@@ -76,17 +83,7 @@ def main():
     if options.quick:
         clothes = clothes[:640]
     limit = {"MaxTrainingRounds": 1} if options.quick else {"TimeGoal": options.seconds}
-    judging, making = ["gan", "Discriminator"], ["gan", "Generator"]
-    results = NetTrain(
-        net,
-        {"Sample": clothes},
-        All,
-        Method=["RMSProp", {"Beta": 0.9, "Momentum": 0, "WeightClipping": [Rule(judging, CLIP)]}],
-        LearningRate=0.001,
-        TrainingUpdateSchedule=[Rule(judging, CRITIC_STEPS), Rule(making, 1)],
-        BatchSize=32,
-        **limit,
-    )
+    results = NetTrain(net, {"Sample": clothes}, All, **TRAINING, **limit)
     print(results)
     trained = NetExtract(results("TrainedNet"), "gan")
     critics = NetExtract(trained, "Discriminator")

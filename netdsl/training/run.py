@@ -186,7 +186,7 @@ class Training:
         """What `updated` takes: the numbers of multipliers and suboptions."""
         common = self.settings.optimizer.common
         by_array = {"LearningRateMultipliers": self.multipliers, **self.by_part}
-        single = {"GradientAccumulation": np.int32, "MovingAverage": self.number}
+        single: dict[str, Any] = {"GradientAccumulation": np.int32, "MovingAverage": self.number}
         return {name: self._held(values, arrays) for name, values in by_array.items()} | {
             name: kind(common[name]) for name, kind in single.items() if name in common
         }

@@ -178,7 +178,9 @@ class Reader:
         taken = ("Measurement", "Key", "ClassAveraging")
         for option, value in options.items():
             if option in FOR_TRAINING and value is not Automatic and self.asker == "NetMeasurements":
-                raise UnsupportedError(f"NetMeasurements does not take {option!r} of a measurement, which is for NetTrain. Leave it out.")
+                raise UnsupportedError(
+                    f"NetMeasurements does not take {option!r} of a measurement, which is for NetTrain. Leave it out."
+                )
             if option not in (*taken, *FOR_TRAINING):
                 raise DeclarationError(f"A measurement has no suboption {option!r}. {nearest(option, taken)}")
         if "Measurement" not in options:

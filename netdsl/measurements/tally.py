@@ -351,7 +351,9 @@ class Tallied:
 
     def loss(self, name: str) -> float:
         """The mean of a loss over the examples; "Loss" is the weighted sum of all."""
-        means = {t.port: float(self.sums[f"loss {t.port}"] / self.sums["examples"]) for t in self.terms if name in ("Loss", t.port)}
+        means = {
+            t.port: float(self.sums[f"loss {t.port}"] / self.sums["examples"]) for t in self.terms if name in ("Loss", t.port)
+        }
         return sum(term.weight * means[term.port] for term in self.terms) if name == "Loss" else means[name]
 
     def mean(self, ref: Ref) -> Any:

@@ -41,6 +41,13 @@ class History:
     best_round: int = 0
     best_validation: int = 0
 
+    def validated(self, position: int, loss: float, error: float, sums: dict[str, Any]) -> None:
+        """Note a validation after so many batches."""
+        self.validation_positions.append(position)
+        self.validation_losses.append(loss)
+        self.validation_errors.append(error)
+        self.validation_sums.append(sums)
+
     @property
     def batch_losses(self) -> np.ndarray:
         """The loss of every batch."""

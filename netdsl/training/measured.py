@@ -8,22 +8,25 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import jax
 import numpy as np
 
 from netdsl.attachment import TrainingNet
 from netdsl.errors import DeclarationError, NetWarning, UnsupportedError, excerpt, listing
 from netdsl.layers import CrossEntropyLossLayer
 from netdsl.measurements.comparison import NUMBERS, Comparison, comparison
-from netdsl.measurements.specification import Asked, Reader
+from netdsl.measurements.evaluation import Evaluated, Evaluation
 from netdsl.measurements.predictions import Predictions
+from netdsl.measurements.specification import Asked, Reader
 from netdsl.measurements.tally import CURVES, Dummies, Sums, Tallied, together, zeros
+from netdsl.nets import ArrayPath
 from netdsl.surgery.rebuild import user_level
 from netdsl.symbols import Automatic, Rule
 from netdsl.training.history import History
 from netdsl.training.plan import Plan
 from netdsl.training.stopping import LOSS, Criterion, Watch
 
-__all__ = ["ERROR", "Judge", "Measure", "Measured", "judged", "key_text", "measured"]
+__all__ = ["ERROR", "Judge", "Measure", "Measured", "all_elements", "judged", "key_text", "measured"]
 
 ERROR = "ErrorRate"
 """What is measured beside the loss when TrainingProgressMeasurements is Automatic and there is one cross-entropy loss."""
@@ -112,7 +115,9 @@ class Measured:
         return {
             key_text(measure.key): self.number(measure, sums)
             for measure in self.measures
-            if measure.kind in ("number", "classes") and not (measure.key == ERROR and OF_ERROR in sums) and self.has(measure, sums)
+            if measure.kind in ("number", "classes")
+            and not (measure.key == ERROR and OF_ERROR in sums)
+            and self.has(measure, sums)
         }
 
     def has(self, measure: Measure, sums: Mapping[str, Any]) -> bool:
@@ -202,8 +207,7 @@ def measured(setting: Any, criterion: Criterion | None, plan: Plan, training: Tr
     twice = [key for i, key in enumerate(keys) if any(_same(key, other) for other in keys[:i])]
     if twice:
         raise DeclarationError(
-            f"TrainingProgressMeasurements has two measurements with the key {excerpt(twice[0])}. "
-            'Give one of them another "Key".'
+            f'TrainingProgressMeasurements has two measurements with the key {excerpt(twice[0])}. Give one of them another "Key".'
         )
     beside = {CURVES, "examples", "batches", OF_ERROR}
     sums = replace(
@@ -334,13 +338,27 @@ class Judge:
         self.top = value
         return True
 
-    def stop(self, history: History, rounds: float) -> str | None:
-        """Why the training is to stop after so many rounds; None where it is not."""
+    def stop(self, history: History, rounds: float) -> str:
+        """Why the training is to stop after so many rounds; nothing where it is not."""
         if self.function is not None:
-            return "met the TrainingStoppingCriterion" if self.function(facts(history, self.measured)) else None
+            return "met the TrainingStoppingCriterion" if self.function(facts(history, self.measured)) else ""
         if self.watch is None or not self.watch.see(self._value(history), rounds):
-            return None
+            return ""
         return f"met the TrainingStoppingCriterion ({self.name} best after round {self.watch.at:g})"
+
+
+def all_elements(
+    training: TrainingNet,
+    arrays: Mapping[ArrayPath, Any],
+    plan: Plan,
+    device: Any,
+    columns: dict[str, Any],
+    compact: frozenset[str],
+) -> Evaluated:
+    """What measurements of all validation data together are made from, with the net as it is now."""
+    now = replace(training, graph=training.graph.with_arrays(arrays))
+    evaluation = Evaluation(now, comparison(now), device=device, precision=plan.precision, asker="NetTrain")
+    return evaluation.of_columns(columns, compact, len(jax.tree.leaves(columns)[0]))
 
 
 def judged(criterion: Criterion | None, measured: Measured, validated: bool, by: str) -> Judge:

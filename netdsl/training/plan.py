@@ -69,7 +69,11 @@ class Plan:
     def runs(self) -> tuple[Run, ...]:
         """The runs of layers that are computed in loops: where nobody looks inside."""
         outputs, classified = self.graph.program.outputs, self.classified
-        wanted = [*(outputs[term.port] for term in self.terms), *(() if classified is None else classified[:2]), *self.sums.needed]
+        wanted = [
+            *(outputs[term.port] for term in self.terms),
+            *(() if classified is None else classified[:2]),
+            *self.sums.needed,
+        ]
         return runs_of(self.graph, wanted, frozen=self.frozen)
 
     def stacked(self, arrays: Mapping[ArrayPath, Any]) -> dict[ArrayPath, Any]:
@@ -200,7 +204,7 @@ def _chunk_function(plan: Plan) -> Callable[..., Any]:
 
 
 def validation_function(plan: Plan) -> Callable[..., Any]:
-    """``f(arrays, fixed, state, data, batches) -> (sum of losses, sum of errors, other sums)`` over all examples of `data`, in test mode."""
+    """``f(arrays, fixed, state, data, batches) -> sum of losses, of errors, other sums`` over all examples of `data`, in test mode."""
     return compiled(plan.key("validate"), lambda: _validation_function(plan.bare()))
 
 

@@ -8,7 +8,17 @@ import warnings
 import numpy as np
 import pytest
 
-from netdsl import Automatic, DeclarationError, LinearLayer, NetChain, NetInitialize, NetWarning, PartError, Quantity, SoftmaxLayer
+from netdsl import (
+    Automatic,
+    DeclarationError,
+    LinearLayer,
+    NetChain,
+    NetInitialize,
+    NetWarning,
+    PartError,
+    Quantity,
+    SoftmaxLayer,
+)
 from netdsl.training.stopping import Criterion, Watch, criterion
 
 COURSE = [5.0, 4.0, 4.1, 3.9, 3.95, 3.9, 3.8, 3.8, 3.8, 3.8]
@@ -79,13 +89,20 @@ def test_Automatic_and_Loss_are_the_loss(train):
 
 
 def test_a_measurement_as_criterion_chooses_the_best_net_too(train):
-    results = overfitting(train, TrainingStoppingCriterion="MeanSquare", TrainingProgressMeasurements="MeanDeviation", MaxTrainingRounds=3)
+    results = overfitting(
+        train, TrainingStoppingCriterion="MeanSquare", TrainingProgressMeasurements="MeanDeviation", MaxTrainingRounds=3
+    )
     assert list(results("ValidationMeasurements")) == ["MeanDeviation", "MeanSquare"]
     net = NetInitialize(NetChain([3, SoftmaxLayer()], Input=2))
     inputs = np.random.default_rng(0).normal(size=(30, 2))
     data = inputs, np.arange(30) % 3 + 1
     results = train(
-        net, data, ValidationSet=data, TrainingStoppingCriterion={"Criterion": "Accuracy", "Patience": 5}, MaxTrainingRounds=30, LearningRate=0.05
+        net,
+        data,
+        ValidationSet=data,
+        TrainingStoppingCriterion={"Criterion": "Accuracy", "Patience": 5},
+        MaxTrainingRounds=30,
+        LearningRate=0.05,
     )
     values = results("ValidationMeasurementsLists")["Accuracy"]
     best = int(np.argmax(values)) + 1
@@ -175,9 +192,17 @@ def test_a_criterion_within_a_round(train):
     [
         ("Accurracy", PartError, "There is no measurement 'Accurracy'."),
         ({"Patiense": 1}, DeclarationError, "TrainingStoppingCriterion has no suboption 'Patiense'. Did you mean 'Patience'?"),
-        ({"Patience": -1}, DeclarationError, "TrainingStoppingCriterion: 'Patience' is a number of at least 0 of rounds. Got -1."),
-        ({"AbsoluteChange": "x"}, DeclarationError, "TrainingStoppingCriterion: 'AbsoluteChange' is a number of at least 0. Got 'x'."),
-        ({"AbsoluteChange": 1, "RelativeChange": 1}, DeclarationError, "TrainingStoppingCriterion takes \"AbsoluteChange\" or "),
+        (
+            {"Patience": -1},
+            DeclarationError,
+            "TrainingStoppingCriterion: 'Patience' is a number of at least 0 of rounds. Got -1.",
+        ),
+        (
+            {"AbsoluteChange": "x"},
+            DeclarationError,
+            "TrainingStoppingCriterion: 'AbsoluteChange' is a number of at least 0. Got 'x'.",
+        ),
+        ({"AbsoluteChange": 1, "RelativeChange": 1}, DeclarationError, 'TrainingStoppingCriterion takes "AbsoluteChange" or '),
         ({"RelativeChange": Quantity(5, "Metres")}, DeclarationError, "TrainingStoppingCriterion: 'RelativeChange' is a number"),
         ({"Criterion": len}, DeclarationError, "TrainingStoppingCriterion: a function that decides stands alone"),
         (3, DeclarationError, "A measurement is a name, Rule(name, parameter)"),

@@ -36,7 +36,9 @@ INPUTS = RANDOM.normal(size=(60, 4)).astype(np.float32)
 LABELS = RANDOM.integers(0, 3, 60)
 CLASSES = ["a", "b", "c"]
 NAMES = [CLASSES[i] for i in LABELS]
-NET = NetInitialize(NetChain({"hidden": 8, "r": Ramp, "out": 3, "p": SoftmaxLayer()}, Input=4, Output=NetDecoder("Class", CLASSES)))
+NET = NetInitialize(
+    NetChain({"hidden": 8, "r": Ramp, "out": 3, "p": SoftmaxLayer()}, Input=4, Output=NetDecoder("Class", CLASSES))
+)
 DATA = Rule(INPUTS, NAMES)
 
 OF_CLASSES = [
@@ -89,7 +91,11 @@ def test_what_comes_of_counts_by_formulas_written_out(train):
         NET,
         DATA,
         BatchSize=7,  # the last batch is filled up: 63 examples
-        TrainingProgressMeasurements=["ConfusionMatrix", "Precision", {"Measurement": "F1Score", "ClassAveraging": "Macro", "Key": "f1"}],
+        TrainingProgressMeasurements=[
+            "ConfusionMatrix",
+            "Precision",
+            {"Measurement": "F1Score", "ClassAveraging": "Macro", "Key": "f1"},
+        ],
         ValidationSet=DATA,
     )
     found = results("ValidationMeasurements")
@@ -103,13 +109,18 @@ def test_what_comes_of_counts_by_formulas_written_out(train):
 
 
 NUMBERS = NetInitialize(NetChain([8, Ramp, 2], Input=4))
-TARGETS = (RANDOM.normal(size=(60, 2)) + [1000, 0]).astype(np.float32)
+TARGETS = (RANDOM.normal(size=(60, 2)) + np.array([1000, 0])).astype(np.float32)
 OF_NUMBERS = ["FractionVarianceUnexplained", "RSquared", "StandardDeviation", "MeanDeviation", "MeanSquare", "Loss"]
 
 
 def test_every_measurement_of_numbers_by_formulas_written_out(train):
     results = still(
-        train, NUMBERS, (INPUTS, TARGETS), TrainingProgressMeasurements=OF_NUMBERS, BatchSize=12, ValidationSet=(INPUTS[:31], TARGETS[:31])
+        train,
+        NUMBERS,
+        (INPUTS, TARGETS),
+        TrainingProgressMeasurements=OF_NUMBERS,
+        BatchSize=12,
+        ValidationSet=(INPUTS[:31], TARGETS[:31]),
     )
     for found, count in (("RoundMeasurements", 60), ("ValidationMeasurements", 31)):
         truth = TARGETS[:count].astype(float)
@@ -125,7 +136,7 @@ def test_areas_and_curves_are_of_the_validation_data(train):
     areas = results("ValidationMeasurements")["AreaUnderROCCurve"]
     probabilities = np.asarray(NET(INPUTS, None), float)
     for place, name in enumerate(CLASSES):
-        inside, outside = probabilities[LABELS == place, place], probabilities[LABELS != place, place]
+        inside, outside = probabilities[place == LABELS, place], probabilities[place != LABELS, place]
         pairs = (inside[:, None] > outside).mean() + 0.5 * (inside[:, None] == outside).mean()
         np.testing.assert_allclose(areas[name], pairs, rtol=1e-5)
     assert list(results("RoundMeasurements")) == ["ConfusionMatrixPlot"]
@@ -161,7 +172,10 @@ def test_a_function_of_the_ports(train):
         train,
         NUMBERS,
         (INPUTS, TARGETS),
-        TrainingProgressMeasurements=[{"Measurement": lambda p: abs(p["Output"] - p["Target"]).max(), "Key": "worst"}, "MeanSquare"],
+        TrainingProgressMeasurements=[
+            {"Measurement": lambda p: abs(p["Output"] - p["Target"]).max(), "Key": "worst"},
+            "MeanSquare",
+        ],
         BatchSize=12,
         ValidationSet=(INPUTS[:31], TARGETS[:31]),
     )
@@ -202,7 +216,9 @@ def test_chunks_and_room_change_no_number(train, monkeypatch):
     from netdsl.training import run as run_module
 
     def run():
-        return train(NET, DATA, BatchSize=6, TrainingProgressMeasurements=["Precision", "Perplexity", "Accuracy"], LearningRate=0.1)
+        return train(
+            NET, DATA, BatchSize=6, TrainingProgressMeasurements=["Precision", "Perplexity", "Accuracy"], LearningRate=0.1
+        )
 
     usual = run()
     monkeypatch.setattr(run_module, "FIRST_CHUNK", 1)
@@ -210,7 +226,9 @@ def test_chunks_and_room_change_no_number(train, monkeypatch):
     short = run()
     same(usual("RoundMeasurements"), short("RoundMeasurements"))
     assert usual("BatchMeasurementsLists")["Accuracy"].tobytes() == short("BatchMeasurementsLists")["Accuracy"].tobytes()
-    np.testing.assert_allclose(usual("BatchMeasurementsLists")["Accuracy"].reshape(2, 10).mean(1), usual("RoundMeasurementsLists")["Accuracy"])
+    np.testing.assert_allclose(
+        usual("BatchMeasurementsLists")["Accuracy"].reshape(2, 10).mean(1), usual("RoundMeasurementsLists")["Accuracy"]
+    )
     monkeypatch.setattr(measured_module, "ROOM", 1)
     cramped = run()
     same(usual("RoundMeasurements"), cramped("RoundMeasurements"))
@@ -218,7 +236,9 @@ def test_chunks_and_room_change_no_number(train, monkeypatch):
 
 
 def test_a_history_is_stored_and_read_back(train):
-    results = train(NET, DATA, TrainingProgressMeasurements=["Precision", "AreaUnderROCCurve"], ValidationSet=Scaled(0.2), BatchSize=16)
+    results = train(
+        NET, DATA, TrainingProgressMeasurements=["Precision", "AreaUnderROCCurve"], ValidationSet=Scaled(0.2), BatchSize=16
+    )
     stored = results.history.to_dict()
 
     def plain(value):
@@ -243,10 +263,18 @@ def test_a_history_is_stored_and_read_back(train):
     [
         ("Accurracy", PartError, "There is no measurement 'Accurracy'. Did you mean 'Accuracy'?"),
         ("RSquared", PartError, "'RSquared' cannot be measured of this "),
-        ("Examples", UnsupportedError, "NetTrain cannot measure 'Examples' while it trains. Ask NetMeasurements(net, data, 'Examples')"),
+        (
+            "Examples",
+            UnsupportedError,
+            "NetTrain cannot measure 'Examples' while it trains. Ask NetMeasurements(net, data, 'Examples')",
+        ),
         ("ConfusionFunction", UnsupportedError, "NetTrain cannot measure 'ConfusionFunction' while it trains."),
         ("Report", UnsupportedError, "NetTrain cannot measure 'Report' while it trains."),
-        (["Accuracy", "Accuracy"], DeclarationError, "TrainingProgressMeasurements has two measurements with the key 'Accuracy'."),
+        (
+            ["Accuracy", "Accuracy"],
+            DeclarationError,
+            "TrainingProgressMeasurements has two measurements with the key 'Accuracy'.",
+        ),
         (3, DeclarationError, "A measurement is a name, Rule(name, parameter)"),
         ({"Measurement": "Accuracy", "Direction": "Up"}, DeclarationError, "The suboption 'Direction' of a measurement is "),
         ({"Measurement": "Accuracy", "Interval": "Day"}, DeclarationError, "The suboption 'Interval' of a measurement is "),
@@ -262,14 +290,28 @@ def test_wrong_measurements(train, asked, error, message):
 
 
 def test_suboptions(train):
-    asked = [{"Measurement": "Accuracy", "Interval": "Round", "Plot": False}, {"Measurement": "Recall", "ClassAveraging": "Micro"}]
+    asked = [
+        {"Measurement": "Accuracy", "Interval": "Round", "Plot": False},
+        {"Measurement": "Recall", "ClassAveraging": "Micro"},
+    ]
     results = train(NET, DATA, TrainingProgressMeasurements=asked, BatchSize=16)
     assert list(results("BatchMeasurementsLists")) == [Rule("Recall", "MicroAveraged")]
     assert list(results("FinalPlots")) == ["Loss", Rule("Recall", "MicroAveraged")]
 
 
 def test_what_is_measured_of_a_net_with_its_loss_inside(train):
-    net = NetGraph({"net": NET, "loss": CrossEntropyLossLayer("Index")}, [("net", NetPort("loss", "Input")), (NetPort("Class"), NetPort("loss", "Target"))])
+    net = NetGraph(
+        {"net": NET, "loss": CrossEntropyLossLayer("Index")},
+        [("net", NetPort("loss", "Input")), (NetPort("Class"), NetPort("loss", "Target"))],
+    )
     data = {"Input": INPUTS, "Class": LABELS + 1}
-    results = NetTrain(net, data, ["RoundMeasurements"], LearningRate=0, MaxTrainingRounds=1, TrainingProgressReporting=None, TrainingProgressMeasurements=["ErrorRate", "Recall"])[0]
+    results = NetTrain(
+        net,
+        data,
+        ["RoundMeasurements"],
+        LearningRate=0,
+        MaxTrainingRounds=1,
+        TrainingProgressReporting=None,
+        TrainingProgressMeasurements=["ErrorRate", "Recall"],
+    )[0]
     same(results["Recall"], NetMeasurements(net, data, "Recall"))

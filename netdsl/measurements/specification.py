@@ -236,8 +236,8 @@ class Reader:
         if self.comparison is not None or len(targets) == 1:
             ports.setdefault("Target", targets[0] if self.comparison is None else self.comparison.target)
         name = getattr(function, "__name__", "<lambda>")
-        read = function, tuple(ports.items())
-        return Asked("Function" if name == "<lambda>" else name, lambda outcome: outcome.function(read), function=read)
+        key = "Function" if name == "<lambda>" else name
+        return Asked(key, lambda outcome: outcome.function(function), function=(function, tuple(ports.items())))
 
 
 def _hashable(key: Any) -> Hashable:

@@ -18,7 +18,7 @@ from netdsl.measurements.comparison import NUMBERS, Comparison, comparison
 from netdsl.measurements.evaluation import Evaluated, Evaluation
 from netdsl.measurements.predictions import Predictions
 from netdsl.measurements.specification import Asked, Reader
-from netdsl.measurements.tally import CURVES, Dummies, Sums, Tallied, together, zeros
+from netdsl.measurements.tally import CURVES, Dummies, PortFunction, Sums, Tallied, together, zeros
 from netdsl.nets import ArrayPath
 from netdsl.surgery.rebuild import user_level
 from netdsl.symbols import Automatic, Rule
@@ -197,7 +197,7 @@ def measured(setting: Any, criterion: Criterion | None, plan: Plan, training: Tr
         comparison=None if compared is None else (compared.form, compared.predicted, compared.target),
         wires=tuple(dict.fromkeys(wire for one in asked for wire in one.wires)),
         arrays=tuple(dict.fromkeys(one.array for one in asked if one.array is not None)),
-        functions=tuple(dict.fromkeys(one.function for one in asked if one.function is not None)),
+        functions=tuple(PortFunction.of(*one.function, training.graph) for one in asked if one.function is not None),
     )
     tallied = Tallied({}, None if compared is None else compared.form, classes, training.terms, wanted.functions)
     tried = [_tried(one, tallied, wanted, training, validated) for one in asked]
@@ -323,15 +323,28 @@ class Judge:
         self.watch = None if criterion is None or self.function else Watch(criterion, self.increasing)
         self.top = math.nan
 
-    def _value(self, history: History) -> float:
-        """The value of the last validation, or of the last round."""
+    def _value(self, history: History, place: int = -1) -> float:
+        """The value of the last validation, or of the last round; or of another one."""
         if self.measure is None:
-            return float(history.validation_losses[-1] if self.validated else history.losses[-1].mean())
-        return self.measured.number(self.measure, (history.validation_sums if self.validated else history.sums)[-1])
+            return float(history.validation_losses[place] if self.validated else history.losses[place].mean())
+        return self.measured.number(self.measure, (history.validation_sums if self.validated else history.sums)[place])
+
+    def replay(self, history: History) -> None:
+        """See again what was measured before a training that goes on from there."""
+        per_round = history.batches_per_round
+        whole = [place for place, losses in enumerate(history.losses, 1) if len(losses) == per_round]
+        rounds = [position / per_round for position in history.validation_positions] if self.validated else whole
+        for place, after in enumerate(rounds):
+            value = self._value(history, place)
+            self._best(value)
+            if self.watch is not None:
+                self.watch.see(value, after)
 
     def best(self, history: History) -> bool:
         """Whether the last validation is the best so far, which its value then is."""
-        value = self._value(history)
+        return self._best(self._value(history))
+
+    def _best(self, value: float) -> bool:
         better = math.isnan(self.top) or (value > self.top if self.increasing else value < self.top)
         if not (math.isfinite(value) and better):
             return False

@@ -18,7 +18,7 @@ from netdsl.training.progress import duration_text
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["NetTrainResultsObject", "check_property"]
+__all__ = ["History", "NetTrainResultsObject", "check_property"]
 
 
 @dataclass(frozen=True, eq=False)

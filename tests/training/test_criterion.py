@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from netdsl import (
     Quantity,
     SoftmaxLayer,
 )
+from netdsl.training.measured import Judge
 from netdsl.training.stopping import Criterion, Watch, criterion
 
 COURSE = [5.0, 4.0, 4.1, 3.9, 3.95, 3.9, 3.8, 3.8, 3.8, 3.8]
@@ -142,6 +144,30 @@ def test_a_function_decides(train):
     assert len(seen) == 4
     np.testing.assert_allclose(seen[-1]["ValidationLossList"], LOSSES[:4], rtol=1e-3)
     assert seen[-1]["ValidationMeasurements"]["MeanSquare"] == pytest.approx(seen[-1]["ValidationLoss"])
+
+
+def test_a_training_that_goes_on_judges_as_if_it_had_not_been_broken_off(train):
+    setting = criterion({"Criterion": "MeanSquare", "Patience": 3})
+    for validation in ({}, {"ValidationSet": None}):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            results = overfitting(train, TrainingStoppingCriterion=setting.key, MaxTrainingRounds=4, **validation)
+        history, measured = results.history, results.measured
+        old, new = (Judge(setting, measured, not validation, "loss") for _ in range(2))
+        for place in range(1, 5):
+            part = replace(
+                history,
+                losses=history.losses[:place],
+                sums=history.sums[:place],
+                validation_losses=history.validation_losses[:place],
+                validation_sums=history.validation_sums[:place],
+            )
+            if not validation:
+                old.best(part)
+            old.stop(part, place)
+        new.replay(history)
+        assert (new.watch.best, new.watch.at) == (old.watch.best, old.watch.at)
+        assert validation or new.top == old.top
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from netdsl import (
+    All,
     CrossEntropyLossLayer,
     DeclarationError,
     ElementwiseLayer,
@@ -28,7 +29,9 @@ from netdsl import (
     UnsupportedError,
 )
 from netdsl.lowering import compilations
+from netdsl.lowering.cores import cores_available
 from netdsl.training import measured as measured_module
+from netdsl.training import run as run_module
 from netdsl.training.history import History
 
 RANDOM = np.random.default_rng(11)
@@ -52,9 +55,9 @@ OF_CLASSES = [
 ]  # fmt: skip
 
 
-def still(train, net, data, **options):
+def still(train, net, data, property=All, **options):
     """A training that changes nothing, so that what it measures is what the net is."""
-    return train(net, data, LearningRate=0, MaxTrainingRounds=1, **options)
+    return train(net, data, property, LearningRate=0, MaxTrainingRounds=1, **options)
 
 
 def same(a, b):
@@ -66,8 +69,9 @@ def same(a, b):
         np.testing.assert_allclose(a, b, rtol=2e-5, atol=1e-7)
 
 
-@pytest.mark.parametrize("size", [12, 10])
-def test_every_measurement_of_a_classifier_is_that_of_NetMeasurements(train, size):
+@pytest.mark.parametrize(("size", "cores"), [(12, 1), (10, 1), (20, 2)])
+def test_every_measurement_of_a_classifier_is_that_of_NetMeasurements(train, size, cores, monkeypatch):
+    monkeypatch.setattr(run_module, "cores_for", lambda *_: min(cores, cores_available()))
     results = still(
         train, NET, DATA, TrainingProgressMeasurements=OF_CLASSES, BatchSize=size, ValidationSet=Rule(INPUTS[:37], NAMES[:37])
     )
@@ -167,6 +171,25 @@ def test_binary_decisions(train):
     same(results("RoundMeasurements")["Recall"], {False: (~decided)[LABELS != 1].mean(), True: decided[LABELS == 1].mean()})
 
 
+def test_functions_count_as_what_they_trace_to(train):
+    def run(power):
+        function = {"Measurement": lambda p: (p["Output"] ** power).sum(), "Key": "power"}
+        return still(train, NUMBERS, (INPUTS, TARGETS), "RoundMeasurements", TrainingProgressMeasurements=function)["power"]
+
+    first = run(2)
+    before = compilations()
+    assert run(2) == first
+    assert compilations() == before
+    assert run(4) != first
+
+
+def test_a_function_that_fails_is_named(train):
+    with pytest.raises(
+        DeclarationError, match=r"The measurement .* fails: .*It takes the ports of one example as a dict: 'Input' "
+    ):
+        still(train, NUMBERS, (INPUTS, TARGETS), TrainingProgressMeasurements=lambda p: p["Oops"])
+
+
 def test_a_function_of_the_ports(train):
     results = still(
         train,
@@ -213,8 +236,6 @@ def test_measuring_changes_no_training_and_compiles_once(train):
 
 
 def test_chunks_and_room_change_no_number(train, monkeypatch):
-    from netdsl.training import run as run_module
-
     def run():
         return train(
             NET, DATA, BatchSize=6, TrainingProgressMeasurements=["Precision", "Perplexity", "Accuracy"], LearningRate=0.1

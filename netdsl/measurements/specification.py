@@ -44,6 +44,7 @@ class Asked:
         array: the array that it is the value of.
         function: the function of the ports of an example that it is the mean of, with the wires of those ports.
         options: the suboptions that mean something while a net is trained.
+        name: the name of the measurement, whatever its key is.
     """
 
     key: Hashable
@@ -54,6 +55,7 @@ class Asked:
     array: ArrayPath | None = None
     function: tuple[Callable[..., Any], tuple[tuple[str, Ref], ...]] | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    name: str = ""
 
 
 def values(asked: Asked | list[Any], outcome: Any) -> Any:
@@ -141,9 +143,9 @@ class Reader:
     def _named(self, name: Any, parameters: list[Any]) -> Asked:
         key = Rule(name, parameters[0]) if parameters else name
         if name in self.known and not parameters:
-            return Asked(name, self.known[name])
+            return Asked(name, self.known[name], name=name)
         if name == "Properties" and not parameters:
-            return Asked(name, lambda outcome: self.names, evaluates=False)
+            return Asked(name, lambda outcome: self.names, evaluates=False, name=name)
         if name in self.losses or (name == "Loss" and self.losses):
             if parameters:
                 raise DeclarationError(f"{name!r} takes no parameter. Got {excerpt(parameters[0])}.")
@@ -152,7 +154,7 @@ class Reader:
             if self.comparison is not None and self.comparison.multilabel:
                 raise UnsupportedError(f"{name!r} of a Multilabel decoder is not supported yet; 'Loss' is.")
             table = self.table
-            return Asked(_hashable(key), lambda outcome: table.value(outcome.predictions, name, parameters))
+            return Asked(_hashable(key), lambda outcome: table.value(outcome.predictions, name, parameters), name=name)
         if name in CLASSIFICATION or name in REGRESSION:
             raise PartError(f"{name!r} cannot be measured of this {self.training.net.title()}: {self._lack(name)}")
         if isinstance(name, str) and name in INFORMATION:

@@ -97,6 +97,8 @@ class Measured:
     tallied: Tallied = field(default_factory=lambda: Tallied({}))
     classified: bool = False
     """Whether the step gives the error rate by itself."""
+    deciding: Measure | None = None
+    """That of the stopping criterion; None where that is the loss."""
 
     def value(self, measure: Measure, sums: Mapping[str, Any]) -> Any:
         """What sums say of a measurement."""
@@ -138,7 +140,7 @@ class Measured:
         history.sums[-1] = together(slots)
         if self.classified:
             history.sums[-1][OF_ERROR] = history.errors[-1].mean(dtype=float)
-        own = [measure for measure in self.measures if measure.by_batch]
+        own = [measure for measure in self.measures if measure.by_batch and not (self.classified and measure.key == ERROR)]
         if not own or not slots or len(next(iter(slots.values()))) < history.batches_per_round:
             return
         before = history.batch_values[-1]
@@ -190,8 +192,13 @@ def measured(setting: Any, criterion: Criterion | None, plan: Plan, training: Tr
         setting = [*([ERROR] if errors else []), *several]
     things = [] if setting is None else reader.read(setting)
     asked = _flat(things if isinstance(things, list) else [things])
-    if criterion is not None and criterion.key not in (None, LOSS) and not any(_same(one.key, criterion.key) for one in asked):
-        asked += _flat([reader.read(criterion.key)])
+    given = len(asked)
+    deciding = None
+    if criterion is not None and criterion.key is not None and not _same(criterion.key, LOSS):
+        deciding = next((place for place, one in enumerate(asked) if _same(one.key, criterion.key)), len(asked))
+        asked += _flat([reader.read(criterion.key)]) if deciding == len(asked) else []
+        if len(asked) > deciding + 1 and deciding >= given:
+            raise DeclarationError(f"TrainingStoppingCriterion is one measurement. Got {excerpt(criterion.key)}.")
     classes = _classes(training, compared)
     wanted = Sums(
         comparison=None if compared is None else (compared.form, compared.predicted, compared.target),
@@ -215,7 +222,7 @@ def measured(setting: Any, criterion: Criterion | None, plan: Plan, training: Tr
         names=tuple(sorted(name for name in named if " " not in name and name not in beside)),
         losses=tuple(term.port for term in training.terms if f"loss {term.port}" in named),
     )
-    return Measured(measures, sums, tallied, classified)
+    return Measured(measures, sums, tallied, classified, None if deciding is None else measures[deciding])
 
 
 def _flat(things: Any) -> list[Asked]:
@@ -236,14 +243,13 @@ def _classes(training: TrainingNet, compared: Comparison | None) -> tuple[Hashab
 
 def _tried(asked: Asked, tallied: Tallied, wanted: Sums, training: TrainingNet, validated: bool) -> tuple[Measure, set[str]]:
     """A measurement with what its first try, on sums of nothing in particular, says of it, and the names of those sums."""
-    name = asked.key if not isinstance(asked.key, Rule) else asked.key.key
     dummies = Dummies(training, len(tallied.classes))
     dummies.note(wanted)
     try:
         value = asked.value(replace(tallied, sums=dummies))
     except AttributeError:
         value = None
-    if value is None or name == "Properties" or callable(value):
+    if value is None or asked.name == "Properties" or callable(value):
         raise UnsupportedError(
             f"NetTrain cannot measure {excerpt(asked.key)} while it trains. Ask NetMeasurements(net, data, {excerpt(asked.key)}) "
             "afterwards."
@@ -270,7 +276,7 @@ def _tried(asked: Asked, tallied: Tallied, wanted: Sums, training: TrainingNet, 
         asked.key,
         asked,
         kind,
-        name in BETTER if direction is None else direction == "Increasing",
+        asked.name in BETTER if direction is None else direction == "Increasing",
         kind == "number" and not whole and asked.evaluates and interval != "Round",
         kind in ("number", "classes", "figure") if plotted is Automatic else bool(plotted),
         whole,
@@ -311,13 +317,10 @@ class Judge:
 
     def __init__(self, criterion: Criterion | None, measured: Measured, validated: bool, by: str) -> None:
         self.measured, self.validated = measured, validated
-        key = None if criterion is None else criterion.key
-        if key is None:
-            key = ERROR if by == "error" and measured.classified else LOSS
-        self.measure = None if key == LOSS else measured.named(key)
-        if criterion is not None and self.measure is not None and self.measure.kind not in ("number", "classes"):
-            raise DeclarationError(f"TrainingStoppingCriterion needs a number. {excerpt(key)} is none.")
-        self.name = f"{'validation ' * validated}{'loss' if self.measure is None else key_text(key)}"
+        self.measure = measured.named(ERROR) if by == "error" and criterion is None else measured.deciding
+        if self.measure is not None and self.measure.kind not in ("number", "classes"):
+            raise DeclarationError(f"TrainingStoppingCriterion needs a number. {excerpt(self.measure.key)} is none.")
+        self.name = f"{'validation ' * validated}{'loss' if self.measure is None else key_text(self.measure.key)}"
         self.increasing = self.measure is not None and self.measure.increasing
         self.function = None if criterion is None else criterion.function
         self.watch = None if criterion is None or self.function else Watch(criterion, self.increasing)

@@ -213,6 +213,23 @@ def test_a_criterion_within_a_round(train):
     assert results(["TotalBatches", "TotalRounds"]) == [BEST + 5, 1], "0.2 rounds are 4 batches"
 
 
+def test_a_renamed_measurement_keeps_its_direction_and_a_dict_may_be_the_criterion(train):
+    net = NetInitialize(NetChain([3, SoftmaxLayer()], Input=2))
+    inputs = np.random.default_rng(0).normal(size=(30, 2))
+    data = inputs, np.arange(30) % 3 + 1
+    f1 = {"Measurement": "F1Score", "ClassAveraging": "Macro", "Key": "f1"}
+    options = {"ValidationSet": data, "MaxTrainingRounds": 20, "LearningRate": 0.05, "TrainingProgressMeasurements": None}
+    results = train(net, data, TrainingStoppingCriterion={"Criterion": f1, "Patience": 20}, **options)
+    values = results("ValidationMeasurementsLists")["f1"]
+    assert results("BestValidationRound") == int(np.argmax(values)) + 1
+    named = train(net, data, TrainingStoppingCriterion={"Criterion": "f1"}, **{**options, "TrainingProgressMeasurements": [f1]})
+    assert named("ReasonTrainingStopped").startswith("met the TrainingStoppingCriterion (validation f1 best after round ")
+    with pytest.raises(DeclarationError, match="TrainingStoppingCriterion needs a number. 'ConfusionMatrix' is none"):
+        train(net, data, TrainingStoppingCriterion="ConfusionMatrix", **options)
+    with pytest.raises(DeclarationError, match="TrainingStoppingCriterion is one measurement"):
+        train(net, data, TrainingStoppingCriterion=["Accuracy", "ErrorRate"], **options)
+
+
 @pytest.mark.parametrize(
     ("setting", "error", "message"),
     [

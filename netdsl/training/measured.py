@@ -188,8 +188,8 @@ def measured(setting: Any, criterion: Criterion | None, plan: Plan, training: Tr
     reader = Reader(training, compared, known)
     if setting is Automatic:
         errors = classified or (compared is not None and compared.form != NUMBERS and not compared.multilabel and _one(training))
-        several = [term.port for term in training.terms] if len(training.terms) > 1 else []
-        setting = [*([ERROR] if errors else []), *several]
+        ports = dict.fromkeys(term.port for term in training.terms)
+        setting = [*([ERROR] if errors else []), *(port for port in ports if len(ports) > 1 and port != LOSS)]
     things = [] if setting is None else reader.read(setting)
     asked = _flat(things if isinstance(things, list) else [things])
     given = len(asked)

@@ -224,7 +224,7 @@ def test_a_renamed_measurement_keeps_its_direction_and_a_dict_may_be_the_criteri
     assert results("BestValidationRound") == int(np.argmax(values)) + 1
     named = train(net, data, TrainingStoppingCriterion={"Criterion": "f1"}, **{**options, "TrainingProgressMeasurements": [f1]})
     assert named("ReasonTrainingStopped").startswith("met the TrainingStoppingCriterion (validation f1 best after round ")
-    with pytest.raises(DeclarationError, match="TrainingStoppingCriterion needs a number. 'ConfusionMatrix' is none"):
+    with pytest.raises(DeclarationError, match="TrainingStoppingCriterion needs a number"):
         train(net, data, TrainingStoppingCriterion="ConfusionMatrix", **options)
     with pytest.raises(DeclarationError, match="TrainingStoppingCriterion is one measurement"):
         train(net, data, TrainingStoppingCriterion=["Accuracy", "ErrorRate"], **options)

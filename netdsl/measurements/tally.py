@@ -217,8 +217,9 @@ def together(slots: Mapping[str, np.ndarray]) -> dict[str, Any]:
     if MOMENTS[1] in wide:
         count, mean, spread = (wide[name] for name in MOMENTS)
         count = count.reshape(-1, *(1,) * (mean.ndim - 1))
-        middle = (count * mean).sum(axis=0) / max(count.sum(), 1)
-        sums[MOMENTS[1]], sums[MOMENTS[2]] = middle, spread.sum() + (count * (mean - middle) ** 2).sum()
+        with np.errstate(all="ignore"):
+            middle = (count * mean).sum(axis=0) / max(count.sum(), 1)
+            sums[MOMENTS[1]], sums[MOMENTS[2]] = middle, spread.sum() + (count * (mean - middle) ** 2).sum()
     return sums
 
 

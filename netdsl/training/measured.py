@@ -101,8 +101,9 @@ class Measured:
     """That of the stopping criterion; None where that is the loss."""
 
     def value(self, measure: Measure, sums: Mapping[str, Any]) -> Any:
-        """What sums say of a measurement."""
-        return measure.asked.value(replace(self.tallied, sums=sums))
+        """What sums say of a measurement; not finite where they are not."""
+        with np.errstate(all="ignore"):
+            return measure.asked.value(replace(self.tallied, sums=sums))
 
     def number(self, measure: Measure, sums: Mapping[str, Any]) -> float:
         """The same as one number: the mean over the classes for which there is one; NaN where it is none."""

@@ -26,6 +26,7 @@ from netdsl import (
     Rule,
     Scaled,
     SoftmaxLayer,
+    TrainingError,
     UnsupportedError,
 )
 from netdsl.lowering import compilations
@@ -336,3 +337,11 @@ def test_what_is_measured_of_a_net_with_its_loss_inside(train):
         TrainingProgressMeasurements=["ErrorRate", "Recall"],
     )[0]
     same(results["Recall"], NetMeasurements(net, data, "Recall"))
+
+
+def test_numbers_that_leave_their_range_are_the_error_of_the_training(train):
+    with pytest.raises(TrainingError, match="The loss of batch"):
+        train(NUMBERS, (INPUTS, TARGETS), Method="SGD", LearningRate=1e20, BatchSize=12, TrainingProgressMeasurements=OF_NUMBERS)
+    results = train(NET, DATA, LearningRate=1e5, TrainingProgressMeasurements="Perplexity", BatchSize=30)
+    assert results("RoundMeasurements")["Perplexity"] == np.inf
+    assert results._repr_html_().count("<details>") == 1

@@ -31,13 +31,13 @@ class Status:
     error: float | None = None
     validation_loss: float | None = None
     validation_error: float | None = None
-    measurements: dict[str, float] = field(default_factory=dict)
-    """The other measurements of the round so far, as numbers by their text."""
-    validation_measurements: dict[str, float] = field(default_factory=dict)
     elapsed: float = 0.0
     remaining: float | None = None
     goal: float | None = None
     """The seconds that the training may take."""
+    measurements: dict[str, float] = field(default_factory=dict)
+    """The other measurements of the round so far, as numbers by their text."""
+    validation_measurements: dict[str, float] = field(default_factory=dict)
 
     @property
     def fraction(self) -> float:

@@ -15,7 +15,6 @@ from netdsl.information import OF_MXNET, PROPERTIES, Information
 from netdsl.lowering.request import part_at
 from netdsl.measurements.classification import CLASSIFICATION
 from netdsl.measurements.comparison import NUMBERS, Comparison, loss_steps
-from netdsl.measurements.outcome import Outcome
 from netdsl.measurements.properties import Property, PropertyTable
 from netdsl.measurements.rates import beta, class_or_average
 from netdsl.measurements.regression import REGRESSION
@@ -37,7 +36,7 @@ class Asked:
 
     Args:
         key: what it is called where results have names.
-        value: takes the outcome of the evaluation to the value.
+        value: takes the outcome of the evaluation, an `Outcome` or `Tallied`, to the value.
         wires: the wires whose means it needs.
         evaluates: whether it needs an evaluation at all.
         named: whether the key was given by the user.
@@ -48,7 +47,7 @@ class Asked:
     """
 
     key: Hashable
-    value: Callable[[Outcome], Any]
+    value: Callable[[Any], Any]
     wires: tuple[Ref, ...] = ()
     evaluates: bool = True
     named: bool = False

@@ -111,7 +111,7 @@ class Sums:
             real, *elements = jax.vmap(partial(compared_elements, form))(found[predicted], found[target].value)
             real = real & (weights > 0)[:, None]
             elements = [element.reshape(-1, *element.shape[2:]) for element in elements]
-            of_elements = _of_numbers if form == NUMBERS else _of_classes
+            of_elements: Callable[..., dict[str, Any]] = _of_numbers if form == NUMBERS else _of_classes
             sums |= of_elements(self.names, real.ravel(), *elements, total)
         for port in self.losses:
             sums[f"loss {port}"] = total(jnp.sum(losses[port] * weights.astype(losses[port].dtype)))

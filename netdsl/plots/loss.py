@@ -67,7 +67,7 @@ def loss_plot(training: Any, validation: Any = None, label: str = "loss", *, bat
     axes.plot(round_x, round_y, color=MAIN, linewidth=1.8, marker=marker, markersize=3.5, label="training set")
     if len(points):
         line = "-" if len(points) > 1 else ""
-        marks = {"marker": "D" if len(points) <= MARKED else "", "markersize": 5 if len(points) <= 30 else 2.5}
+        marks: dict[str, Any] = {"marker": "D" if len(points) <= MARKED else "", "markersize": 5 if len(points) <= 30 else 2.5}
         axes.plot(*points.T, color=ACCENT, linewidth=1.2, linestyle=line, label="validation set", **marks)
     shown = np.concatenate([fine_y, round_y, points[:, 1]])
     shown = shown[np.isfinite(shown)]
@@ -106,7 +106,13 @@ def count_batches(axes: Axes, batches_per_round: int) -> None:
     """A second scale above the axes, in batches."""
     from matplotlib.ticker import EngFormatter, MaxNLocator
 
-    above = axes.secondary_xaxis("top", functions=(lambda x: x * batches_per_round, lambda x: x / batches_per_round))
+    def batches(rounds: Any) -> Any:
+        return rounds * batches_per_round
+
+    def rounds(batches: Any) -> Any:
+        return batches / batches_per_round
+
+    above = axes.secondary_xaxis("top", functions=(batches, rounds))
     above.spines["top"].set_visible(False)
     above.tick_params(colors=MUTED, labelcolor=MUTED, labelsize=8, length=2, pad=1)
     above.xaxis.set_major_locator(MaxNLocator(6, integer=True))

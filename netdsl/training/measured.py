@@ -160,7 +160,8 @@ class Measured:
         if self.classified:
             found[OF_ERROR] = error
         if elements is not None:
-            found[CURVES] = Predictions(*elements.compared[:2], self.tallied.classes).curves
+            probabilities, truth, *_ = elements.compared
+            found[CURVES] = Predictions(probabilities, truth, self.tallied.classes).curves
         return found
 
     @property

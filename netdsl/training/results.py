@@ -114,7 +114,8 @@ class NetTrainResultsObject:
 
     def batch_lists(self) -> dict[Any, np.ndarray]:
         """The measurements that are numbers by batch."""
-        history, found = self.history, {}
+        history = self.history
+        found: dict[Any, np.ndarray] = {}
         for one in self.measured.measures:
             parts = [values[key_text(one.key)] for values in history.batch_values if key_text(one.key) in values]
             if one.key == ERROR and self.measured.classified:

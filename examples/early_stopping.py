@@ -1,7 +1,7 @@
 """Early stopping: a net that would learn its few examples by heart is stopped when the validation data no longer gain.
 
-    python examples/early_stopping.py             # 60 noisy points of a sine, a few seconds
-    python examples/early_stopping.py --quick     # at most 60 rounds
+python examples/early_stopping.py             # 60 noisy points of a sine, a few seconds
+python examples/early_stopping.py --quick     # at most 60 rounds
 """
 
 import argparse
@@ -47,7 +47,11 @@ def main():
     options = {"BatchSize": 20, "LearningRate": 0.005, "TrainingProgressReporting": None}
 
     stopped = NetTrain(
-        net, data, All, ValidationSet=validation, MaxTrainingRounds=rounds,
+        net,
+        data,
+        All,
+        ValidationSet=validation,
+        MaxTrainingRounds=rounds,
         TrainingProgressMeasurements=["StandardDeviation", "RSquared"],
         TrainingStoppingCriterion={"Criterion": "StandardDeviation", "Patience": 100, "InitialPatience": 20},
         **options,

@@ -35,10 +35,9 @@ def mean_and_spread_net():
 def likelihood_loss():
     """From such a pair and a target to the negative logarithm of its likelihood."""
     return FunctionLayer(
-        lambda Input, Target: (
-            Input[1] + 0.5 * ((Target[0] - Input[0]) * jnp.exp(-Input[1])) ** 2 + 0.5 * np.log(2 * np.pi)
-        ),
-        Input=2, Target=1,
+        lambda Input, Target: Input[1] + 0.5 * ((Target[0] - Input[0]) * jnp.exp(-Input[1])) ** 2 + 0.5 * np.log(2 * np.pi),
+        Input=2,
+        Target=1,
     )
 
 
@@ -61,7 +60,9 @@ def save_error_bars(path, data, net):
     axes.plot(x, mean, color="#2f6db5", linewidth=2, label="mean")
     truth = np.sin(x) + 0.3 * x
     for sign in (-2, 2):
-        axes.plot(x, truth + sign * spread(x), color="#e07b1f", linewidth=1.2, linestyle="--", label="true ones" if sign > 0 else None)
+        axes.plot(
+            x, truth + sign * spread(x), color="#e07b1f", linewidth=1.2, linestyle="--", label="true ones" if sign > 0 else None
+        )
     axes.legend(frameon=False, fontsize=9, loc="upper left")
     figure.savefig(path)
 
@@ -74,16 +75,26 @@ def main():
 
     data, test = points(1000, 1), points(2000, 2)
     results = NetTrain(
-        mean_and_spread_net(), data, All, LossFunction=likelihood_loss(), ValidationSet=points(500, 3), BatchSize=50,
-        LearningRate=0.003, MaxTrainingRounds=20 if options.quick else 400, TrainingProgressReporting=None,
-        TrainingProgressMeasurements={"Measurement": inside, "Key": "Inside"}, TrainingStoppingCriterion={"Patience": 40},
+        mean_and_spread_net(),
+        data,
+        All,
+        LossFunction=likelihood_loss(),
+        ValidationSet=points(500, 3),
+        BatchSize=50,
+        LearningRate=0.003,
+        MaxTrainingRounds=20 if options.quick else 400,
+        TrainingProgressReporting=None,
+        TrainingProgressMeasurements={"Measurement": inside, "Key": "Inside"},
+        TrainingStoppingCriterion={"Patience": 40},
     )
     net = results("TrainedNet")
     print(results)
     print("the training", results("ReasonTrainingStopped"))
     x, target = np.ravel(test.key), np.ravel(test.value)
     mean, log_spread = np.asarray(net(x[:, None])).T
-    print(f"within two standard deviations: {100 * np.mean(np.abs(target - mean) < 2 * np.exp(log_spread)):.1f} % (of a normal 95.4 %)")
+    print(
+        f"within two standard deviations: {100 * np.mean(np.abs(target - mean) < 2 * np.exp(log_spread)):.1f} % (of a normal 95.4 %)"
+    )
     print(f"mean error of the standard deviation: {np.mean(np.abs(np.exp(log_spread) - spread(x))):.3f}")
     save_error_bars(options.figure, data, net)
 

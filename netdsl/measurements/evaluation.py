@@ -210,7 +210,9 @@ def _function(evaluation: Evaluation, graph: Net, compact: frozenset[str], platf
     needed = {*outputs, *wires, *((compared.predicted, compared.target) if compared else ())}
 
     def one(found: Any, weight: Any) -> Any:
-        elements = () if compared is None else compared_elements(compared.form, found[compared.predicted], found[compared.target].value)
+        elements = (
+            () if compared is None else compared_elements(compared.form, found[compared.predicted], found[compared.target].value)
+        )
         return [jnp.sum(found[ref].value) for ref in outputs], elements, [weighted_sum(found[ref].value, weight) for ref in wires]
 
     def function(arrays: Any, state: Any, inputs: Any, indices: Any, weights: Any) -> Any:

@@ -15,7 +15,6 @@ from netdsl.information import OF_MXNET, PROPERTIES, Information
 from netdsl.lowering.request import part_at
 from netdsl.measurements.classification import CLASSIFICATION
 from netdsl.measurements.comparison import NUMBERS, Comparison, loss_steps
-from netdsl.measurements.outcome import Outcome
 from netdsl.measurements.properties import Property, PropertyTable
 from netdsl.measurements.rates import beta, class_or_average
 from netdsl.measurements.regression import REGRESSION
@@ -37,23 +36,25 @@ class Asked:
 
     Args:
         key: what it is called where results have names.
-        value: takes the outcome of the evaluation to the value.
+        value: takes the outcome of the evaluation, an `Outcome` or `Tallied`, to the value.
         wires: the wires whose means it needs.
         evaluates: whether it needs an evaluation at all.
         named: whether the key was given by the user.
         array: the array that it is the value of.
         function: the function of the ports of an example that it is the mean of, with the wires of those ports.
         options: the suboptions that mean something while a net is trained.
+        name: the name of the measurement, whatever its key is.
     """
 
     key: Hashable
-    value: Callable[[Outcome], Any]
+    value: Callable[[Any], Any]
     wires: tuple[Ref, ...] = ()
     evaluates: bool = True
     named: bool = False
     array: ArrayPath | None = None
     function: tuple[Callable[..., Any], tuple[tuple[str, Ref], ...]] | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    name: str = ""
 
 
 def values(asked: Asked | list[Any], outcome: Any) -> Any:
@@ -141,9 +142,9 @@ class Reader:
     def _named(self, name: Any, parameters: list[Any]) -> Asked:
         key = Rule(name, parameters[0]) if parameters else name
         if name in self.known and not parameters:
-            return Asked(name, self.known[name])
+            return Asked(name, self.known[name], name=name)
         if name == "Properties" and not parameters:
-            return Asked(name, lambda outcome: self.names, evaluates=False)
+            return Asked(name, lambda outcome: self.names, evaluates=False, name=name)
         if name in self.losses or (name == "Loss" and self.losses):
             if parameters:
                 raise DeclarationError(f"{name!r} takes no parameter. Got {excerpt(parameters[0])}.")
@@ -152,7 +153,7 @@ class Reader:
             if self.comparison is not None and self.comparison.multilabel:
                 raise UnsupportedError(f"{name!r} of a Multilabel decoder is not supported yet; 'Loss' is.")
             table = self.table
-            return Asked(_hashable(key), lambda outcome: table.value(outcome.predictions, name, parameters))
+            return Asked(_hashable(key), lambda outcome: table.value(outcome.predictions, name, parameters), name=name)
         if name in CLASSIFICATION or name in REGRESSION:
             raise PartError(f"{name!r} cannot be measured of this {self.training.net.title()}: {self._lack(name)}")
         if isinstance(name, str) and name in INFORMATION:
@@ -178,7 +179,9 @@ class Reader:
         taken = ("Measurement", "Key", "ClassAveraging")
         for option, value in options.items():
             if option in FOR_TRAINING and value is not Automatic and self.asker == "NetMeasurements":
-                raise UnsupportedError(f"NetMeasurements does not take {option!r} of a measurement, which is for NetTrain. Leave it out.")
+                raise UnsupportedError(
+                    f"NetMeasurements does not take {option!r} of a measurement, which is for NetTrain. Leave it out."
+                )
             if option not in (*taken, *FOR_TRAINING):
                 raise DeclarationError(f"A measurement has no suboption {option!r}. {nearest(option, taken)}")
         if "Measurement" not in options:
@@ -234,8 +237,8 @@ class Reader:
         if self.comparison is not None or len(targets) == 1:
             ports.setdefault("Target", targets[0] if self.comparison is None else self.comparison.target)
         name = getattr(function, "__name__", "<lambda>")
-        read = function, tuple(ports.items())
-        return Asked("Function" if name == "<lambda>" else name, lambda outcome: outcome.function(read), function=read)
+        key = "Function" if name == "<lambda>" else name
+        return Asked(key, lambda outcome: outcome.function(function), function=(function, tuple(ports.items())))
 
 
 def _hashable(key: Any) -> Hashable:

@@ -7,7 +7,7 @@ so a measurement made from them is exact, where the mean of the measurements of 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any
 
@@ -18,14 +18,15 @@ from jax import lax
 
 from netdsl.attachment import LossTerm, TrainingNet
 from netdsl.errors import DeclarationError, excerpt
+from netdsl.lowering.identity import canonical
 from netdsl.lowering.rolling import STACKED, Run
 from netdsl.lowering.wires import Wire
 from netdsl.measurements.comparison import NUMBERS
 from netdsl.measurements.evaluation import compared_elements, weighted_sum
-from netdsl.nets import ArrayPath, Ref, Sequence
+from netdsl.nets import ArrayPath, Net, Ref, Sequence
 from netdsl.shapes import ArrayType, describe
 
-__all__ = ["CURVES", "Dummies", "Sums", "Tallied", "merged", "together", "zeros"]
+__all__ = ["CURVES", "Dummies", "PortFunction", "Sums", "Tallied", "merged", "together", "zeros"]
 
 CURVES = "curves"
 """What needs all elements together, in the place of sums: the ROC curves."""
@@ -41,6 +42,26 @@ OF_CLASSES = ("confusion", "right", "decided", "truths", "ranks", "losses", "ent
 
 
 @dataclass(frozen=True)
+class PortFunction:
+    """A function of the ports of an example.
+
+    Args:
+        ports: the names by which it knows them, and their wires.
+        text: what it traces to.
+        function: itself.
+    """
+
+    ports: tuple[tuple[str, Ref], ...]
+    text: str
+    function: Callable[..., Any] = field(compare=False)
+
+    @classmethod
+    def of(cls, function: Callable[..., Any], ports: tuple[tuple[str, Ref], ...], graph: Net) -> PortFunction:
+        """The function with what it traces to."""
+        return cls(ports, canonical(function, [{name: _sample(graph.solved.types[ref]) for name, ref in ports}]), function)
+
+
+@dataclass(frozen=True)
 class Sums:
     """What is summed over the elements, examples and batches of a training or of validation data: static.
 
@@ -50,7 +71,7 @@ class Sums:
         losses: the loss ports.
         wires: the wires whose values are summed.
         arrays: the arrays whose values are.
-        functions: functions of the ports of an example, with those ports.
+        functions: functions of the ports of an example, with those ports; compared by what they trace to.
     """
 
     names: tuple[str, ...] = ()
@@ -58,7 +79,7 @@ class Sums:
     losses: tuple[str, ...] = ()
     wires: tuple[Ref, ...] = ()
     arrays: tuple[ArrayPath, ...] = ()
-    functions: tuple[tuple[Callable[..., Any], tuple[tuple[str, Ref], ...]], ...] = ()
+    functions: tuple[PortFunction, ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self.names or self.losses or self.wires or self.arrays or self.functions)
@@ -67,7 +88,7 @@ class Sums:
     def needed(self) -> tuple[Ref, ...]:
         """The wires that are looked at."""
         compared = self.comparison[1:] if self.comparison and self.names else ()
-        return tuple(dict.fromkeys([*compared, *self.wires, *(ref for _, ports in self.functions for _, ref in ports)]))
+        return tuple(dict.fromkeys([*compared, *self.wires, *(ref for one in self.functions for _, ref in one.ports)]))
 
     def of_batch(
         self,
@@ -90,7 +111,7 @@ class Sums:
             real, *elements = jax.vmap(partial(compared_elements, form))(found[predicted], found[target].value)
             real = real & (weights > 0)[:, None]
             elements = [element.reshape(-1, *element.shape[2:]) for element in elements]
-            of_elements = _of_numbers if form == NUMBERS else _of_classes
+            of_elements: Callable[..., dict[str, Any]] = _of_numbers if form == NUMBERS else _of_classes
             sums |= of_elements(self.names, real.ravel(), *elements, total)
         for port in self.losses:
             sums[f"loss {port}"] = total(jnp.sum(losses[port] * weights.astype(losses[port].dtype)))
@@ -99,8 +120,9 @@ class Sums:
             sums[_at(ref)], sums[f"{_at(ref)}, count"] = (total(jnp.sum(part, axis=0)) for part in parts)
         for path in self.arrays:
             sums[_array(path)], sums["batches"] = _value(arrays, runs, path), jnp.ones(())
-        for place, (function, ports) in enumerate(self.functions, 1):
-            values = jnp.asarray(jax.vmap(function)({name: found[ref].value for name, ref in ports}), jnp.result_type(float))
+        for place, one in enumerate(self.functions, 1):
+            values = jax.vmap(one.function)({name: found[ref].value for name, ref in one.ports})
+            values = jnp.asarray(values, jnp.result_type(float))
             there = weights.reshape((-1,) + (1,) * (values.ndim - 1))
             sums[f"function {place}"] = total(jnp.sum(jnp.where(there > 0, values, 0), axis=0))
         return sums
@@ -195,8 +217,9 @@ def together(slots: Mapping[str, np.ndarray]) -> dict[str, Any]:
     if MOMENTS[1] in wide:
         count, mean, spread = (wide[name] for name in MOMENTS)
         count = count.reshape(-1, *(1,) * (mean.ndim - 1))
-        middle = (count * mean).sum(axis=0) / max(count.sum(), 1)
-        sums[MOMENTS[1]], sums[MOMENTS[2]] = middle, spread.sum() + (count * (mean - middle) ** 2).sum()
+        with np.errstate(all="ignore"):
+            middle = (count * mean).sum(axis=0) / max(count.sum(), 1)
+            sums[MOMENTS[1]], sums[MOMENTS[2]] = middle, spread.sum() + (count * (mean - middle) ** 2).sum()
     return sums
 
 
@@ -224,7 +247,8 @@ class Dummies(dict[str, Any]):
             self[_at(ref)] = np.ones([size for size in sizes if isinstance(size, int)])
         for path in sums.arrays:
             self[_array(path)] = np.ones(graph.array_table()[path].shape)
-        for place, (function, ports) in enumerate(sums.functions, 1):
+        for place, one in enumerate(sums.functions, 1):
+            function, ports = one.function, one.ports
             samples = {name: _sample(graph.solved.types[ref]) for name, ref in ports}
             try:
                 made = jax.eval_shape(lambda ports, f=function: jnp.asarray(f(ports), jnp.result_type(float)), samples)
@@ -342,7 +366,7 @@ class Tallied:
     form: str | None = None
     classes: tuple[Hashable, ...] = ()
     terms: tuple[LossTerm, ...] = ()
-    functions: tuple[Any, ...] = ()
+    functions: tuple[PortFunction, ...] = ()
 
     @property
     def predictions(self) -> Tally | NumberTally:
@@ -351,7 +375,9 @@ class Tallied:
 
     def loss(self, name: str) -> float:
         """The mean of a loss over the examples; "Loss" is the weighted sum of all."""
-        means = {t.port: float(self.sums[f"loss {t.port}"] / self.sums["examples"]) for t in self.terms if name in ("Loss", t.port)}
+        means = {
+            t.port: float(self.sums[f"loss {t.port}"] / self.sums["examples"]) for t in self.terms if name in ("Loss", t.port)
+        }
         return sum(term.weight * means[term.port] for term in self.terms) if name == "Loss" else means[name]
 
     def mean(self, ref: Ref) -> Any:
@@ -362,9 +388,10 @@ class Tallied:
         """The mean of an array over the batches."""
         return _plain(self.sums[_array(path)] / self.sums["batches"])
 
-    def function(self, read: Any) -> Any:
+    def function(self, function: Any) -> Any:
         """The mean of the values of a function over the examples."""
-        return _plain(self.sums[f"function {self.functions.index(read) + 1}"] / self.sums["examples"])
+        place = next(place for place, one in enumerate(self.functions, 1) if one.function is function)
+        return _plain(self.sums[f"function {place}"] / self.sums["examples"])
 
 
 def _plain(value: Any) -> Any:

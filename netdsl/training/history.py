@@ -49,6 +49,13 @@ class History:
         done = len(self.losses[-1])
         return done, *(np.pad(part[-1], (0, self.batches_per_round - done)) for part in (self.losses, self.errors))
 
+    def validated(self, position: int, loss: float, error: float, sums: dict[str, Any]) -> None:
+        """Note a validation after so many batches."""
+        self.validation_positions.append(position)
+        self.validation_losses.append(loss)
+        self.validation_errors.append(error)
+        self.validation_sums.append(sums)
+
     @property
     def batch_losses(self) -> np.ndarray:
         """The loss of every batch."""

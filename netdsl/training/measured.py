@@ -7,21 +7,24 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import jax
 import numpy as np
 
 from netdsl.attachment import TrainingNet
 from netdsl.errors import DeclarationError, UnsupportedError, excerpt, listing, warn
 from netdsl.layers import CrossEntropyLossLayer
 from netdsl.measurements.comparison import NUMBERS, Comparison, comparison
+from netdsl.measurements.evaluation import Evaluated, Evaluation
 from netdsl.measurements.predictions import Predictions
 from netdsl.measurements.specification import Asked, Reader
-from netdsl.measurements.tally import CURVES, Dummies, Sums, Tallied, together, zeros
+from netdsl.measurements.tally import CURVES, Dummies, PortFunction, Sums, Tallied, together, zeros
+from netdsl.nets import ArrayPath
 from netdsl.symbols import Automatic, Rule
 from netdsl.training.history import History
 from netdsl.training.plan import Plan
 from netdsl.training.stopping import LOSS, Criterion, Watch
 
-__all__ = ["ERROR", "Judge", "Measure", "Measured", "judged", "key_text", "measured"]
+__all__ = ["ERROR", "Judge", "Measure", "Measured", "all_elements", "judged", "key_text", "measured"]
 
 ERROR = "ErrorRate"
 """What is measured beside the loss when TrainingProgressMeasurements is Automatic and there is one cross-entropy loss."""
@@ -92,10 +95,13 @@ class Measured:
     tallied: Tallied = field(default_factory=lambda: Tallied({}))
     classified: bool = False
     """Whether the step gives the error rate by itself."""
+    deciding: Measure | None = None
+    """That of the stopping criterion; None where that is the loss."""
 
     def value(self, measure: Measure, sums: Mapping[str, Any]) -> Any:
-        """What sums say of a measurement."""
-        return measure.asked.value(replace(self.tallied, sums=sums))
+        """What sums say of a measurement; not finite where they are not."""
+        with np.errstate(all="ignore"):
+            return measure.asked.value(replace(self.tallied, sums=sums))
 
     def number(self, measure: Measure, sums: Mapping[str, Any]) -> float:
         """The same as one number: the mean over the classes for which there is one; NaN where it is none."""
@@ -110,7 +116,9 @@ class Measured:
         return {
             key_text(measure.key): self.number(measure, sums)
             for measure in self.measures
-            if measure.kind in ("number", "classes") and not (measure.key == ERROR and OF_ERROR in sums) and self.has(measure, sums)
+            if measure.kind in ("number", "classes")
+            and not (measure.key == ERROR and OF_ERROR in sums)
+            and self.has(measure, sums)
         }
 
     def has(self, measure: Measure, sums: Mapping[str, Any]) -> bool:
@@ -131,7 +139,7 @@ class Measured:
         history.sums[-1] = together(slots)
         if self.classified:
             history.sums[-1][OF_ERROR] = history.errors[-1].mean(dtype=float)
-        own = [measure for measure in self.measures if measure.by_batch]
+        own = [measure for measure in self.measures if measure.by_batch and not (self.classified and measure.key == ERROR)]
         if not own or not slots or len(next(iter(slots.values()))) < history.batches_per_round:
             return
         before = history.batch_values[-1]
@@ -150,7 +158,8 @@ class Measured:
         if self.classified:
             found[OF_ERROR] = error
         if elements is not None:
-            found[CURVES] = Predictions(*elements.compared[:2], self.tallied.classes).curves
+            probabilities, truth, *_ = elements.compared
+            found[CURVES] = Predictions(probabilities, truth, self.tallied.classes).curves
         return found
 
     @property
@@ -179,18 +188,23 @@ def measured(setting: Any, criterion: Criterion | None, plan: Plan, training: Tr
     reader = Reader(training, compared, known)
     if setting is Automatic:
         errors = classified or (compared is not None and compared.form != NUMBERS and not compared.multilabel and _one(training))
-        several = [term.port for term in training.terms] if len(training.terms) > 1 else []
-        setting = [*([ERROR] if errors else []), *several]
+        ports = dict.fromkeys(term.port for term in training.terms)
+        setting = [*([ERROR] if errors else []), *(port for port in ports if len(ports) > 1 and port != LOSS)]
     things = [] if setting is None else reader.read(setting)
     asked = _flat(things if isinstance(things, list) else [things])
-    if criterion is not None and criterion.key not in (None, LOSS) and not any(_same(one.key, criterion.key) for one in asked):
-        asked += _flat([reader.read(criterion.key)])
+    given = len(asked)
+    deciding = None
+    if criterion is not None and criterion.key is not None and not _same(criterion.key, LOSS):
+        deciding = next((place for place, one in enumerate(asked) if _same(one.key, criterion.key)), len(asked))
+        asked += _flat([reader.read(criterion.key)]) if deciding == len(asked) else []
+        if len(asked) > deciding + 1 and deciding >= given:
+            raise DeclarationError(f"TrainingStoppingCriterion is one measurement. Got {excerpt(criterion.key)}.")
     classes = _classes(training, compared)
     wanted = Sums(
         comparison=None if compared is None else (compared.form, compared.predicted, compared.target),
         wires=tuple(dict.fromkeys(wire for one in asked for wire in one.wires)),
         arrays=tuple(dict.fromkeys(one.array for one in asked if one.array is not None)),
-        functions=tuple(dict.fromkeys(one.function for one in asked if one.function is not None)),
+        functions=tuple(PortFunction.of(*one.function, training.graph) for one in asked if one.function is not None),
     )
     tallied = Tallied({}, None if compared is None else compared.form, classes, training.terms, wanted.functions)
     tried = [_tried(one, tallied, wanted, training, validated) for one in asked]
@@ -200,8 +214,7 @@ def measured(setting: Any, criterion: Criterion | None, plan: Plan, training: Tr
     twice = [key for i, key in enumerate(keys) if any(_same(key, other) for other in keys[:i])]
     if twice:
         raise DeclarationError(
-            f"TrainingProgressMeasurements has two measurements with the key {excerpt(twice[0])}. "
-            'Give one of them another "Key".'
+            f'TrainingProgressMeasurements has two measurements with the key {excerpt(twice[0])}. Give one of them another "Key".'
         )
     beside = {CURVES, "examples", "batches", OF_ERROR}
     sums = replace(
@@ -209,7 +222,7 @@ def measured(setting: Any, criterion: Criterion | None, plan: Plan, training: Tr
         names=tuple(sorted(name for name in named if " " not in name and name not in beside)),
         losses=tuple(term.port for term in training.terms if f"loss {term.port}" in named),
     )
-    return Measured(measures, sums, tallied, classified)
+    return Measured(measures, sums, tallied, classified, None if deciding is None else measures[deciding])
 
 
 def _flat(things: Any) -> list[Asked]:
@@ -230,14 +243,13 @@ def _classes(training: TrainingNet, compared: Comparison | None) -> tuple[Hashab
 
 def _tried(asked: Asked, tallied: Tallied, wanted: Sums, training: TrainingNet, validated: bool) -> tuple[Measure, set[str]]:
     """A measurement with what its first try, on sums of nothing in particular, says of it, and the names of those sums."""
-    name = asked.key if not isinstance(asked.key, Rule) else asked.key.key
     dummies = Dummies(training, len(tallied.classes))
     dummies.note(wanted)
     try:
         value = asked.value(replace(tallied, sums=dummies))
     except AttributeError:
         value = None
-    if value is None or name == "Properties" or callable(value):
+    if value is None or asked.name == "Properties" or callable(value):
         raise UnsupportedError(
             f"NetTrain cannot measure {excerpt(asked.key)} while it trains. Ask NetMeasurements(net, data, {excerpt(asked.key)}) "
             "afterwards."
@@ -264,7 +276,7 @@ def _tried(asked: Asked, tallied: Tallied, wanted: Sums, training: TrainingNet, 
         asked.key,
         asked,
         kind,
-        name in BETTER if direction is None else direction == "Increasing",
+        asked.name in BETTER if direction is None else direction == "Increasing",
         kind == "number" and not whole and asked.evaluates and interval != "Round",
         kind in ("number", "classes", "figure") if plotted is Automatic else bool(plotted),
         whole,
@@ -305,40 +317,64 @@ class Judge:
 
     def __init__(self, criterion: Criterion | None, measured: Measured, validated: bool, by: str) -> None:
         self.measured, self.validated = measured, validated
-        key = None if criterion is None else criterion.key
-        if key is None:
-            key = ERROR if by == "error" and measured.classified else LOSS
-        self.measure = None if key == LOSS else measured.named(key)
-        if criterion is not None and self.measure is not None and self.measure.kind not in ("number", "classes"):
-            raise DeclarationError(f"TrainingStoppingCriterion needs a number. {excerpt(key)} is none.")
-        self.name = f"{'validation ' * validated}{'loss' if self.measure is None else key_text(key)}"
+        self.measure = measured.named(ERROR) if by == "error" and criterion is None else measured.deciding
+        if self.measure is not None and self.measure.kind not in ("number", "classes"):
+            raise DeclarationError(f"TrainingStoppingCriterion needs a number. {excerpt(self.measure.key)} is none.")
+        self.name = f"{'validation ' * validated}{'loss' if self.measure is None else key_text(self.measure.key)}"
         self.increasing = self.measure is not None and self.measure.increasing
         self.function = None if criterion is None else criterion.function
         self.watch = None if criterion is None or self.function else Watch(criterion, self.increasing)
         self.top = math.nan
 
-    def _value(self, history: History) -> float:
-        """The value of the last validation, or of the last round."""
+    def _value(self, history: History, place: int = -1) -> float:
+        """The value of the last validation, or of the last round; or of another one."""
         if self.measure is None:
-            return float(history.validation_losses[-1] if self.validated else history.losses[-1].mean())
-        return self.measured.number(self.measure, (history.validation_sums if self.validated else history.sums)[-1])
+            return float(history.validation_losses[place] if self.validated else history.losses[place].mean())
+        return self.measured.number(self.measure, (history.validation_sums if self.validated else history.sums)[place])
+
+    def replay(self, history: History) -> None:
+        """See again what was measured before a training that goes on from there."""
+        per_round = history.batches_per_round
+        whole = [place for place, losses in enumerate(history.losses, 1) if len(losses) == per_round]
+        rounds = [position / per_round for position in history.validation_positions] if self.validated else whole
+        for place, after in enumerate(rounds):
+            value = self._value(history, place)
+            self._best(value)
+            if self.watch is not None:
+                self.watch.see(value, after)
 
     def best(self, history: History) -> bool:
         """Whether the last validation is the best so far, which its value then is."""
-        value = self._value(history)
+        return self._best(self._value(history))
+
+    def _best(self, value: float) -> bool:
         better = math.isnan(self.top) or (value > self.top if self.increasing else value < self.top)
         if not (math.isfinite(value) and better):
             return False
         self.top = value
         return True
 
-    def stop(self, history: History, rounds: float) -> str | None:
-        """Why the training is to stop after so many rounds; None where it is not."""
+    def stop(self, history: History, rounds: float) -> str:
+        """Why the training is to stop after so many rounds; nothing where it is not."""
         if self.function is not None:
-            return "met the TrainingStoppingCriterion" if self.function(facts(history, self.measured)) else None
+            return "met the TrainingStoppingCriterion" if self.function(facts(history, self.measured)) else ""
         if self.watch is None or not self.watch.see(self._value(history), rounds):
-            return None
+            return ""
         return f"met the TrainingStoppingCriterion ({self.name} best after round {self.watch.at:g})"
+
+
+def all_elements(
+    training: TrainingNet,
+    arrays: Mapping[ArrayPath, Any],
+    plan: Plan,
+    device: Any,
+    columns: dict[str, Any],
+    compact: frozenset[str],
+) -> Evaluated:
+    """What measurements of all validation data together are made from, with the net as it is now."""
+    now = replace(training, graph=training.graph.with_arrays(arrays))
+    evaluation = Evaluation(now, comparison(now), device=device, precision=plan.precision, asker="NetTrain")
+    return evaluation.of_columns(columns, compact, len(jax.tree.leaves(columns)[0]))
 
 
 def judged(criterion: Criterion | None, measured: Measured, validated: bool, by: str) -> Judge:

@@ -75,7 +75,11 @@ class Plan:
     def runs(self) -> tuple[Run, ...]:
         """The runs of layers that are computed in loops: where nobody looks inside."""
         outputs, classified = self.graph.program.outputs, self.classified
-        wanted = [*(outputs[term.port] for term in self.terms), *(() if classified is None else classified[:2]), *self.sums.needed]
+        wanted = [
+            *(outputs[term.port] for term in self.terms),
+            *(() if classified is None else classified[:2]),
+            *self.sums.needed,
+        ]
         return runs_of(self.graph, wanted, frozen=self.frozen)
 
     def stacked(self, arrays: Mapping[ArrayPath, Any]) -> dict[ArrayPath, Any]:

@@ -18,7 +18,7 @@ from netdsl.training.progress import duration_text
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["NetTrainResultsObject", "check_property"]
+__all__ = ["History", "NetTrainResultsObject", "check_property"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,7 +113,8 @@ class NetTrainResultsObject:
 
     def batch_lists(self) -> dict[Any, np.ndarray]:
         """The measurements that are numbers by batch."""
-        history, found = self.history, {}
+        history = self.history
+        found: dict[Any, np.ndarray] = {}
         for one in self.measured.measures:
             parts = [values[key_text(one.key)] for values in history.batch_values if key_text(one.key) in values]
             if one.key == ERROR and self.measured.classified:
@@ -164,21 +165,32 @@ class NetTrainResultsObject:
         return "NetTrain Results\n" + "\n".join(f"  {label:>{wide}}  {text}" for label, text in self.rows())
 
     def _repr_html_(self) -> str:
-        import base64
         import html
-        import io
 
         rows = "".join(
-            f"<tr><td style='color:#888;text-align:right'>{html.escape(label)}</td><td "
-            f"style='text-align:left'>{html.escape(text)}</td></tr>"
+            f"<tr><td style='color:#888;text-align:right;vertical-align:top'>{html.escape(label)}</td>"
+            f"<td style='text-align:left'>{html.escape(text)}</td></tr>"
             for label, text in self.rows()
         )
-        picture = ""
-        if self.batches:
-            buffer = io.BytesIO()
-            self("LossPlot").savefig(buffer, format="png", bbox_inches="tight")
-            picture = f"<img alt='loss' src='data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}'>"
-        return f"<div><b>NetTrain Results</b><table>{rows}</table>{picture}</div>"
+        loss, *others = _final_plots(self).items() if self.batches else [("Loss", None)]
+        pictures = "".join(
+            f"<details><summary style='color:#888'>{html.escape(key_text(key))}</summary>{_image(figure, key_text(key))}</details>"
+            for key, figure in others
+        )
+        shown = _image(loss[1], "loss") if self.batches else ""
+        return f"<div><b>NetTrain Results</b><table>{rows}</table>{shown}{pictures}</div>"
+
+
+def _image(figure: Any, name: str) -> str:
+    """A figure as an element of HTML that needs no other file."""
+    import base64
+    import html
+    import io
+
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", bbox_inches="tight")
+    source = base64.b64encode(buffer.getvalue()).decode()
+    return f"<img alt='{html.escape(name, quote=True)}' src='data:image/png;base64,{source}'>"
 
 
 def _loss_plot(results: NetTrainResultsObject) -> Figure:
@@ -199,8 +211,8 @@ def _measure_plot(results: NetTrainResultsObject, measure: Measure) -> Figure:
     """The course of a measurement, or where it is a picture itself the last one."""
     history, measured = results.history, results.measured
     if measure.kind == "figure":
-        sums = (*history.sums[-1:], *history.validation_sums[: history.best_validation][-1:])
-        return measured.value(measure, sums[-1])  # type: ignore[no-any-return]
+        best = history.validation_sums[: history.best_validation]
+        return measured.value(measure, (best or history.sums)[-1])  # type: ignore[no-any-return]
     label = "error rate" if measure.key == ERROR else key_text(measure.key)
     batches = results.batch_lists().get(measure.key)
     per_round = 0 if batches is not None else 1

@@ -181,6 +181,7 @@ def restore(training: Training, path: str, same: Mapping[str, Any]) -> float:
     training.carry = training._place(carry, may_alias=False)
     training.best = None if best is None else training._place(best, may_alias=False)
     training.history, training.slots, training.completed = history, slots, completed
+    training.judge.replay(history)
     now = training.hosts.passed(0.0)
     training.started, training.trained_from = now - seconds, now - trained
     status = training.status

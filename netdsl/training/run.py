@@ -20,8 +20,6 @@ from netdsl.layers.placeholder import refuse_placeholders
 from netdsl.lowering import Attempt, bytes_of, cast, cores_for, explained, multiply_adds, wire_elements
 from netdsl.lowering.cores import WHOLE, alone, brought, placed
 from netdsl.lowering.devices import devices_text
-from netdsl.measurements.comparison import comparison
-from netdsl.measurements.evaluation import Evaluation
 from netdsl.nets import SHARED, ArrayPath, Net, Sequence, multipliers_by_path, path_text
 from netdsl.resources import ResourceData
 from netdsl.shapes import OPEN, ArrayType
@@ -29,7 +27,7 @@ from netdsl.symbols import Scaled
 from netdsl.training.checkpoints import Checkpoints
 from netdsl.training.history import History
 from netdsl.training.interrupts import heard, interruptible
-from netdsl.training.measured import judged, measured
+from netdsl.training.measured import all_elements, judged, measured
 from netdsl.training.plan import Plan, chunk_function, permutation, start, sums_of, validation_function
 from netdsl.training.processes import Hosts, shared_by
 from netdsl.training.progress import Status, duration_text
@@ -417,47 +415,35 @@ class Training:
     def _judge(self, round_: int, done: int) -> None:
         """Validate where that is due, and stop where the criterion says so."""
         place = (round_ - 1) * self.batches + done
-        every = self.settings.validated
-        if every.after(place - 1, self.batches) == place:
+        due = self.settings.validated.after(place - 1, self.batches) == place
+        if due:
             self._validate(round_, done)
-        elif self.validation is not None:
-            return
-        stop = None if self.reason else self.judge.stop(self.history, place / self.batches)
-        self.reason = stop or self.reason
+        if (due or self.validation is None) and not self.reason:
+            self.reason = self.judge.stop(self.history, place / self.batches)
 
     def _validate(self, round_: int, done: int) -> None:
         """Measure on the validation data, unless that was done here, and keep the net if it is the best so far."""
-        place = (round_ - 1) * self.batches + done
-        if self.validation_data is None or self.history.validation_positions[-1:] == [place]:
+        place, history, status = (round_ - 1) * self.batches + done, self.history, self.status
+        if self.validation_data is None or history.validation_positions[-1:] == [place]:
             return
         arrays, (_, fixed, state, _) = self.plan.shown(self.carry), self.carry
         self.where = f"in the validation after round {round_}"
         batches = -(-self.validation_count // self.batch_size)
         self.hosts.now()  # nobody has failed since the last batch: all compute this
         with alone(self.plan.mesh):
-            sums = self.validate(arrays, fixed, state, self.validation_data, np.int32(batches))
-            loss, error = map(float, sums[:2])
-        measured = self.measured.of_validation(sums[2], error / self.validation_count, self._elements(arrays, fixed, state))
-        history, status = self.history, self.status
-        history.validation_losses.append(loss / self.validation_count)
-        history.validation_errors.append(error / self.validation_count)
-        history.validation_sums.append(measured)
-        history.validation_positions.append(place)
+            found = self.validate(arrays, fixed, state, self.validation_data, np.int32(batches))
+            loss, error = (float(value) / self.validation_count for value in found[:2])
+        elements = None
+        if self.measured.whole:
+            now = self._returned(self.plan.apart({**arrays, **fixed, **state}))
+            elements = all_elements(self.training, now, self.plan, self.device, self.validation or {}, self.compact)
+        history.validated(place, loss, error, self.measured.of_validation(found[2], error, elements))
         if self.judge.best(history):
             self.best = self._place((arrays, state), may_alias=False)
             history.best_round, history.best_validation = round_, len(history.validation_losses)
-        status.validation_loss = history.validation_losses[-1]
-        status.validation_error = history.validation_errors[-1] if self.plan.classified else None
-        status.validation_measurements = self.measured.numbers(measured)
-
-    def _elements(self, arrays: Any, fixed: Any, state: Any) -> Any:
-        """What measurements of all validation data together are made from; None where nothing needs it."""
-        if not self.measured.whole:
-            return None
-        graph = self.training.graph.with_arrays(self._returned(self.plan.apart({**arrays, **fixed, **state})))
-        training = replace(self.training, graph=graph)
-        evaluation = Evaluation(training, comparison(training), device=self.device, precision=self.plan.precision, asker="NetTrain")
-        return evaluation.of_columns(self.validation or {}, self.compact, self.validation_count)
+        status.validation_loss = loss
+        status.validation_error = error if self.plan.classified else None
+        status.validation_measurements = self.measured.numbers(history.validation_sums[-1])
 
     def _own(self, path: ArrayPath) -> ArrayPath:
         """The path of an array in the user's net, where it is in it."""

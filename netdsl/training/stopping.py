@@ -108,7 +108,5 @@ def _number(setting: Mapping[str, Any], name: str) -> float:
         value = value.magnitude * factor
     if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= float(value) < math.inf:
         more = {"RelativeChange": ', or Quantity(q, "Percent")', "AbsoluteChange": ""}.get(name, " of rounds")
-        raise DeclarationError(
-            f"TrainingStoppingCriterion: {name!r} is a number of at least 0{more}. Got {excerpt(given)}."
-        )
+        raise DeclarationError(f"TrainingStoppingCriterion: {name!r} is a number of at least 0{more}. Got {excerpt(given)}.")
     return float(value)

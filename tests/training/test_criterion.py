@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from netdsl import (
     Quantity,
     SoftmaxLayer,
 )
+from netdsl.training.measured import Judge
 from netdsl.training.stopping import Criterion, Watch, criterion
 
 COURSE = [5.0, 4.0, 4.1, 3.9, 3.95, 3.9, 3.8, 3.8, 3.8, 3.8]
@@ -89,13 +91,20 @@ def test_Automatic_and_Loss_are_the_loss(train):
 
 
 def test_a_measurement_as_criterion_chooses_the_best_net_too(train):
-    results = overfitting(train, TrainingStoppingCriterion="MeanSquare", TrainingProgressMeasurements="MeanDeviation", MaxTrainingRounds=3)
+    results = overfitting(
+        train, TrainingStoppingCriterion="MeanSquare", TrainingProgressMeasurements="MeanDeviation", MaxTrainingRounds=3
+    )
     assert list(results("ValidationMeasurements")) == ["MeanDeviation", "MeanSquare"]
     net = NetInitialize(NetChain([3, SoftmaxLayer()], Input=2))
     inputs = np.random.default_rng(0).normal(size=(30, 2))
     data = inputs, np.arange(30) % 3 + 1
     results = train(
-        net, data, ValidationSet=data, TrainingStoppingCriterion={"Criterion": "Accuracy", "Patience": 5}, MaxTrainingRounds=30, LearningRate=0.05
+        net,
+        data,
+        ValidationSet=data,
+        TrainingStoppingCriterion={"Criterion": "Accuracy", "Patience": 5},
+        MaxTrainingRounds=30,
+        LearningRate=0.05,
     )
     values = results("ValidationMeasurementsLists")["Accuracy"]
     best = int(np.argmax(values)) + 1
@@ -135,6 +144,30 @@ def test_a_function_decides(train):
     assert len(seen) == 4
     np.testing.assert_allclose(seen[-1]["ValidationLossList"], LOSSES[:4], rtol=1e-3)
     assert seen[-1]["ValidationMeasurements"]["MeanSquare"] == pytest.approx(seen[-1]["ValidationLoss"])
+
+
+def test_a_training_that_goes_on_judges_as_if_it_had_not_been_broken_off(train):
+    setting = criterion({"Criterion": "MeanSquare", "Patience": 3})
+    for validation in ({}, {"ValidationSet": None}):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            results = overfitting(train, TrainingStoppingCriterion=setting.key, MaxTrainingRounds=4, **validation)
+        history, measured = results.history, results.measured
+        old, new = (Judge(setting, measured, not validation, "loss") for _ in range(2))
+        for place in range(1, 5):
+            part = replace(
+                history,
+                losses=history.losses[:place],
+                sums=history.sums[:place],
+                validation_losses=history.validation_losses[:place],
+                validation_sums=history.validation_sums[:place],
+            )
+            if not validation:
+                old.best(part)
+            old.stop(part, place)
+        new.replay(history)
+        assert (new.watch.best, new.watch.at) == (old.watch.best, old.watch.at)
+        assert validation or new.top == old.top
 
 
 @pytest.mark.parametrize(
@@ -180,14 +213,39 @@ def test_a_criterion_within_a_round(train):
     assert results(["TotalBatches", "TotalRounds"]) == [BEST + 5, 1], "0.2 rounds are 4 batches"
 
 
+def test_a_renamed_measurement_keeps_its_direction_and_a_dict_may_be_the_criterion(train):
+    net = NetInitialize(NetChain([3, SoftmaxLayer()], Input=2))
+    inputs = np.random.default_rng(0).normal(size=(30, 2))
+    data = inputs, np.arange(30) % 3 + 1
+    f1 = {"Measurement": "F1Score", "ClassAveraging": "Macro", "Key": "f1"}
+    options = {"ValidationSet": data, "MaxTrainingRounds": 20, "LearningRate": 0.05, "TrainingProgressMeasurements": None}
+    results = train(net, data, TrainingStoppingCriterion={"Criterion": f1, "Patience": 20}, **options)
+    values = results("ValidationMeasurementsLists")["f1"]
+    assert results("BestValidationRound") == int(np.argmax(values)) + 1
+    named = train(net, data, TrainingStoppingCriterion={"Criterion": "f1"}, **{**options, "TrainingProgressMeasurements": [f1]})
+    assert named("ReasonTrainingStopped").startswith("met the TrainingStoppingCriterion (validation f1 best after round ")
+    with pytest.raises(DeclarationError, match="TrainingStoppingCriterion needs a number"):
+        train(net, data, TrainingStoppingCriterion="ConfusionMatrix", **options)
+    with pytest.raises(DeclarationError, match="TrainingStoppingCriterion is one measurement"):
+        train(net, data, TrainingStoppingCriterion=["Accuracy", "ErrorRate"], **options)
+
+
 @pytest.mark.parametrize(
     ("setting", "error", "message"),
     [
         ("Accurracy", PartError, "There is no measurement 'Accurracy'."),
         ({"Patiense": 1}, DeclarationError, "TrainingStoppingCriterion has no suboption 'Patiense'. Did you mean 'Patience'?"),
-        ({"Patience": -1}, DeclarationError, "TrainingStoppingCriterion: 'Patience' is a number of at least 0 of rounds. Got -1."),
-        ({"AbsoluteChange": "x"}, DeclarationError, "TrainingStoppingCriterion: 'AbsoluteChange' is a number of at least 0. Got 'x'."),
-        ({"AbsoluteChange": 1, "RelativeChange": 1}, DeclarationError, "TrainingStoppingCriterion takes \"AbsoluteChange\" or "),
+        (
+            {"Patience": -1},
+            DeclarationError,
+            "TrainingStoppingCriterion: 'Patience' is a number of at least 0 of rounds. Got -1.",
+        ),
+        (
+            {"AbsoluteChange": "x"},
+            DeclarationError,
+            "TrainingStoppingCriterion: 'AbsoluteChange' is a number of at least 0. Got 'x'.",
+        ),
+        ({"AbsoluteChange": 1, "RelativeChange": 1}, DeclarationError, 'TrainingStoppingCriterion takes "AbsoluteChange" or '),
         ({"RelativeChange": Quantity(5, "Metres")}, DeclarationError, "TrainingStoppingCriterion: 'RelativeChange' is a number"),
         ({"Criterion": len}, DeclarationError, "TrainingStoppingCriterion: a function that decides stands alone"),
         (3, DeclarationError, "A measurement is a name, Rule(name, parameter)"),

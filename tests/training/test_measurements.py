@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from netdsl import (
+    All,
     CrossEntropyLossLayer,
     DeclarationError,
     ElementwiseLayer,
@@ -25,10 +26,13 @@ from netdsl import (
     Rule,
     Scaled,
     SoftmaxLayer,
+    TrainingError,
     UnsupportedError,
 )
 from netdsl.lowering import compilations
+from netdsl.lowering.cores import cores_available
 from netdsl.training import measured as measured_module
+from netdsl.training import run as run_module
 from netdsl.training.history import History
 
 RANDOM = np.random.default_rng(11)
@@ -36,7 +40,9 @@ INPUTS = RANDOM.normal(size=(60, 4)).astype(np.float32)
 LABELS = RANDOM.integers(0, 3, 60)
 CLASSES = ["a", "b", "c"]
 NAMES = [CLASSES[i] for i in LABELS]
-NET = NetInitialize(NetChain({"hidden": 8, "r": Ramp, "out": 3, "p": SoftmaxLayer()}, Input=4, Output=NetDecoder("Class", CLASSES)))
+NET = NetInitialize(
+    NetChain({"hidden": 8, "r": Ramp, "out": 3, "p": SoftmaxLayer()}, Input=4, Output=NetDecoder("Class", CLASSES))
+)
 DATA = Rule(INPUTS, NAMES)
 
 OF_CLASSES = [
@@ -50,9 +56,9 @@ OF_CLASSES = [
 ]  # fmt: skip
 
 
-def still(train, net, data, **options):
+def still(train, net, data, property=All, **options):
     """A training that changes nothing, so that what it measures is what the net is."""
-    return train(net, data, LearningRate=0, MaxTrainingRounds=1, **options)
+    return train(net, data, property, LearningRate=0, MaxTrainingRounds=1, **options)
 
 
 def same(a, b):
@@ -64,8 +70,9 @@ def same(a, b):
         np.testing.assert_allclose(a, b, rtol=2e-5, atol=1e-7)
 
 
-@pytest.mark.parametrize("size", [12, 10])
-def test_every_measurement_of_a_classifier_is_that_of_NetMeasurements(train, size):
+@pytest.mark.parametrize(("size", "cores"), [(12, 1), (10, 1), (20, 2)])
+def test_every_measurement_of_a_classifier_is_that_of_NetMeasurements(train, size, cores, monkeypatch):
+    monkeypatch.setattr(run_module, "cores_for", lambda *_: min(cores, cores_available()))
     results = still(
         train, NET, DATA, TrainingProgressMeasurements=OF_CLASSES, BatchSize=size, ValidationSet=Rule(INPUTS[:37], NAMES[:37])
     )
@@ -89,7 +96,11 @@ def test_what_comes_of_counts_by_formulas_written_out(train):
         NET,
         DATA,
         BatchSize=7,  # the last batch is filled up: 63 examples
-        TrainingProgressMeasurements=["ConfusionMatrix", "Precision", {"Measurement": "F1Score", "ClassAveraging": "Macro", "Key": "f1"}],
+        TrainingProgressMeasurements=[
+            "ConfusionMatrix",
+            "Precision",
+            {"Measurement": "F1Score", "ClassAveraging": "Macro", "Key": "f1"},
+        ],
         ValidationSet=DATA,
     )
     found = results("ValidationMeasurements")
@@ -103,13 +114,18 @@ def test_what_comes_of_counts_by_formulas_written_out(train):
 
 
 NUMBERS = NetInitialize(NetChain([8, Ramp, 2], Input=4))
-TARGETS = (RANDOM.normal(size=(60, 2)) + [1000, 0]).astype(np.float32)
+TARGETS = (RANDOM.normal(size=(60, 2)) + np.array([1000, 0])).astype(np.float32)
 OF_NUMBERS = ["FractionVarianceUnexplained", "RSquared", "StandardDeviation", "MeanDeviation", "MeanSquare", "Loss"]
 
 
 def test_every_measurement_of_numbers_by_formulas_written_out(train):
     results = still(
-        train, NUMBERS, (INPUTS, TARGETS), TrainingProgressMeasurements=OF_NUMBERS, BatchSize=12, ValidationSet=(INPUTS[:31], TARGETS[:31])
+        train,
+        NUMBERS,
+        (INPUTS, TARGETS),
+        TrainingProgressMeasurements=OF_NUMBERS,
+        BatchSize=12,
+        ValidationSet=(INPUTS[:31], TARGETS[:31]),
     )
     for found, count in (("RoundMeasurements", 60), ("ValidationMeasurements", 31)):
         truth = TARGETS[:count].astype(float)
@@ -156,12 +172,34 @@ def test_binary_decisions(train):
     same(results("RoundMeasurements")["Recall"], {False: (~decided)[LABELS != 1].mean(), True: decided[LABELS == 1].mean()})
 
 
+def test_functions_count_as_what_they_trace_to(train):
+    def run(power):
+        function = {"Measurement": lambda p: (p["Output"] ** power).sum(), "Key": "power"}
+        return still(train, NUMBERS, (INPUTS, TARGETS), "RoundMeasurements", TrainingProgressMeasurements=function)["power"]
+
+    first = run(2)
+    before = compilations()
+    assert run(2) == first
+    assert compilations() == before
+    assert run(4) != first
+
+
+def test_a_function_that_fails_is_named(train):
+    with pytest.raises(
+        DeclarationError, match=r"The measurement .* fails: .*It takes the ports of one example as a dict: 'Input' "
+    ):
+        still(train, NUMBERS, (INPUTS, TARGETS), TrainingProgressMeasurements=lambda p: p["Oops"])
+
+
 def test_a_function_of_the_ports(train):
     results = still(
         train,
         NUMBERS,
         (INPUTS, TARGETS),
-        TrainingProgressMeasurements=[{"Measurement": lambda p: abs(p["Output"] - p["Target"]).max(), "Key": "worst"}, "MeanSquare"],
+        TrainingProgressMeasurements=[
+            {"Measurement": lambda p: abs(p["Output"] - p["Target"]).max(), "Key": "worst"},
+            "MeanSquare",
+        ],
         BatchSize=12,
         ValidationSet=(INPUTS[:31], TARGETS[:31]),
     )
@@ -199,10 +237,10 @@ def test_measuring_changes_no_training_and_compiles_once(train):
 
 
 def test_chunks_and_room_change_no_number(train, monkeypatch):
-    from netdsl.training import run as run_module
-
     def run():
-        return train(NET, DATA, BatchSize=6, TrainingProgressMeasurements=["Precision", "Perplexity", "Accuracy"], LearningRate=0.1)
+        return train(
+            NET, DATA, BatchSize=6, TrainingProgressMeasurements=["Precision", "Perplexity", "Accuracy"], LearningRate=0.1
+        )
 
     usual = run()
     monkeypatch.setattr(run_module, "FIRST_CHUNK", 1)
@@ -210,7 +248,9 @@ def test_chunks_and_room_change_no_number(train, monkeypatch):
     short = run()
     same(usual("RoundMeasurements"), short("RoundMeasurements"))
     assert usual("BatchMeasurementsLists")["Accuracy"].tobytes() == short("BatchMeasurementsLists")["Accuracy"].tobytes()
-    np.testing.assert_allclose(usual("BatchMeasurementsLists")["Accuracy"].reshape(2, 10).mean(1), usual("RoundMeasurementsLists")["Accuracy"])
+    np.testing.assert_allclose(
+        usual("BatchMeasurementsLists")["Accuracy"].reshape(2, 10).mean(1), usual("RoundMeasurementsLists")["Accuracy"]
+    )
     monkeypatch.setattr(measured_module, "ROOM", 1)
     cramped = run()
     same(usual("RoundMeasurements"), cramped("RoundMeasurements"))
@@ -218,7 +258,9 @@ def test_chunks_and_room_change_no_number(train, monkeypatch):
 
 
 def test_a_history_is_stored_and_read_back(train):
-    results = train(NET, DATA, TrainingProgressMeasurements=["Precision", "AreaUnderROCCurve"], ValidationSet=Scaled(0.2), BatchSize=16)
+    results = train(
+        NET, DATA, TrainingProgressMeasurements=["Precision", "AreaUnderROCCurve"], ValidationSet=Scaled(0.2), BatchSize=16
+    )
     stored = results.history.to_dict()
 
     def plain(value):
@@ -243,10 +285,18 @@ def test_a_history_is_stored_and_read_back(train):
     [
         ("Accurracy", PartError, "There is no measurement 'Accurracy'. Did you mean 'Accuracy'?"),
         ("RSquared", PartError, "'RSquared' cannot be measured of this "),
-        ("Examples", UnsupportedError, "NetTrain cannot measure 'Examples' while it trains. Ask NetMeasurements(net, data, 'Examples')"),
+        (
+            "Examples",
+            UnsupportedError,
+            "NetTrain cannot measure 'Examples' while it trains. Ask NetMeasurements(net, data, 'Examples')",
+        ),
         ("ConfusionFunction", UnsupportedError, "NetTrain cannot measure 'ConfusionFunction' while it trains."),
         ("Report", UnsupportedError, "NetTrain cannot measure 'Report' while it trains."),
-        (["Accuracy", "Accuracy"], DeclarationError, "TrainingProgressMeasurements has two measurements with the key 'Accuracy'."),
+        (
+            ["Accuracy", "Accuracy"],
+            DeclarationError,
+            "TrainingProgressMeasurements has two measurements with the key 'Accuracy'.",
+        ),
         (3, DeclarationError, "A measurement is a name, Rule(name, parameter)"),
         ({"Measurement": "Accuracy", "Direction": "Up"}, DeclarationError, "The suboption 'Direction' of a measurement is "),
         ({"Measurement": "Accuracy", "Interval": "Day"}, DeclarationError, "The suboption 'Interval' of a measurement is "),
@@ -262,14 +312,36 @@ def test_wrong_measurements(train, asked, error, message):
 
 
 def test_suboptions(train):
-    asked = [{"Measurement": "Accuracy", "Interval": "Round", "Plot": False}, {"Measurement": "Recall", "ClassAveraging": "Micro"}]
+    asked = [
+        {"Measurement": "Accuracy", "Interval": "Round", "Plot": False},
+        {"Measurement": "Recall", "ClassAveraging": "Micro"},
+    ]
     results = train(NET, DATA, TrainingProgressMeasurements=asked, BatchSize=16)
     assert list(results("BatchMeasurementsLists")) == [Rule("Recall", "MicroAveraged")]
     assert list(results("FinalPlots")) == ["Loss", Rule("Recall", "MicroAveraged")]
 
 
 def test_what_is_measured_of_a_net_with_its_loss_inside(train):
-    net = NetGraph({"net": NET, "loss": CrossEntropyLossLayer("Index")}, [("net", NetPort("loss", "Input")), (NetPort("Class"), NetPort("loss", "Target"))])
+    net = NetGraph(
+        {"net": NET, "loss": CrossEntropyLossLayer("Index")},
+        [("net", NetPort("loss", "Input")), (NetPort("Class"), NetPort("loss", "Target"))],
+    )
     data = {"Input": INPUTS, "Class": LABELS + 1}
-    results = NetTrain(net, data, ["RoundMeasurements"], LearningRate=0, MaxTrainingRounds=1, TrainingProgressReporting=None, TrainingProgressMeasurements=["ErrorRate", "Recall"])[0]
+    results = NetTrain(
+        net,
+        data,
+        ["RoundMeasurements"],
+        LearningRate=0,
+        MaxTrainingRounds=1,
+        TrainingProgressReporting=None,
+        TrainingProgressMeasurements=["ErrorRate", "Recall"],
+    )[0]
     same(results["Recall"], NetMeasurements(net, data, "Recall"))
+
+
+def test_numbers_that_leave_their_range_are_the_error_of_the_training(train):
+    with pytest.raises(TrainingError, match="The loss of batch"):
+        train(NUMBERS, (INPUTS, TARGETS), Method="SGD", LearningRate=1e20, BatchSize=12, TrainingProgressMeasurements=OF_NUMBERS)
+    results = train(NET, DATA, LearningRate=1e5, TrainingProgressMeasurements="Perplexity", BatchSize=30)
+    assert results("RoundMeasurements")["Perplexity"] == np.inf
+    assert results._repr_html_().count("<details>") == 1

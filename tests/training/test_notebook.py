@@ -156,4 +156,4 @@ def test_in_jupyterlab(tmp_path):
     assert seen["seconds"] < 20
     assert seen["gone"], "the button goes with the training"
     assert re.search(r"Training stopped by the user after \d+ rounds", seen["after"])
-    assert re.search(r"REASON stopped by the user ROUNDS \d+ \d", seen["after"])
+    assert re.search(r"REASON stopped by the user ROUNDS \d+ \[", seen["after"])

@@ -63,7 +63,7 @@ class Facts(Mapping[str, Any]):
     # What several of them are made from
 
     @property
-    def run(self) -> Training:
+    def run(self) -> Any:  # a Training, whose module imports this one
         """The training, while the function runs."""
         assert self.training is not None
         return self.training

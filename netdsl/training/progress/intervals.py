@@ -61,7 +61,12 @@ def every(options: Mapping[str, Any], default: Every, what: str) -> Every:
 def _amount(value: Any, what: str, zero: bool = False) -> tuple[float, str]:
     """A number of seconds, or a Quantity of time, batches or rounds."""
     number, unit = (value.magnitude, value.unit) if isinstance(value, Quantity) else (value, "Seconds")
-    good = isinstance(number, Real) and not isinstance(number, bool) and 0 <= float(number) < math.inf and (zero or number > 0)
+    good = (
+        isinstance(number, Real)
+        and not isinstance(number, bool)
+        and 0 <= float(number) < math.inf
+        and (zero or float(number) > 0)
+    )
     if not good:
         raise DeclarationError(
             f'{what} is a number of seconds, or Quantity(n, "Seconds"), "Batches" or "Rounds", '

@@ -164,7 +164,9 @@ def loss_svg(curves: Curves, width: int = 560, height: int = 170) -> str:
         return [(left + place / end * (right - left), y) for place, y in zip(places, ys)]
 
     batches, rounds, validation = (points(*each) for each in series)
-    texts = [(left - 6, top + 8, "end", f"{high:.3g}"), (left - 6, bottom, "end", f"{low:.3g}")] if high > low else []
+    texts: list[tuple[float, float, str, str]] = []
+    if high > low:
+        texts = [(left - 6, top + 8, "end", f"{high:.3g}"), (left - 6, bottom, "end", f"{low:.3g}")]
     texts += [(left, height - 6, "start", "0"), (right, height - 6, "end", f"{end:.4g} rounds")]
     texts.append(((left + right) / 2, height - 6, "middle", "loss, logarithmic" if log else "loss"))
     written = "".join(f"<text x='{x:.0f}' y='{y:.0f}' text-anchor='{anchor}'>{text}</text>" for x, y, anchor, text in texts)

@@ -74,11 +74,13 @@ class UninitializedError(NetError, ValueError):
 
 
 class DataError(NetError, ValueError):
-    """Training or test data that cannot be used."""
+    """Training or test data that cannot be used; `results` holds those of a training that read them, up to there."""
+
+    results: Any = None
 
 
 class TrainingError(NetError, RuntimeError):
-    """A training that cannot go on; `results` holds those of the best validation round, if there was one."""
+    """A training that cannot go on; `results` holds those of the best validation round, if there was one, or those up to failing data."""
 
     results: Any = None
 

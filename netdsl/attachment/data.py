@@ -17,7 +17,7 @@ from netdsl.lowering import check_integers, check_lengths, pad_sequences, port_d
 from netdsl.nets import Sequence
 from netdsl.shapes import ArrayType, describe
 
-__all__ = ["encoded", "typed"]
+__all__ = ["encoded", "padded", "typed"]
 
 BLOCK = 2**18
 """About how many numbers are looked at together."""
@@ -30,12 +30,16 @@ def typed(training: TrainingNet, data: Table) -> TrainingNet:
     return replace(training, graph=graph)
 
 
-def encoded(training: TrainingNet, data: Table, what: str) -> tuple[dict[str, Any], frozenset[str]]:
-    """The columns of the input ports in compact form, and the ports that still need the device half of their encoder."""
+def encoded(training: TrainingNet, data: Table, what: str, places: Any = None) -> tuple[dict[str, Any], frozenset[str]]:
+    """The columns of the input ports in compact form, and the ports that still need the device half of their encoder.
+
+    `places` counts the examples where they are some of many, from 0; then sequences stay the list that they are.
+    """
     columns: dict[str, Any] = {}
     batches = {}
     compact = []
     graph = training.graph
+    data = data.read()
     for port, name in training.columns.items():
         column = data.columns()[name]
         type_ = graph.port_type(port)
@@ -52,10 +56,18 @@ def encoded(training: TrainingNet, data: Table, what: str) -> tuple[dict[str, An
             compact.append(port)
             if type_.integer and not isinstance(values.values, list):
                 check_integers(port, np.asarray(values.values), type_)
-        columns[port] = _finite(values.values, port, name, what)
+        columns[port] = _finite(values.values, port, name, what, places)
         batches[port] = values
     check_lengths(graph, batches)
-    return columns, frozenset(compact)
+    return columns if places is not None else padded(columns), frozenset(compact)
+
+
+def padded(columns: dict[str, Any], bucketed: bool = False) -> dict[str, Any]:
+    """The columns, lists of sequences as one padded array."""
+    return {
+        port: Sequence(*pad_sequences(column, bucketed)) if isinstance(column, list) else column
+        for port, column in columns.items()
+    }
 
 
 def _check_sizes(column: Any, port: str, type_: ArrayType, where: str) -> None:
@@ -78,18 +90,17 @@ def _all_finite(array: np.ndarray) -> bool:
     return all(np.isfinite(array[start : start + rows]).all() for start in range(0, len(array), rows))
 
 
-def _finite(values: Any, port: str, name: str, what: str) -> Any:
-    """The values as arrays, varying ones padded; an error that names the first example that is not finite."""
+def _finite(values: Any, port: str, name: str, what: str, places: Any = None) -> Any:
+    """The values; an error that names the first example that is not finite."""
     arrays = values if isinstance(values, list) else [values]
     for offset, each in enumerate(arrays):
         array = np.asarray(each)
         if jnp.issubdtype(array.dtype, jnp.floating) and not _all_finite(array):
             first = tuple(np.argwhere(~np.isfinite(array))[0])
-            example = offset + 1 if isinstance(values, list) else int(first[0]) + 1
+            row = offset if isinstance(values, list) else int(first[0])
+            example = (row if places is None else int(places[row])) + 1
             raise DataError(
                 f"Example {example} of the {what} has the value {array[first]} in the column {name!r} (port {port!r}). "
                 "Only finite numbers can be used: remove or replace such examples."
             )
-    if isinstance(values, list):
-        return Sequence(*pad_sequences(values, bucketed=False))
     return values

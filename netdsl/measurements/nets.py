@@ -167,7 +167,7 @@ def held_out_table(data: Any) -> Table:
     """Test data in any form as columns; a name means the test data of that set."""
     if isinstance(data, (str, ResourceObject)):
         data = ResourceData(data, "TestData")
-    return table(data, WHAT)
+    return table(data, WHAT).read()
 
 
 def checked_net(function: str, net: Any) -> Net:

@@ -39,11 +39,16 @@ class Plan:
     cores: int = 1
     """How many of the machine's cores share each batch, as devices of one mesh."""
     precision: Precision = REAL32
+    streamed: bool = False
+    """Whether the data are those of a chunk, in the order of its batches, rather than all, taken by the round's permutation."""
+    lengths: tuple[tuple[str, int], ...] = ()
+    """How much of the sequences at ports these batches have, where it is not all."""
 
     def key(self, kind: str) -> tuple[Any, ...]:
         """The key under which a compiled function of this plan is kept."""
         method = self.optimizer.transformation if not self.optimizer.own else (self.optimizer.name, self.optimizer.options)
         further = self.frozen, self.compact, self.batch_size, self.platform, self.cores, self.precision.name
+        further += self.streamed, self.lengths
         return (kind, program_key(self.graph), self.terms, method, *further)
 
     def bare(self) -> Plan:
@@ -115,8 +120,9 @@ def _error(value: Any, target: Any, form: str, threshold: float) -> Any:
     return jnp.sum(jnp.where(mask, wrong, 0)) / (sequence.length * (wrong.size // wrong.shape[0]))
 
 
-def _gathered(data: Mapping[str, Any], indices: Any) -> dict[str, Any]:
-    return {port: jax.tree.map(lambda column: column[indices], column) for port, column in data.items()}
+def _gathered(data: Mapping[str, Any], indices: Any, lengths: tuple[tuple[str, int], ...] = ()) -> dict[str, Any]:
+    given = {port: jax.tree.map(lambda column: column[indices], column) for port, column in data.items()}
+    return given | {port: Sequence(given[port].data[:, :length], given[port].length) for port, length in lengths}
 
 
 def _step(plan: Plan, template: Net) -> Callable[..., Any]:
@@ -164,8 +170,8 @@ def _places(plan: Plan, batch: Any) -> Any:
 def chunk_function(plan: Plan) -> Callable[..., Any]:
     """``f(carry, buffers, data, order, start, count, offset, seed, rate, multipliers) -> carry, buffers``.
 
-    `order` is the round's permutation; the batches from `start` on, `count` of them, are trained on, and their losses and errors
-    written into the buffers. `offset` is the number of batches before this round.
+    `order` is the round's permutation, or where the plan is streamed the part of it that the data are, and their first batch.
+    The batches from `start` on, `count` of them, are trained on, and their losses and errors written into the buffers. `offset` is the number of batches before this round.
     """
     return compiled(plan.key("train"), lambda: _chunk_function(plan.bare()))
 
@@ -175,10 +181,14 @@ def _chunk_function(plan: Plan) -> Callable[..., Any]:
 
     def at(batch: Any, state: Any, data: Any, order: Any, offset: Any, seed: Any, rate: Any, multipliers: Any) -> Any:
         carry, (losses, errors) = state
+        order, first = order if plan.streamed else (order, 0)
         # a batch that reaches over the end is filled up from the round's own permutation
-        indices = order[_places(plan, batch) % order.shape[0]]
+        places = _places(plan, batch - first) % order.shape[0]
+        indices = order[places]
         key = jax.random.fold_in(jax.random.key(seed), offset + batch)
-        carry, loss, error = step(carry, _gathered(data, indices), indices, key, rate, multipliers)
+        carry, loss, error = step(
+            carry, _gathered(data, places if plan.streamed else indices, plan.lengths), indices, key, rate, multipliers
+        )
         return carry, (losses.at[batch].set(loss), errors.at[batch].set(error))
 
     def chunk(carry: Any, buffers: Any, data: Any, order: Any, start: Any, count: Any, *rest: Any) -> Any:

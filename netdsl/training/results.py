@@ -77,6 +77,8 @@ class NetTrainResultsObject:
     reason: str
     seed: int
     multipliers: dict[tuple[str, ...], float]
+    skipped: tuple[int, ...] = ()
+    """The training examples that were left out because they could not be used, from 1."""
 
     @public
     def __call__(self, property: Any, /) -> Any:
@@ -119,7 +121,7 @@ class NetTrainResultsObject:
             (
                 "data",
                 f"training examples: {self.training_examples}, validation examples: {self.validation_examples}, "
-                f"processed examples: {examples}, skipped examples: 0",
+                f"processed examples: {examples}, skipped examples: {len(self.skipped)}",
             ),
             ("method", f"{self.method}, batch size {self.batch_size}, {self.device}, seed {self.seed}"),
         ]
@@ -212,6 +214,7 @@ _PROPERTIES: dict[str, Callable[[NetTrainResultsObject], Any]] = {
     "RoundMeasurements": lambda r: {name: _last(values) for name, values in r.measurements().items()},
     "RoundMeasurementsLists": lambda r: r.measurements(),
     "RoundPositions": lambda r: np.cumsum([part.size for part in r.history.losses]),
+    "SkippedTrainingData": lambda r: list(r.skipped),
     "TargetDevice": lambda r: r.device,
     "TotalBatches": lambda r: r.batches,
     "TotalRounds": lambda r: r.rounds,
@@ -227,7 +230,7 @@ _PROPERTIES: dict[str, Callable[[NetTrainResultsObject], Any]] = {
     "ValidationPositions": lambda r: np.cumsum([part.size for part in r.history.losses])[: len(r.history.validation_losses)],
 }
 
-_LATER = ("CheckpointingFiles", "NetTrainInputForm", "SkippedTrainingData")
+_LATER = ("CheckpointingFiles", "NetTrainInputForm")
 
 
 def check_property(property: Any) -> None:

@@ -6,30 +6,28 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
-from numbers import Real
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from netdsl.attachment import encoded, training_net, typed
-from netdsl.columns import Table, table
-from netdsl.errors import DataError, DeclarationError, TrainingError, UnsupportedError, listing
+from netdsl.attachment import training_net, typed
+from netdsl.errors import DataError, DeclarationError, TrainingError, listing
 from netdsl.initialization import NetInitialize
 from netdsl.layers.placeholder import refuse_placeholders
 from netdsl.lowering import WHOLE, Attempt, alone, bytes_of, cast, cores_for, explained, multiply_adds, placed, wire_elements
 from netdsl.nets import SHARED, ArrayPath, Net, Sequence, multipliers_by_path, path_text
-from netdsl.resources import ResourceData
 from netdsl.shapes import OPEN, ArrayType
-from netdsl.symbols import Scaled
-from netdsl.training.plan import Plan, chunk_function, permutation, start, validation_function
+from netdsl.training.feeding import Feed, feed
+from netdsl.training.generators import Ended
+from netdsl.training.plan import Plan, chunk_function, start, validation_function
 from netdsl.training.progress import Status, duration_text
 from netdsl.training.results import History, NetTrainResultsObject
 from netdsl.training.settings import Settings
+from netdsl.training.sources import refuse_guessed_labels, source, split
 
 __all__ = ["Training"]
 
@@ -62,44 +60,29 @@ BEST_BY = "loss"
 """What the best validation round is chosen by: "loss", or "error" (for classifiers in newer versions of Mathematica [M])."""
 
 
-def split(data: Table, validation: Any, seed: int) -> tuple[Table, Table | None]:
-    """Training and validation data; Scaled holds a random fraction out."""
-    if validation is None:
-        return data, None
-    if isinstance(validation, Scaled):
-        fraction = validation.fraction
-        if isinstance(fraction, bool) or not isinstance(fraction, Real) or not 0 < fraction < 1:
-            raise DeclarationError(f"ValidationSet={validation!r}: the fraction is a number between 0 and 1.")
-        held = max(round(len(data) * fraction), 1)
-        if held >= len(data):
-            raise DataError(f"ValidationSet={validation!r} of {len(data)} examples leaves none to train on.")
-        order = np.random.default_rng([seed, 1]).permutation(len(data))
-        return data.taken(np.sort(order[held:])), data.taken(np.sort(order[:held]))
-    if isinstance(validation, (list, tuple)) and len(validation) == 2 and isinstance(validation[1], Mapping):
-        raise UnsupportedError(
-            "ValidationSet with an interval is not supported yet. Give the data alone: it is measured after every round."
-        )
-    return data, table(ResourceData(validation, "TestData") if isinstance(validation, str) else validation, "validation data")
-
-
 class Training:
     """One run of NetTrain."""
 
     def __init__(self, net: Net, data: Any, settings: Settings) -> None:
         refuse_placeholders(net)
         self.settings = settings
-        everything = table(ResourceData(data, "TrainingData") if isinstance(data, str) else data, "training data")
-        examples, validation = split(everything, settings.validation, settings.seed)
+        varying = any(net.port_type(port).varying for port in net.input_names)
+        size = settings.batch_size or (BATCH_SIZE_VARYING if varying else BATCH_SIZE)
+        everything = source(data, "training data", "TrainingData", size, settings.skip)
+        examples, validation = split(everything, settings.validation, settings.seed, size)
         # labels that only occur among the examples held out are classes too
-        prepared = typed(training_net(net, everything, settings.loss), everything)
+        sample = everything.sample()
+        prepared = typed(training_net(net, sample, settings.loss), sample)
+        refuse_guessed_labels(net, prepared, everything, sample)
         graph = initialized(prepared.graph, prepared.path, settings.seed)
         self.training = replace(prepared, graph=graph)
-        self.columns, compact = encoded(self.training, examples, "training data")
-        self.count, self.validation_count = len(examples), 0 if validation is None else len(validation)
+        self.device = settings.device if settings.device is not None else next(iter(jax.device_put(0).devices()))
+        self.feed = feed(self.training, examples, "training data", settings.seed, self.device, settings.skip)
+        self.columns, compact = self.feed.columns, self.feed.compact
+        self.count, self.validation_count = self.feed.count, 0 if validation is None else len(validation)
         varying = any(isinstance(column, Sequence) for column in self.columns.values())
         self.batch_size = min(settings.batch_size or (BATCH_SIZE_VARYING if varying else BATCH_SIZE), self.count)
         self.batches = -(-self.count // self.batch_size)
-        self.device = settings.device if settings.device is not None else next(iter(jax.device_put(0).devices()))
         self.multipliers = multipliers_by_path(graph, self.training.path, settings.multipliers)
         frozen = frozenset(path for path, value in self.multipliers.items() if value == 0)
         if not set(graph.arrays) - frozen:
@@ -116,11 +99,12 @@ class Training:
         activations = wire_elements(graph.solved, 1) * precision.bytes * self.batch_size if platform == "cpu" else 0
         self.consulted_every = min(CONSULTED_EVERY + activations * SECONDS_PER_BYTE, LONGEST_CHUNK)
         self.number = jnp.result_type(float).type
-        self.validation: dict[str, Any] | None = None
+        self.validation: Feed | None = None
         if validation is not None:
             # these may be encoded where the training data are not, or the other way round
-            self.validation, compact = encoded(self.training, validation, "validation data")
-            self.validate = validation_function(replace(self.plan, compact=compact))
+            self.validation = feed(self.training, validation, "validation data", settings.seed, self.device, settings.skip)
+            self.validation_count = self.validation.count
+            self.validate = validation_function(replace(self.plan, compact=self.validation.compact))
         self.history = History(self.batches)
         rounds = settings.rounds
         limit = None if rounds is None or math.isinf(rounds) else int(rounds)
@@ -144,6 +128,9 @@ class Training:
             with _interruptible(self), explained(self._attempt):
                 self._rounds()
         finally:
+            self.feed.close()
+            if self.validation is not None:
+                self.validation.close()
             self.status.elapsed = time.perf_counter() - self.started
             rounds = len(self.history.losses)
             measured = self.status.measured()
@@ -178,8 +165,9 @@ class Training:
         trainable, fixed, state = self._start()
         # the carry is donated: it must not hold the arrays of the user's net
         self.carry = self._place(start(self.plan, trainable, fixed, state), may_alias=False)
-        self.data = self._place(self.columns)
-        self.validation_data = None if self.validation is None else self._place(self.validation)
+        self.feed.start(self.plan, self._place, settings.rounds)
+        if self.validation is not None:
+            self.validation.start(self.plan, self._place)
         self.best: Any = None
         self.constants = self._place(
             (
@@ -201,18 +189,19 @@ class Training:
     def _round(self, round_: int) -> None:
         """One pass over the data, in chunks about as long as `consulted_every`."""
         seed, rate, multipliers = self.constants
-        order = self._place(permutation(self.count, self.settings.seed, round_))
+        self.feed.round(round_)
         offset = np.int32((round_ - 1) * self.batches)
         buffers = self._place((np.zeros(self.batches, self.number), np.zeros(self.batches, self.number)))
-        run = chunk_function(self.plan)
 
         def trained(first: int, count: int) -> tuple[Any, ...]:
             """The losses and errors of the round after these batches."""
             nonlocal buffers
-            place = np.int32(first), np.int32(count), offset
-            with alone(self.plan.cores):
-                self.carry, buffers = run(self.carry, buffers, self.data, order, *place, seed, rate, multipliers)
-                return tuple(np.asarray(buffer) for buffer in buffers)
+            for plan, data, order, *part in self.feed.parts(first, count):
+                run, place = chunk_function(plan), (*map(np.int32, part), offset)
+                with alone(plan.cores):
+                    self.carry, buffers = run(self.carry, buffers, data, order, *place, seed, rate, multipliers)
+                    buffers = buffers if plan.cores == 1 else jax.block_until_ready(buffers)
+            return tuple(np.asarray(buffer) for buffer in buffers)
 
         self.where = f"in round {round_}"
         self.status.round, done = round_, 0
@@ -228,11 +217,26 @@ class Training:
             left = self.batches - done
             count = -(-left // max(math.ceil(left / self.chunk - 0.25), 1))  # equal chunks: the last is not a short one
             before = time.perf_counter()
+            count = self._ready(done, count)
+            if not count:
+                break
             losses, errors = trained(done, count)
             took = time.perf_counter() - before
             done += count
             self.history.losses[-1], self.history.errors[-1] = losses[:done].copy(), errors[:done].copy()
             self._consult(round_, done, count, took)
+
+    def _ready(self, done: int, count: int) -> int:
+        """How many of these batches there are now; none once the data have ended. An error of the data has the results so far."""
+        try:
+            return self.feed.ready(done, count)
+        except Ended:
+            self.reason = "ended with its data"
+        except (DataError, TrainingError) as error:
+            self.reason = "broke off at its data"
+            error.results = self.results()
+            raise
+        return 0
 
     def _consult(self, round_: int, done: int, count: int, took: float) -> None:
         """What the host does after a chunk: check, adapt, report, stop."""
@@ -285,7 +289,7 @@ class Training:
             net=graph,
             batch_size=self.batch_size,
             device=self.device,
-            data=bytes_of((self.columns, self.validation)),
+            data=bytes_of((self.columns, None if self.validation is None else self.validation.columns)),
             arrays=bytes_of((carry, carry[0])),
             training=True,
             precision=plan.precision,
@@ -336,14 +340,15 @@ class Training:
 
     def _validate(self, round_: int) -> None:
         """Measure on the validation data, and keep the net if it is the best so far."""
-        if self.validation_data is None:
+        if self.validation is None:
             return
         arrays, fixed, state, _ = self.carry
         self.where = f"in the validation after round {round_}"
-        batches = -(-self.validation_count // self.batch_size)
-        with alone(self.plan.cores):
-            sums = self.validate(arrays, fixed, state, self.validation_data, np.int32(batches))
-            loss, error = map(float, sums)
+        loss = error = 0.0
+        for data, batches in self.validation.whole():
+            with alone(self.plan.cores):
+                sums = self.validate(arrays, fixed, state, data, np.int32(batches))
+                loss, error = loss + float(sums[0]), error + float(sums[1])
         history, status = self.history, self.status
         history.validation_losses.append(loss / self.validation_count)
         history.validation_errors.append(error / self.validation_count)
@@ -389,6 +394,7 @@ class Training:
             reason=self.reason,
             seed=self.settings.seed,
             multipliers=shown,
+            skipped=self.feed.skipped,
         )
 
 

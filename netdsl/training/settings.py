@@ -12,6 +12,7 @@ from netdsl.lowering import Precision, device_named, precision_named
 from netdsl.symbols import Automatic, Infinity, Quantity
 from netdsl.training.optimizers import Optimizer, optimizer
 from netdsl.training.progress import Progress, progress
+from netdsl.training.sources import skipping
 
 __all__ = ["Settings", "settings_of"]
 
@@ -35,6 +36,7 @@ OPTIONS = (
     "MaxTrainingRounds",
     "Method",
     "RandomSeeding",
+    "SkipInvalidExamples",
     "TargetDevice",
     "TimeGoal",
     "TrainingProgressReporting",
@@ -63,6 +65,7 @@ class Settings:
     validation: Any
     progress: Progress
     precision: Precision
+    skip: bool = False
 
 
 def settings_of(options: dict[str, Any]) -> Settings:
@@ -93,6 +96,7 @@ def settings_of(options: dict[str, Any]) -> Settings:
         validation=get("ValidationSet", None),
         progress=progress(get("TrainingProgressReporting", Automatic)),
         precision=precision_named(get("WorkingPrecision", Automatic)),
+        skip=skipping(get("SkipInvalidExamples", False)),
     )
 
 

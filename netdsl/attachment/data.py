@@ -12,7 +12,7 @@ import numpy as np
 from netdsl.attachment.losses import TrainingNet
 from netdsl.attachment.types import sizes_of, with_types
 from netdsl.columns import Table
-from netdsl.errors import DataError
+from netdsl.errors import DataError, listing
 from netdsl.lowering import check_integers, check_lengths, pad_sequences, port_data
 from netdsl.nets import Sequence
 from netdsl.shapes import ArrayType, describe
@@ -40,7 +40,7 @@ def encoded(training: TrainingNet, data: Table, what: str, places: Any = None) -
     compact = []
     graph = training.graph
     data = data.read()
-    for port, name in training.columns.items():
+    for port, name in _names(training, data, what).items():
         column = data.columns()[name]
         type_ = graph.port_type(port)
         thing = list(column) if isinstance(column, (tuple, range)) else column
@@ -60,6 +60,23 @@ def encoded(training: TrainingNet, data: Table, what: str, places: Any = None) -
         batches[port] = values
     check_lengths(graph, batches)
     return columns if places is not None else padded(columns), frozenset(compact)
+
+
+def _names(training: TrainingNet, data: Table, what: str) -> dict[str, str]:
+    """The column of these data for each port. They may be inputs and targets where the first data had ports, or the other way round."""
+    columns, names = data.columns(), {}
+    for port, name in training.columns.items():
+        other = "inputs" if port in training.net.input_names else "targets"
+        found = [each for each in (name, port, *([other] if data.ports is None else [])) if each in columns]
+        if not found:
+            raise DataError(
+                f"The {what} have no column for the port {port!r}. Their columns are {listing(map(repr, columns))}; those of the "
+                f"training are {listing(map(repr, training.columns.values()))}."
+            )
+        names[port] = found[0]
+    if len(set(names.values())) < len(set(training.columns.values())):
+        raise DataError(f"The {what} are inputs -> targets, but the net takes {listing(map(repr, names))}. Give a dict of columns.")
+    return names
 
 
 def padded(columns: dict[str, Any], bucketed: bool = False) -> dict[str, Any]:

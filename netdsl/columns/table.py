@@ -17,7 +17,7 @@ from netdsl.errors import DataError, excerpt, listing
 from netdsl.nets import Net
 from netdsl.symbols import Rule
 
-__all__ = ["Rows", "Table", "table"]
+__all__ = ["Rows", "Table", "gives_batches", "table"]
 
 SAMPLE = 8
 """The number of examples of a source that tell what its examples are."""
@@ -190,22 +190,29 @@ def _table(data: Any, what: str) -> Table:
         return Table(ports={name: _column(column, name, what) for name, column in data.items()})
     if isinstance(data, tuple) and len(data) == 2:
         return _pair(data, what)
+    batches = data[0] if isinstance(data, list) and len(data) == 2 else data
+    if gives_batches(batches):
+        raise DataError(
+            f"The {what} are {excerpt(batches)}. A function or an iterator that gives batches is data for NetTrain and its "
+            "ValidationSet: a function f, [f, {'RoundLength': n}], or an iterator, [iter(x), {'RoundLength': n}]."
+        )
     if isinstance(data, (list, tuple)):
         return _rows(data, what)
     if isinstance(data, os.PathLike):
         return _of_path(data, what)
     if _is_source(data):
         return Rows(data, what)
-    if callable(data) or hasattr(data, "__iter__"):
-        raise DataError(
-            f"The {what} are {excerpt(data)}. A function or an iterator that gives batches is data for NetTrain and its "
-            "ValidationSet: a function f, [f, {'RoundLength': n}], or an iterator [iter(x), {'RoundLength': n}]."
-        )
     raise DataError(
         f"The {what} cannot be {excerpt(data)}. Data are rules [Rule(x, y), ...], a rule of lists Rule(xs, ys), or "
         "a dict "
         "{port: column}."
     )
+
+
+def gives_batches(data: Any) -> bool:
+    """Whether the data are a function, an iterator, or something that can only be gone through."""
+    known = isinstance(data, (str, bytes, type, Rule, Net, os.PathLike)) or hasattr(data, "__getitem__") or hasattr(data, "shape")
+    return not known and (callable(data) or hasattr(data, "__iter__"))
 
 
 def _is_source(data: Any) -> bool:

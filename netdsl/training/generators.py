@@ -6,9 +6,8 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from netdsl.columns import Table, table
+from netdsl.columns import Table, gives_batches, table
 from netdsl.errors import DataError, DeclarationError, NetError, TrainingError, excerpt, nearest
-from netdsl.nets import Net
 from netdsl.symbols import Rule
 
 __all__ = ["Ended", "Generated", "generated"]
@@ -86,9 +85,9 @@ class Generated:
 def generated(data: Any, what: str, size: int) -> Generated | None:
     """The generator that these data are: f, ``[f, {"RoundLength": n}]``, an iterator or one with a round length; else None."""
     options: Any = {}
-    if isinstance(data, (list, tuple)) and len(data) == 2 and _gives_batches(data[0]) and isinstance(data[1], (Mapping, Rule)):
+    if isinstance(data, (list, tuple)) and len(data) == 2 and gives_batches(data[0]) and isinstance(data[1], (Mapping, Rule)):
         data, options = data[0], data[1]
-    if not _gives_batches(data):
+    if not gives_batches(data):
         return None
     options = {options.key: options.value} if isinstance(options, Rule) else dict(options)
     for name in options:
@@ -108,10 +107,3 @@ def generated(data: Any, what: str, size: int) -> Generated | None:
     if inspect.isgeneratorfunction(data):
         raise DataError(f"The {what} are the function {name}, which yields. Call it and give the iterator: {name}(...).")
     return Generated(data, f"the function {name}", what, length, size)
-
-
-def _gives_batches(data: Any) -> bool:
-    """Whether the data are a function, an iterator, or something that can only be gone through."""
-    if isinstance(data, (str, bytes, type, Rule, Net)) or hasattr(data, "__getitem__") or hasattr(data, "shape"):
-        return False
-    return callable(data) or hasattr(data, "__iter__")

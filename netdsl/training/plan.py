@@ -171,7 +171,8 @@ def chunk_function(plan: Plan) -> Callable[..., Any]:
     """``f(carry, buffers, data, order, start, count, offset, seed, rate, multipliers) -> carry, buffers``.
 
     `order` is the round's permutation, or where the plan is streamed the part of it that the data are, and their first batch.
-    The batches from `start` on, `count` of them, are trained on, and their losses and errors written into the buffers. `offset` is the number of batches before this round.
+    The batches from `start` on, `count` of them, are trained on, and their losses and errors written into the buffers. `offset` is the
+    number of batches before this round.
     """
     return compiled(plan.key("train"), lambda: _chunk_function(plan.bare()))
 

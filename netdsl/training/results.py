@@ -102,7 +102,7 @@ class NetTrainResultsObject:
     @property
     def rounds(self) -> int:
         """The number of rounds begun."""
-        return len(self.history.losses)
+        return sum(1 for part in self.history.losses if part.size)
 
     def measurements(self) -> dict[str, np.ndarray]:
         """The measurements by round beside the loss."""

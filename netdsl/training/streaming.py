@@ -255,11 +255,7 @@ class Streamed(Feed):
             return self._encoded(self.source.taken(kept), kept)
 
     def _encoded(self, data: Table | Generated, places: np.ndarray) -> tuple[dict[str, Any], frozenset[str]]:
-        found = data.read()
-        missing = set(self.training.columns.values()) - set(found.columns())
-        if missing:
-            raise DataError(f"The {self.what} have no column {sorted(missing)[0]!r} here, unlike their first examples.")
-        columns, compact = encoded(self.training, found, self.what, places)
+        columns, compact = encoded(self.training, data.read(), self.what, places)
         if compact != getattr(self, "compact", compact):
             raise DataError(
                 f"The {self.what} have encoded values in some places and values to be encoded in others. All are of one kind."

@@ -48,7 +48,7 @@ class StoredColumn:
         if isinstance(index, (slice, np.ndarray, list)):
             places = np.arange(len(self)) if self._places is None else self._places
             return StoredColumn(self._dataset, places[index])
-        place = operator.index(index)
+        place = range(len(self))[operator.index(index)]
         return self._read(np.array([place if self._places is None else self._places[place]]))[0]
 
     def read(self) -> np.ndarray:

@@ -16,8 +16,6 @@ __all__ = ["StoredColumn", "hdf5_columns", "picture_columns"]
 
 HDF5_ENDINGS = (".h5", ".hdf5", ".hdf", ".he5")
 PICTURE_ENDINGS = frozenset([".bmp", ".gif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"])
-SCATTERED = 64
-"""Rows of a file that lie this far apart, or less, are read together with those between them."""
 
 
 class StoredColumn:
@@ -26,10 +24,11 @@ class StoredColumn:
     An integer gives one value, an array or slice of positions a column that reads when ``np.asarray`` or `read` asks.
     """
 
-    __slots__ = ("_dataset", "_places")
+    __slots__ = ("_dataset", "_mapped", "_places")
 
-    def __init__(self, dataset: Any, places: np.ndarray | None = None) -> None:
+    def __init__(self, dataset: Any, places: np.ndarray | None = None, mapped: np.ndarray | None = None) -> None:
         self._dataset, self._places = dataset, places
+        self._mapped = _mapped(dataset) if mapped is None else mapped
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -47,7 +46,7 @@ class StoredColumn:
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, (slice, np.ndarray, list)):
             places = np.arange(len(self)) if self._places is None else self._places
-            return StoredColumn(self._dataset, places[index])
+            return StoredColumn(self._dataset, places[index], self._mapped)
         place = range(len(self))[operator.index(index)]
         return self._read(np.array([place if self._places is None else self._places[place]]))[0]
 
@@ -60,14 +59,17 @@ class StoredColumn:
         return array if dtype is None else array.astype(dtype, copy=False)
 
     def _read(self, places: np.ndarray | None) -> np.ndarray:
-        """The rows at these places: those that lie near each other in one piece, which is what HDF5 does fast."""
+        """The rows at these places; those of one chunk of the file together, since it is read as a whole anyway."""
         try:
+            if self._mapped is not None:
+                return np.array(self._mapped if places is None else self._mapped[places])
             if places is None:
                 return self._dataset[...]
             result = np.empty((len(places), *self._dataset.shape[1:]), self._dataset.dtype)
             order = np.argsort(places, kind="stable")
             there = places[order]
-            for part in np.split(np.arange(len(there)), np.flatnonzero(np.diff(there) > SCATTERED) + 1):
+            rows = self._dataset.chunks[0] if self._dataset.chunks else 1
+            for part in np.split(np.arange(len(there)), np.flatnonzero(np.diff(there // rows)) + 1):
                 if part.size:
                     first, last = int(there[part[0]]), int(there[part[-1]])
                     result[order[part]] = self._dataset[first : last + 1][there[part] - first]
@@ -75,6 +77,17 @@ class StoredColumn:
         except (OSError, RuntimeError) as problem:
             name = f"The column {self._dataset.name!r} of {self._dataset.file.filename!r}" if self._dataset else "A closed file"
             raise DataError(f"{name} cannot be read: {problem}") from None
+
+
+def _mapped(dataset: Any) -> np.ndarray | None:
+    """The array as it lies in the file, where it lies there in one piece and memory can be mapped to it."""
+    offset = dataset.id.get_offset() if dataset.chunks is None and dataset.size else None
+    if offset is None or dataset.is_virtual or dataset.external:
+        return None
+    try:
+        return np.memmap(dataset.file.filename, dataset.dtype, "r", offset, dataset.shape)
+    except (OSError, ValueError, TypeError):  # of no file of this machine, or beyond the limits of this process
+        return None
 
 
 def hdf5_columns(path: Any, what: str) -> dict[str, Any]:

@@ -50,12 +50,13 @@ class Generated:
         found = self._called(round_, batch)
         if self.length is None and len(found) != self.count:
             raise DataError(
-                f"{self._place(round_, batch)} gave {len(found)} examples, in round 1 it were {self.count}. Every round has equally "
+                f"{self.place(round_, batch)} gave {len(found)} examples, in round 1 it were {self.count}. Every round has equally "
                 "many; a RoundLength says how many, and then each call gives a batch."
             )
         return found
 
-    def _place(self, round_: int, batch: int) -> str:
+    def place(self, round_: int, batch: int) -> str:
+        """Where a problem is, in the words of a message."""
         where = f"round {round_}" if self.length is None else f"round {round_}, batch {batch}"
         return f"The {self.what}: {self.name}, asked for {where},"
 
@@ -66,17 +67,17 @@ class Generated:
             given = self.function(info)
         except StopIteration:
             if (round_, batch) == (1, 1):
-                raise DataError(f"{self._place(1, 1)} gave no batch.") from None
+                raise DataError(f"{self.place(1, 1)} gave no batch.") from None
             raise Ended from None
         except Exception as problem:
-            raise TrainingError(f"{self._place(round_, batch)} raised {type(problem).__name__}: {problem}") from problem
+            raise TrainingError(f"{self.place(round_, batch)} raised {type(problem).__name__}: {problem}") from problem
         try:
             found = table(given, "batch").read()
         except NetError as problem:
-            raise DataError(f"{self._place(round_, batch)} gave no batch. {problem}") from None
+            raise DataError(f"{self.place(round_, batch)} gave no batch. {problem}") from None
         if self.length is not None and len(found) > self.size:
             raise DataError(
-                f"{self._place(round_, batch)} gave {len(found)} examples. A batch has BatchSize = {self.size}; fewer are filled up "
+                f"{self.place(round_, batch)} gave {len(found)} examples. A batch has BatchSize = {self.size}; fewer are filled up "
                 "by repeating them."
             )
         return found

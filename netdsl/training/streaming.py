@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
@@ -104,6 +104,7 @@ class Streamed(Feed):
         self.training, self.source, self.what, self.seed, self.skip = training, data, what, seed, skip
         self.count = len(data)
         self.bad: set[int] = set()
+        self.failed: Exception | None = None
         first = np.arange(min(self.count, PART))
         lists, self.compact = self._encoded(data, first) if isinstance(data, Generated) else self._part(first)
         self.columns = padded(lists)
@@ -192,6 +193,8 @@ class Streamed(Feed):
     # One chunk
 
     def _chunk(self, round_: int, first: int) -> Chunk:
+        if self.failed is not None:
+            return Chunk(None, None, first, 0, self.failed)
         with self.plan.precision.active():  # which holds for one thread
             return self._read_chunk(round_, first, min(self.each_batches, self.batches - first))
 
@@ -234,6 +237,8 @@ class Streamed(Feed):
 
     def _part(self, rows: np.ndarray) -> tuple[dict[str, Any], frozenset[str]]:
         assert isinstance(self.source, Table)
+        if self.bad and (known := self.bad & set(rows.tolist())) and len(known) < len(rows):
+            rows = _without(rows, known)
         try:
             return self._encoded(self.source.taken(rows), rows)
         except INVALID as problem:
@@ -250,8 +255,7 @@ class Streamed(Feed):
                 row, problem = next(iter(bad.items()), (int(rows[0]), problem))
                 raise _placed_error(problem, row, self.what) from None
             self.bad |= set(bad)
-            # in the place of an example that is left out comes the next good one
-            kept = np.array([next(r for r in [*rows[i:], *rows[:i]] if int(r) not in bad) for i in range(len(rows))])
+            kept = _without(rows, bad)
             return self._encoded(self.source.taken(kept), kept)
 
     def _encoded(self, data: Table | Generated, places: np.ndarray) -> tuple[dict[str, Any], frozenset[str]]:
@@ -279,12 +283,12 @@ class Streamed(Feed):
             except Ended as ended:
                 problem = ended
             except INVALID as error:
-                text = str(error)
-                where = f"The {self.what}: {self.source.name}, asked for round {round_}, batch {first + call + 1},"
-                problem = error if text.startswith(where[:20]) else DataError(f"{where} gave what cannot be used. {text}")
+                where, text = self.source.place(round_, first + call + 1), str(error)
+                problem = error if text.startswith(where) else DataError(f"{where} gave what cannot be used. {text}")
             except Exception as error:
                 problem = error
             if problem is not None:
+                self.failed = problem
                 break
         if not batches:
             return Chunk(None, None, first, 0, problem)
@@ -297,6 +301,11 @@ class Streamed(Feed):
             )
         indices = np.arange(first * self.size, (first + trained) * self.size) % self.count
         return self._placed(there, indices, first, trained, problem)
+
+
+def _without(rows: np.ndarray, bad: Container[int]) -> np.ndarray:
+    """The rows, in the place of a bad one the next good one."""
+    return np.array([next(row for row in [*rows[i:], *rows[:i]] if int(row) not in bad) for i in range(len(rows))])
 
 
 def _repeated(column: Any, count: int) -> Any:

@@ -114,9 +114,7 @@ def test_some_examples_of_every_kind_of_column(column):
         ([[1, 2], [3, 4], [5, 6]], "Example 1 of the training data is [1, 2]. " + HINT),
         (
             [XS, YS],
-            "Example 1 of the training data is [1.0, 2.0, 3.0]. " + HINT + " Two columns "
-            "are "
-            "Rule(xs, ys) or the pair (xs, ys).",
+            "Example 1 of the training data is [1.0, 2.0, 3.0]. " + HINT + " Two columns are Rule(xs, ys) or the pair (xs, ys).",
         ),
         ([(1, 2), (1, 2, 3)], "Example 2 of the training data is (1, 2, 3). " + HINT),
         (
@@ -250,5 +248,7 @@ def test_columns_of_a_file(tmp_path, chunks):
 
 @pytest.mark.parametrize("data", [lambda batch: batch, [print, {"RoundLength": 3}], iter([1]), {1, 2}])
 def test_what_gives_batches_is_data_for_training_alone(data):
-    with pytest.raises(DataError, match=r"A function or an iterator that gives batches is data for NetTrain and its ValidationSet"):
+    with pytest.raises(
+        DataError, match=r"A function or an iterator that gives batches is data for NetTrain and its ValidationSet"
+    ):
         table(data)

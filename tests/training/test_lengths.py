@@ -93,7 +93,10 @@ def test_equal_lengths_are_one_group():
 
 
 def test_two_ports_that_vary():
-    columns = {"a": Sequence(np.zeros((4, 64)), np.array([1, 64, 30, 2])), "b": Sequence(np.zeros((4, 9)), np.array([9, 1, 9, 2]))}
+    columns = {
+        "a": Sequence(np.zeros((4, 64)), np.array([1, 64, 30, 2])),
+        "b": Sequence(np.zeros((4, 9)), np.array([9, 1, 9, 2])),
+    }
     group, padded = lengths.groups(columns)
     for each in range(4):
         for port, longest in padded[group[each]]:

@@ -2,4 +2,4 @@
 
 from netdsl.columns.column import *
 from netdsl.columns.files import StoredColumn
-from netdsl.columns.table import Rows, Table, gives_batches, table
+from netdsl.columns.table import Rows, Table, gives_batches, is_folder, table

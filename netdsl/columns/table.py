@@ -17,7 +17,7 @@ from netdsl.errors import DataError, excerpt, listing
 from netdsl.nets import Net
 from netdsl.symbols import Rule
 
-__all__ = ["Rows", "Table", "gives_batches", "table"]
+__all__ = ["Rows", "Table", "gives_batches", "is_folder", "table"]
 
 SAMPLE = 8
 """The number of examples of a source that tell what its examples are."""
@@ -198,7 +198,7 @@ def _table(data: Any, what: str) -> Table:
         )
     if isinstance(data, (list, tuple)):
         return _rows(data, what)
-    if isinstance(data, os.PathLike):
+    if isinstance(data, os.PathLike) or is_folder(data):
         return _of_path(data, what)
     if _is_source(data):
         return Rows(data, what)
@@ -207,6 +207,11 @@ def _table(data: Any, what: str) -> Table:
         "a dict "
         "{port: column}."
     )
+
+
+def is_folder(data: Any) -> bool:
+    """Whether a string is the path of a folder, rather than the name of a set."""
+    return isinstance(data, str) and os.path.isdir(os.path.expanduser(data))
 
 
 def gives_batches(data: Any) -> bool:

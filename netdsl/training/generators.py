@@ -72,7 +72,7 @@ class Generated:
         except Exception as problem:
             raise TrainingError(f"{self.place(round_, batch)} raised {type(problem).__name__}: {problem}") from problem
         try:
-            found = table(given, "batch").read()
+            found = table(given, "data of the batch").read()
         except NetError as problem:
             raise DataError(f"{self.place(round_, batch)} gave no batch. {problem}") from None
         if self.length is not None and len(found) > self.size:
@@ -97,6 +97,7 @@ def generated(data: Any, what: str, size: int) -> Generated | None:
     length = options.get("RoundLength")
     if length is not None and (isinstance(length, bool) or not hasattr(length, "__index__") or length < 1):
         raise DeclarationError(f"RoundLength is a number of examples, 1 or more. Got {excerpt(length)}.")
+    size = size if length is None else min(size, int(length))
     if isinstance(data, Iterator):
         return Generated(lambda _: next(data), f"the iterator {type(data).__name__}", what, length, size)
     if not callable(data):

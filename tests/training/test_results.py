@@ -34,7 +34,7 @@ def results():
 
 def test_every_property(results):
     values = {name: results(name) for name in results("Properties")}
-    assert len(values) == 34
+    assert len(values) == 35
     assert {
         name: values[name]
         for name in (

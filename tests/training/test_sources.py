@@ -129,6 +129,13 @@ def test_a_part_held_out_of_a_source_and_validation_data_of_every_form(train, fi
         np.testing.assert_allclose(results("ValidationLoss"), np.mean((outputs - TARGETS[:100]) ** 2), rtol=1e-5)
 
 
+def test_rounds_of_one_chunk_have_an_order_each(train, resident, monkeypatch):
+    monkeypatch.setattr(memory, "SMALL", 0)
+    monkeypatch.setattr(memory, "SHARE", 0.0)
+    results = train(NET, SOURCES["dicts"], BatchSize=48, MaxTrainingRounds=3)
+    np.testing.assert_array_equal(results("BatchLossList"), resident("BatchLossList"))
+
+
 def test_chunks_compile_one_program(train, file, little_memory):
     train(NET, file, BatchSize=48)
     before = compilations()

@@ -78,7 +78,9 @@ class UninitializedError(NetError, ValueError):
 
 
 class DataError(NetError, ValueError):
-    """Training or test data that cannot be used."""
+    """Training or test data that cannot be used; `results` holds those of a training that read them, up to there."""
+
+    results: Any = None
 
 
 class TrainingError(NetError, RuntimeError):

@@ -12,12 +12,12 @@ import numpy as np
 from netdsl.attachment.losses import TrainingNet
 from netdsl.attachment.types import sizes_of, with_types
 from netdsl.columns import Table
-from netdsl.errors import DataError
+from netdsl.errors import DataError, listing
 from netdsl.lowering import check_integers, check_lengths, pad_sequences, port_data
 from netdsl.nets import Sequence
 from netdsl.shapes import ArrayType, describe
 
-__all__ = ["encoded", "typed"]
+__all__ = ["encoded", "padded", "typed"]
 
 BLOCK = 2**18
 """About how many numbers are looked at together."""
@@ -30,13 +30,17 @@ def typed(training: TrainingNet, data: Table) -> TrainingNet:
     return replace(training, graph=graph)
 
 
-def encoded(training: TrainingNet, data: Table, what: str) -> tuple[dict[str, Any], frozenset[str]]:
-    """The columns of the input ports in compact form, and the ports that still need the device half of their encoder."""
+def encoded(training: TrainingNet, data: Table, what: str, places: Any = None) -> tuple[dict[str, Any], frozenset[str]]:
+    """The columns of the input ports in compact form, and the ports that still need the device half of their encoder.
+
+    `places` counts the examples where they are some of many, from 0; then sequences stay the list that they are.
+    """
     columns: dict[str, Any] = {}
     batches = {}
     compact = []
     graph = training.graph
-    for port, name in training.columns.items():
+    data = data.read()
+    for port, name in _names(training, data, what).items():
         column = data.columns()[name]
         type_ = graph.port_type(port)
         thing = list(column) if isinstance(column, (tuple, range)) else column
@@ -52,10 +56,35 @@ def encoded(training: TrainingNet, data: Table, what: str) -> tuple[dict[str, An
             compact.append(port)
             if type_.integer and not isinstance(values.values, list):
                 check_integers(port, np.asarray(values.values), type_)
-        columns[port] = _finite(values.values, port, name, what)
+        columns[port] = _finite(values.values, port, name, what, places)
         batches[port] = values
     check_lengths(graph, batches)
-    return columns, frozenset(compact)
+    return columns if places is not None else padded(columns), frozenset(compact)
+
+
+def _names(training: TrainingNet, data: Table, what: str) -> dict[str, str]:
+    """The column of these data for each port. They may be inputs and targets where the first data had ports, or the other way round."""
+    columns, names = data.columns(), {}
+    for port, name in training.columns.items():
+        other = "inputs" if port in training.net.input_names else "targets"
+        found = [each for each in (name, port, *([other] if data.ports is None else [])) if each in columns]
+        if not found:
+            raise DataError(
+                f"The {what} have no column for the port {port!r}. Their columns are {listing(map(repr, columns))}; those of the "
+                f"training are {listing(map(repr, training.columns.values()))}."
+            )
+        names[port] = found[0]
+    if len(set(names.values())) < len(set(training.columns.values())):
+        raise DataError(f"The {what} are inputs -> targets, but the net takes {listing(map(repr, names))}. Give a dict of columns.")
+    return names
+
+
+def padded(columns: dict[str, Any], bucketed: bool = False) -> dict[str, Any]:
+    """The columns, lists of sequences as one padded array."""
+    return {
+        port: Sequence(*pad_sequences(column, bucketed)) if isinstance(column, list) else column
+        for port, column in columns.items()
+    }
 
 
 def _check_sizes(column: Any, port: str, type_: ArrayType, where: str) -> None:
@@ -78,18 +107,17 @@ def _all_finite(array: np.ndarray) -> bool:
     return all(np.isfinite(array[start : start + rows]).all() for start in range(0, len(array), rows))
 
 
-def _finite(values: Any, port: str, name: str, what: str) -> Any:
-    """The values as arrays, varying ones padded; an error that names the first example that is not finite."""
+def _finite(values: Any, port: str, name: str, what: str, places: Any = None) -> Any:
+    """The values; an error that names the first example that is not finite."""
     arrays = values if isinstance(values, list) else [values]
     for offset, each in enumerate(arrays):
         array = np.asarray(each)
         if jnp.issubdtype(array.dtype, jnp.floating) and not _all_finite(array):
             first = tuple(np.argwhere(~np.isfinite(array))[0])
-            example = offset + 1 if isinstance(values, list) else int(first[0]) + 1
+            row = offset if isinstance(values, list) else int(first[0])
+            example = (row if places is None else int(places[row])) + 1
             raise DataError(
                 f"Example {example} of the {what} has the value {array[first]} in the column {name!r} (port {port!r}). "
                 "Only finite numbers can be used: remove or replace such examples."
             )
-    if isinstance(values, list):
-        return Sequence(*pad_sequences(values, bucketed=False))
     return values

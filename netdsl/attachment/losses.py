@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -108,7 +109,7 @@ def _needed_encoder(net: Net, port: str, column: Any) -> Any:
     first = column[0]
     type_ = net.port_type(port)
     picture = (isinstance(column, Column) and column.kind == "image") or type(first).__module__.startswith("PIL")
-    if picture:
+    if picture or isinstance(first, os.PathLike):
         return _image_encoder(first, type_)
     if isinstance(first, (bool, np.bool_)):
         return NetEncoder("Boolean")
@@ -122,6 +123,8 @@ def _needed_encoder(net: Net, port: str, column: Any) -> Any:
 
 def _image_encoder(first: Any, type_: ArrayType) -> Any:
     sizes = type_.sizes
+    if isinstance(first, os.PathLike):
+        first = _opened(first)
     width, height = first.size
     if sizes is not None and len(sizes) == 3:
         height, width = sizes[1] or height, sizes[2] or width
@@ -130,6 +133,20 @@ def _image_encoder(first: Any, type_: ArrayType) -> Any:
         channels = None
     gray = channels == 1 or (channels is None and first.mode in ("L", "1", "I;16", "I", "F"))
     return NetEncoder("Image", (width, height), ColorSpace="Grayscale" if gray else "RGB")
+
+
+def _opened(path: Any) -> Any:
+    """The picture in a file, of which only the head is read."""
+    from PIL import Image
+
+    try:
+        with Image.open(os.path.expanduser(path)) as image:
+            return image
+    except OSError as problem:
+        raise DataError(
+            f"The first picture, {os.fspath(path)!r}, cannot be read ({problem}), so its size is not known. Declare the encoder: "
+            'Input=NetEncoder("Image", [width, height]).'
+        ) from None
 
 
 # Losses

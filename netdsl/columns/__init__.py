@@ -1,4 +1,5 @@
 """Data as columns: what nets are trained on and measured with."""
 
 from netdsl.columns.column import *
-from netdsl.columns.table import Table, table
+from netdsl.columns.files import StoredColumn
+from netdsl.columns.table import Rows, Table, gives_batches, is_folder, table

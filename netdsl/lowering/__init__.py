@@ -8,7 +8,7 @@ from netdsl.lowering.evaluation import declared_net, evaluate
 from netdsl.lowering.exhaustion import Attempt, bytes_of, explained, wire_elements
 from netdsl.lowering.function import net_function, run_batch, skeleton
 from netdsl.lowering.identity import program_key
-from netdsl.lowering.inputs import PortData, check_integers, check_lengths, given_ports, pad_sequences, port_data
+from netdsl.lowering.inputs import PortData, check_integers, check_lengths, given_ports, length_bucket, pad_sequences, port_data
 from netdsl.lowering.precision import REAL32, Precision, cast, precision_named
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "evaluate",
     "explained",
     "given_ports",
+    "length_bucket",
     "multiply_adds",
     "net_function",
     "note_trace",

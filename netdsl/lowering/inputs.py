@@ -26,6 +26,7 @@ __all__ = [
     "given_ports",
     "imposed_data",
     "imposed_gradients",
+    "length_bucket",
     "pad_sequences",
     "port_data",
 ]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from netdsl.attachment import training_net, typed
-from netdsl.columns import Examples, Table, table
+from netdsl.columns import Examples, Table, is_folder, table
 from netdsl.decoders.decoder import Decoder
 from netdsl.errors import DeclarationError, UninitializedError, UnsupportedError, excerpt, listing, nearest, public
 from netdsl.layers import CrossEntropyLossLayer, MeanSquaredLossLayer
@@ -165,9 +165,9 @@ def target_device(value: Any) -> Any:
 
 def held_out_table(data: Any) -> Table:
     """Test data in any form as columns; a name means the test data of that set."""
-    if isinstance(data, (str, ResourceObject)):
+    if isinstance(data, (str, ResourceObject)) and not is_folder(data):
         data = ResourceData(data, "TestData")
-    return table(data, WHAT)
+    return table(data, WHAT).read()
 
 
 def checked_net(function: str, net: Any) -> Net:

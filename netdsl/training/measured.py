@@ -167,6 +167,15 @@ class Measured:
         """Whether something needs all examples of the validation data together."""
         return any(measure.whole for measure in self.measures)
 
+    def refuse_streamed(self, streamed: bool) -> None:
+        """Refuse what needs all validation data together where they are read chunk by chunk."""
+        if streamed and self.whole:
+            keys = listing(key_text(measure.key) for measure in self.measures if measure.whole)
+            raise UnsupportedError(
+                f"TrainingProgressMeasurements: {keys} need all validation data together, which are read chunk by chunk here. Measure "
+                "them after the training, or give a ValidationSet that fits into memory."
+            )
+
     def named(self, key: Any) -> Measure | None:
         """The measurement of that key."""
         return next((measure for measure in self.measures if _same(measure.key, key)), None)

@@ -49,11 +49,16 @@ class Plan:
     """Whether memory is saved at the price of time."""
     sums: Sums = field(default_factory=Sums)
     """What is summed over the batches for measurements."""
+    streamed: bool = False
+    """Whether the data are those of a chunk, in the order of its batches, rather than all, taken by the round's permutation."""
+    lengths: tuple[tuple[str, int], ...] = ()
+    """How much of the sequences at ports these batches have, where it is not all."""
 
     def key(self, kind: str) -> tuple[Any, ...]:
         """The key under which a compiled function of this plan is kept."""
         further = self.frozen, self.compact, self.batch_size, self.platform, self.mesh, self.precision.name, self.sums
-        return (kind, program_key(self.graph), self.terms, self.optimizer.key, *further, self.turns, self.sparing)
+        further += self.turns, self.sparing, self.streamed, self.lengths
+        return (kind, program_key(self.graph), self.terms, self.optimizer.key, *further)
 
     def bare(self) -> Plan:
         """The plan without the values of arrays: what compiled functions hold on to."""
@@ -150,8 +155,9 @@ def _error(value: Any, target: Any, form: str, threshold: float) -> Any:
     return jnp.sum(jnp.where(mask, wrong, 0)) / (sequence.length * (wrong.size // wrong.shape[0]))
 
 
-def _gathered(data: Mapping[str, Any], indices: Any) -> dict[str, Any]:
-    return {port: jax.tree.map(lambda column: column[indices], column) for port, column in data.items()}
+def _gathered(data: Mapping[str, Any], indices: Any, lengths: tuple[tuple[str, int], ...] = ()) -> dict[str, Any]:
+    given = {port: jax.tree.map(lambda column: column[indices], column) for port, column in data.items()}
+    return given | {port: Sequence(given[port].data[:, :length], given[port].length) for port, length in lengths}
 
 
 def _step(plan: Plan, template: Net) -> Callable[..., Any]:
@@ -221,9 +227,10 @@ def _mean(plan: Plan, values: Any, weights: Any) -> Any:
 def chunk_function(plan: Plan) -> Callable[..., Any]:
     """``f(carry, buffers, data, order, start, count, offset, seed, rate, numbers) -> carry, buffers``.
 
-    `order` is the round's permutation; the batches from `start` on, `count` of them, are trained on, and their losses and errors
-    written into the buffers, and their sums merged into those of their slot. `offset` is the number of batches before this round;
-    `rate` is the learning rate, or has that of each batch of the round; `numbers` is what `updated` takes.
+    `order` is the round's permutation, or where the plan is streamed the part of it that the data are, and their first batch. The
+    batches from `start` on, `count` of them, are trained on, and their losses and errors written into the buffers, and their sums
+    merged into those of their slot. `offset` is the number of batches before this round; `rate` is the learning rate, or has that of
+    each batch of the round; `numbers` is what `updated` takes.
     """
     return compiled(plan.key("train"), lambda: _chunk_function(plan.bare()))
 
@@ -233,12 +240,15 @@ def _chunk_function(plan: Plan) -> Callable[..., Any]:
 
     def at(batch: Any, state: Any, data: Any, order: Any, offset: Any, seed: Any, rate: Any, numbers: Any) -> Any:
         carry, (losses, errors, slots) = state
+        order, first = order if plan.streamed else (order, 0)
         # a batch that reaches over the end is filled up from the round's own permutation
-        indices = order[_places(plan, batch) % order.shape[0]]
+        places = _places(plan, batch - first) % order.shape[0]
+        indices = order[places]
         key, number = jax.random.key(seed), offset + batch
         key = jax.random.fold_in(key, number)
         rate = rate[batch] if rate.ndim else rate
-        carry, loss, error, sums = step(carry, _gathered(data, indices), indices, key, number, rate, numbers)
+        inputs = _gathered(data, places if plan.streamed else indices, plan.lengths)
+        carry, loss, error, sums = step(carry, inputs, indices, key, number, rate, numbers)
         return carry, (losses.at[batch].set(loss), errors.at[batch].set(error), _kept(slots, sums, batch))
 
     def chunk(carry: Any, buffers: Any, data: Any, order: Any, start: Any, count: Any, *rest: Any) -> Any:

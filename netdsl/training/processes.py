@@ -153,7 +153,7 @@ def _statement(training: Any, options: Mapping[str, Any]) -> dict[str, Any]:
     given = {name: re.sub(r" at 0x[0-9a-f]+", "", excerpt(value)) for name, value in sorted(options.items()) if name not in OWN}
     data = {
         "training data": (training.columns, training.count),
-        "validation data": (training.validation, training.validation_count),
+        "validation data": (training.validation and training.validation.columns, training.validation_count),
     }
     return {
         "version of netdsl": netdsl.__version__,

@@ -57,8 +57,8 @@ class NetTrainResultsObject:
     multipliers: dict[tuple[str, ...], float]
     checkpoints: tuple[str, ...] = ()
     """The files written on the way."""
-    skipped: int = 0
-    """The examples that could not be used."""
+    skipped: tuple[int, ...] = ()
+    """The training examples that were left out because they could not be used, from 1."""
     input_form: str = ""
     """The call of NetTrain in words."""
 
@@ -87,7 +87,7 @@ class NetTrainResultsObject:
     @property
     def rounds(self) -> int:
         """The number of rounds begun."""
-        return len(self.history.losses)
+        return sum(1 for part in self.history.losses if part.size)
 
     def round_values(self) -> dict[Any, Any]:
         """The last round's measurements beside the loss."""
@@ -145,7 +145,7 @@ class NetTrainResultsObject:
             (
                 "data",
                 f"training examples: {self.training_examples}, validation examples: {self.validation_examples}, "
-                f"processed examples: {examples}, skipped examples: {self.skipped}",
+                f"processed examples: {examples}, skipped examples: {len(self.skipped)}",
             ),
             ("method", f"{self.method}, batch size {self.batch_size}, {self.device}, seed {self.seed}"),
         ]
@@ -267,7 +267,7 @@ _PROPERTIES: dict[str, Callable[[NetTrainResultsObject], Any]] = {
     "RoundMeasurements": NetTrainResultsObject.round_values,
     "RoundMeasurementsLists": lambda r: r.lists(r.history.sums),
     "RoundPositions": lambda r: np.cumsum([part.size for part in r.history.losses], dtype=int),
-    "SkippedTrainingData": lambda r: r.skipped,
+    "SkippedTrainingData": lambda r: list(r.skipped),
     "TargetDevice": lambda r: r.device,
     "TotalBatches": lambda r: r.batches,
     "TotalRounds": lambda r: r.rounds,

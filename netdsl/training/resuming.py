@@ -54,7 +54,7 @@ def identity(training: Training, functions: Mapping[str, Any]) -> dict[str, Any]
         "number of training examples": training.count,
         "sum of the training data": _digest(training.columns),
         "number of validation examples": training.validation_count,
-        "sum of the validation data": _digest(training.validation),
+        "sum of the validation data": _digest(training.validation and training.validation.columns),
         "batch size": training.batch_size,
         "seed (RandomSeeding)": int(settings.seed),
         "working precision": plan.precision.name,

@@ -5,34 +5,34 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from functools import partial
-from numbers import Real
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from netdsl.attachment import encoded, training_net, typed
-from netdsl.columns import Table, table
+from netdsl.attachment import training_net, typed
 from netdsl.errors import DataError, DeclarationError, TrainingError, listing
 from netdsl.initialization import NetInitialize
 from netdsl.layers.placeholder import refuse_placeholders
 from netdsl.lowering import Attempt, bytes_of, cast, cores_for, explained, multiply_adds, wire_elements
 from netdsl.lowering.cores import WHOLE, alone, brought, placed
 from netdsl.lowering.devices import devices_text
+from netdsl.measurements.tally import merged
 from netdsl.nets import SHARED, ArrayPath, Net, Sequence, multipliers_by_path, path_text
-from netdsl.resources import ResourceData
 from netdsl.shapes import OPEN, ArrayType
-from netdsl.symbols import Scaled
 from netdsl.training.checkpoints import Checkpoints
+from netdsl.training.feeding import Feed, feed
+from netdsl.training.generators import Ended
 from netdsl.training.history import History
 from netdsl.training.interrupts import heard, interruptible
 from netdsl.training.measured import all_elements, judged, measured
-from netdsl.training.plan import Plan, chunk_function, permutation, start, sums_of, validation_function
+from netdsl.training.plan import Plan, chunk_function, start, sums_of, validation_function
 from netdsl.training.processes import Hosts, shared_by
 from netdsl.training.progress import Status, duration_text
 from netdsl.training.results import NetTrainResultsObject
 from netdsl.training.settings import Settings
+from netdsl.training.sources import refuse_guessed_labels, source, split
 from netdsl.training.updates import by_part, turns_of
 
 __all__ = ["Training"]
@@ -72,40 +72,29 @@ BEST_BY = "loss"
 """What the best validation round is chosen by: "loss", or "error" (for classifiers in newer versions of Mathematica [M])."""
 
 
-def split(data: Table, validation: Any, seed: int) -> tuple[Table, Table | None]:
-    """Training and validation data; Scaled holds a random fraction out."""
-    if validation is None:
-        return data, None
-    if isinstance(validation, Scaled):
-        fraction = validation.fraction
-        if isinstance(fraction, bool) or not isinstance(fraction, Real) or not 0 < fraction < 1:
-            raise DeclarationError(f"ValidationSet={validation!r}: the fraction is a number between 0 and 1.")
-        held = max(round(len(data) * fraction), 1)
-        if held >= len(data):
-            raise DataError(f"ValidationSet={validation!r} of {len(data)} examples leaves none to train on.")
-        order = np.random.default_rng([seed, 1]).permutation(len(data))
-        return data.taken(np.sort(order[held:])), data.taken(np.sort(order[:held]))
-    return data, table(ResourceData(validation, "TestData") if isinstance(validation, str) else validation, "validation data")
-
-
 class Training:
     """One run of NetTrain."""
 
     def __init__(self, net: Net, data: Any, settings: Settings, hosts: Hosts | None = None) -> None:
         refuse_placeholders(net)
         self.settings, self.hosts = settings, hosts or Hosts()
-        everything = table(ResourceData(data, "TrainingData") if isinstance(data, str) else data, "training data")
-        examples, validation = split(everything, settings.validation, settings.seed)
+        varying = any(net.port_type(port).varying for port in net.input_names)
+        size = settings.batch_size or (BATCH_SIZE_VARYING if varying else BATCH_SIZE)
+        everything = source(data, "training data", "TrainingData", size, settings.skip)
+        examples, validation = split(everything, settings.validation, settings.seed, size)
         # labels that only occur among the examples held out are classes too
-        prepared = typed(training_net(net, everything, settings.loss), everything)
+        sample = everything.sample()
+        prepared = typed(training_net(net, sample, settings.loss), sample)
+        refuse_guessed_labels(net, prepared, everything, sample)
         graph = initialized(prepared.graph, prepared.path, settings.seed)
         self.training = replace(prepared, graph=graph)
-        self.columns, compact = encoded(self.training, examples, "training data")
-        self.count, self.validation_count = len(examples), 0 if validation is None else len(validation)
+        self.device = settings.device if settings.device is not None else next(iter(jax.device_put(0).devices()))
+        self.feed = feed(self.training, examples, "training data", settings.seed, self.device, settings.skip)
+        self.columns, compact = self.feed.columns, self.feed.compact
+        self.count, self.validation_count = self.feed.count, 0 if validation is None else len(validation)
         varying = any(isinstance(column, Sequence) for column in self.columns.values())
         self.batch_size = min(settings.batch_size or (BATCH_SIZE_VARYING if varying else BATCH_SIZE), self.count)
         self.batches = -(-self.count // self.batch_size)
-        self.device = settings.device if settings.device is not None else next(iter(jax.device_put(0).devices()))
         self.multipliers = multipliers_by_path(graph, self.training.path, settings.multipliers)
         turns = turns_of(settings.turns, graph, self.training.path)
         frozen = frozenset(path for path, value in self.multipliers.items() if value == 0) | turns.idle(graph.array_table())
@@ -127,11 +116,13 @@ class Training:
         self.consulted_every = min(CONSULTED_EVERY + activations * SECONDS_PER_BYTE, LONGEST_CHUNK)
         self.number = jnp.result_type(float).type
         self.judge = judged(settings.criterion, self.measured, validation is not None, BEST_BY)
-        self.validation: dict[str, Any] | None = None
+        self.validation: Feed | None = None
         if validation is not None:
             # these may be encoded where the training data are not, or the other way round
-            self.validation, self.compact = encoded(self.training, validation, "validation data")
-            self.validate = validation_function(replace(self.plan, compact=self.compact))
+            self.validation = feed(self.training, validation, "validation data", settings.seed, self.device, settings.skip)
+            self.validation_count = self.validation.count
+            self.measured.refuse_streamed(self.validation.streamed)
+            self.validate = validation_function(replace(self.plan, compact=self.validation.compact))
         self.history = History(self.batches)
         rounds = settings.rounds
         limit = None if rounds is None or math.isinf(rounds) else int(rounds)
@@ -159,6 +150,9 @@ class Training:
             with interruptible(self), explained(self._attempt), self.checkpoints:
                 self._rounds()
         finally:
+            self.feed.close()
+            if self.validation is not None:
+                self.validation.close()
             self.status.elapsed = self.hosts.passed(self.started)
             rounds = len(self.history.losses)
             measured = self.status.measured()
@@ -202,8 +196,9 @@ class Training:
         trainable, fixed, state = self._start()
         # the carry is donated: it must not hold the arrays of the user's net
         self.carry = self._place(start(self.plan, trainable, fixed, state), may_alias=False)
-        self.data = self._place(self.columns)
-        self.validation_data = None if self.validation is None else self._place(self.validation)
+        self.feed.start(self.plan, self._place, settings.rounds)
+        if self.validation is not None:
+            self.validation.start(self.plan, self._place)
         self.best: Any = None
         self.constants = self._place(
             (
@@ -212,7 +207,7 @@ class Training:
                 self._numbers(trainable),
             )
         )
-        self.empty = self.slots = self.measured.slots(sums_of(self.plan, self.carry, self.data), self.batches)
+        self.empty = self.slots = self.measured.slots(sums_of(self.plan, self.carry, self.columns), self.batches)
         self.chunk = FIRST_CHUNK
         round_ = self.checkpoints.resume()
         while not self.reason:
@@ -236,20 +231,23 @@ class Training:
         """One pass over the data, in chunks about as long as `consulted_every`."""
         settings = self.settings
         seed, _, numbers = self.constants
-        order = self._place(permutation(self.count, settings.seed, round_))
         offset = np.int32((round_ - 1) * self.batches)
         done, *zeros = self.history.begin(round_, self.number)
+        self.feed.round(round_, done)
         buffers = self._place((*zeros, self.slots if done else self.empty))
-        run = chunk_function(self.plan)
 
         def trained(first: int, count: int) -> tuple[Any, ...]:
             """The losses and errors of the round after these batches."""
             nonlocal buffers
-            place = np.int32(first), np.int32(count), offset
-            rate = self._rate(round_, first, count)
-            with alone(self.plan.mesh):
-                self.carry, buffers = run(self.carry, buffers, self.data, order, *place, seed, rate, numbers)
-                return jax.tree.map(np.asarray, heard(buffers, self._seconds(count), leave=self.plan.mesh is None))  # type: ignore[no-any-return]
+            rate, seconds = self._rate(round_, first, count), self._seconds(count)
+            for plan, data, order, *part in self.feed.parts(first, count):
+                run, place = chunk_function(plan), (*map(np.int32, part), offset)
+                with alone(plan.mesh):
+                    self.carry, buffers = run(self.carry, buffers, data, order, *place, seed, rate, numbers)
+                    if plan.mesh is not None:
+                        buffers = jax.block_until_ready(heard(buffers, seconds, leave=False))
+                self.last = plan, data, order, part[0] + part[1] - 1, offset
+            return jax.tree.map(np.asarray, heard(buffers, seconds, leave=self.plan.mesh is None))  # type: ignore[no-any-return]
 
         self.where = f"in round {round_}"
         self.status.round, self.status.batch = round_, done
@@ -264,11 +262,13 @@ class Training:
             left = (self.batches if self.validation is None else min(self.batches, due)) - done
             count = -(-left // max(math.ceil(left / self.chunk - 0.25), 1))  # equal chunks: the last is not a short one
             asked = self.checkpoints.room(), settings.progress.batches_left(self.status), settings.functions.batches_left(self.status)
-            count, before = int(min(count, *asked)), self.hosts.now()
+            before = self.hosts.now()
+            count = self._ready(done, int(min(count, *asked)))
+            if not count:
+                break
             losses, errors, self.slots = trained(done, count)
             took = self.hosts.now() - before
             done += count
-            self.last = order, done - 1, int(offset)
             self.history.losses[-1], self.history.errors[-1] = losses[:done].copy(), errors[:done].copy()
             self.measured.keep(self.history, self.slots, done)
             self._consult(round_, done, count, took)
@@ -306,6 +306,18 @@ class Training:
         """How long so many batches take, as far as it is known."""
         rate = self.status.examples_per_second
         return count * self.batch_size / rate if rate else math.inf
+
+    def _ready(self, done: int, count: int) -> int:
+        """How many of these batches there are now; none once the data have ended. An error of the data has the results so far."""
+        try:
+            return self.feed.ready(done, count)
+        except Ended:
+            self.reason = "ended with its data"
+        except (DataError, TrainingError) as error:
+            self.reason = "broke off at its data"
+            error.results = self.results()
+            raise
+        return 0
 
     def _consult(self, round_: int, done: int, count: int, took: float) -> None:
         """What the host does after a chunk: check, adapt, report, stop."""
@@ -363,7 +375,7 @@ class Training:
             net=graph,
             batch_size=self.batch_size,
             device=self.device,
-            data=bytes_of((self.columns, self.validation)),
+            data=bytes_of((self.columns, None if self.validation is None else self.validation.columns)),
             arrays=bytes_of((carry, carry[0])),
             training=True,
             precision=plan.precision,
@@ -424,19 +436,21 @@ class Training:
     def _validate(self, round_: int, done: int) -> None:
         """Measure on the validation data, unless that was done here, and keep the net if it is the best so far."""
         place, history, status = (round_ - 1) * self.batches + done, self.history, self.status
-        if self.validation_data is None or history.validation_positions[-1:] == [place]:
+        if self.validation is None or history.validation_positions[-1:] == [place]:
             return
         arrays, (_, fixed, state, _) = self.plan.shown(self.carry), self.carry
         self.where = f"in the validation after round {round_}"
-        batches = -(-self.validation_count // self.batch_size)
         self.hosts.now()  # nobody has failed since the last batch: all compute this
-        with alone(self.plan.mesh):
-            found = self.validate(arrays, fixed, state, self.validation_data, np.int32(batches))
-            loss, error = (float(value) / self.validation_count for value in found[:2])
+        found: tuple[Any, ...] = ()
+        for data, batches in self.validation.whole():
+            with alone(self.plan.mesh):
+                part = jax.tree.map(np.asarray, self.validate(arrays, fixed, state, data, np.int32(batches)))
+            found = (found[0] + part[0], found[1] + part[1], merged(found[2], part[2])) if found else part
+        loss, error = (float(value) / self.validation_count for value in found[:2])
         elements = None
         if self.measured.whole:
             now = self._returned(self.plan.apart({**arrays, **fixed, **state}))
-            elements = all_elements(self.training, now, self.plan, self.device, self.validation or {}, self.compact)
+            elements = all_elements(self.training, now, self.plan, self.device, self.validation.columns, self.validation.compact)
         history.validated(place, loss, error, self.measured.of_validation(found[2], error, elements))
         if self.judge.best(history):
             self.best = self._place((arrays, state), may_alias=False)
@@ -485,6 +499,7 @@ class Training:
             seed=self.settings.seed,
             multipliers=shown,
             checkpoints=tuple(self.checkpoints.files),
+            skipped=self.feed.skipped,
         )
 
 

@@ -15,6 +15,7 @@ from netdsl.training.checkpoints import Checkpointing, checkpointing
 from netdsl.training.memory import sparing
 from netdsl.training.optimizers import Optimizer, optimizer
 from netdsl.training.progress import TIMES, Functions, Progress, progress, progress_functions
+from netdsl.training.sources import skipping
 from netdsl.training.stopping import Criterion, criterion
 from netdsl.training.validation import Every, validation_of
 
@@ -31,6 +32,7 @@ OPTIONS = (
     "Method",
     "PerformanceGoal",
     "RandomSeeding",
+    "SkipInvalidExamples",
     "TargetDevice",
     "TimeGoal",
     "TrainingProgressCheckpointing",
@@ -71,6 +73,7 @@ class Settings:
     """TrainingUpdateSchedule, which only the net can check."""
     sparing: bool
     checkpointing: Checkpointing | None
+    skip: bool
 
 
 def settings_of(options: dict[str, Any]) -> Settings:
@@ -107,6 +110,7 @@ def settings_of(options: dict[str, Any]) -> Settings:
         turns=get("TrainingUpdateSchedule", Automatic),
         sparing=sparing(get("PerformanceGoal", Automatic)),
         checkpointing=checkpointing(get("TrainingProgressCheckpointing", None)),
+        skip=skipping(get("SkipInvalidExamples", False)),
     )
 
 

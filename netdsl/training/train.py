@@ -24,8 +24,10 @@ def NetTrain(net: Net, data: Any, property: Any = Automatic, /, **options: Any) 
     ``NetTrain(net, data, All)``.
 
     data
-        ``[Rule(x, y), …]``, ``[(x, y), …]``, ``Rule(xs, ys)``, ``{port: column, …}``, data of ResourceData, or a name
-        ("MNIST": its training data).
+        ``[Rule(x, y), …]``, ``[(x, y), …]``, ``Rule(xs, ys)``, ``{port: column, …}``, ``[{port: value, …}, …]``, a DataFrame, data
+        of ResourceData, or a name ("MNIST": its training data); ``File("x.h5")`` with columns named as the ports; a folder of
+        pictures whose subfolders are the classes; any source with ``len`` and positions from 0; a function that gives a batch,
+        ``[f, {"RoundLength": n}]``, or an iterator of batches. What does not fit the memory is read while it is trained on.
     BatchSize
         Automatic: 64 (16 where something varies), at most the number of examples.
     LearningRate
@@ -50,6 +52,9 @@ def NetTrain(net: Net, data: Any, property: Any = Automatic, /, **options: Any) 
         more is computed twice.
     RandomSeeding
         1234: the same call gives the same bits. Automatic draws a seed, which the results report.
+    SkipInvalidExamples
+        True leaves out the examples that cannot be read or used; "SkippedTrainingData" of the results says which. False: an error
+        names the first. (Not in Mathematica.)
     TargetDevice
         "CPU", "GPU", "TPU", ("GPU", n) for the n-th, ("GPU", [n, …]) or ("GPU", All) for several that share each batch, ("CPU", n)
         for n CPU devices; Automatic: JAX's default device. In several processes each gives these of its own.

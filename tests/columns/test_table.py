@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import h5py
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from netdsl import Column, DataError, Examples, Rule, UnsupportedError
-from netdsl.columns import Table, table
+from netdsl import Column, DataError, Examples, Rule
+from netdsl.columns import Rows, Table, table
 from netdsl.symbols import File
 
+HINT = "Every example is a Rule(x, y), a pair (x, y) or a dict {port: value}."
 XS, YS = [1.0, 2.0, 3.0], ["a", "b", "c"]
 
 
@@ -109,14 +111,12 @@ def test_some_examples_of_every_kind_of_column(column):
         (Rule([], []), "The training data have no examples."),
         ({"Input": []}, "The training data have no examples."),
         ({}, "The training data are an empty dict. Give a column for each input port."),
-        ([[1, 2], [3, 4], [5, 6]], "Example 1 of the training data is [1, 2]. Every example is a Rule(x, y) or a pair (x, y)."),
+        ([[1, 2], [3, 4], [5, 6]], "Example 1 of the training data is [1, 2]. " + HINT),
         (
             [XS, YS],
-            "Example 1 of the training data is [1.0, 2.0, 3.0]. Every example is a Rule(x, y) or a pair (x, y). Two columns "
-            "are "
-            "Rule(xs, ys) or the pair (xs, ys).",
+            "Example 1 of the training data is [1.0, 2.0, 3.0]. " + HINT + " Two columns are Rule(xs, ys) or the pair (xs, ys).",
         ),
-        ([(1, 2), (1, 2, 3)], "Example 2 of the training data is (1, 2, 3). Every example is a Rule(x, y) or a pair (x, y)."),
+        ([(1, 2), (1, 2, 3)], "Example 2 of the training data is (1, 2, 3). " + HINT),
         (
             Rule("ab", "cd"),
             "The column 'inputs' of the training data is 'ab'. A column is a list or array with one thing for each example.",
@@ -150,32 +150,105 @@ def test_what_is_no_data(data, message):
     assert str(raised.value) == message
 
 
-@pytest.mark.parametrize(
-    ("data", "message"),
-    [
-        (
-            [{"Input": 1}, {"Input": 2}],
-            "The data are rows of dicts, which are not supported yet. Give a dict of columns "
-            "{port: [row[port] for row in rows]}.",
-        ),
-        (
-            File("a.h5"),
-            "The data are File('a.h5'): data read from a file while training is not supported yet. Load it into arrays.",
-        ),
-        (
-            lambda batch: batch,
-            "The data are a function: generators are not supported yet. Give lists, arrays or a dict of columns.",
-        ),
-        (
-            [print, {"RoundLength": 3}],
-            "The data are a function with a RoundLength: generators are not supported yet. Give lists, "
-            "arrays "
-            "or a dict of columns.",
-        ),
-    ],
-    ids=["rows", "file", "function", "round length"],
-)
-def test_forms_that_come_later_are_refused_by_name(data, message):
-    with pytest.raises(UnsupportedError) as raised:
+def test_rows_by_port():
+    found = table([{"a": 1, "b": "x"}, {"b": "y", "a": 2}])
+    assert found.ports == {"a": [1, 2], "b": ["x", "y"]}
+    with pytest.raises(DataError) as raised:
+        table([{"a": 1, "b": 2}, {"a": 1}])
+    assert str(raised.value) == (
+        "Example 2 of the data has 'a', but example 1 has 'a' and 'b'. Every example gives a value to the same ports."
+    )
+
+
+class Frame:
+    """What a DataFrame of pandas is to a reader: its positions are column names."""
+
+    columns = ("x", "y", "thing")
+    iloc = None
+
+    def __getitem__(self, name):
+        things = np.array([None, None, None], object)
+        things[:] = [np.zeros(2), np.ones(2), np.ones(2)]
+        return Series({"x": np.array(XS), "y": np.array(YS, object), "thing": things}[name])
+
+
+class Series(Tensor):
+    """A column of it, whose positions are labels of rows."""
+
+    def __init__(self, values):
+        self.values, self.dtype, self.shape = values, values.dtype, values.shape
+
+    def __array__(self, dtype=None, copy=None):
+        return self.values.astype(dtype or self.dtype)
+
+    def tolist(self):
+        return self.values.tolist()
+
+
+def test_a_data_frame_is_columns_by_port():
+    found = table(Frame())
+    assert list(found.ports) == ["x", "y", "thing"]
+    assert found.ports["x"].tolist() == XS
+    assert found.ports["y"] == YS
+    assert [part.tolist() for part in found.ports["thing"]] == [[0, 0], [1, 1], [1, 1]]
+
+
+def test_a_data_frame_of_pandas():
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"x": XS, "y": YS, "z": [np.zeros(2)] * 3, "on": [True, False, True]}, index=[5, 6, 7])
+    found = table(frame[frame.x > 1])
+    assert found.ports["x"].tolist() == [2, 3]
+    assert list(found.ports["y"]) == ["b", "c"]
+    assert [part.tolist() for part in found.ports["z"]] == [[0, 0]] * 2
+    assert found.ports["on"].tolist() == [False, True]
+    assert table(Rule(frame.x, frame.y)).inputs.tolist() == XS
+
+
+def test_a_source_is_read_where_it_is_asked_for():
+    asked = []
+
+    class Source:
+        def __len__(self):
+            return 5
+
+        def __getitem__(self, place):
+            asked.append(place)
+            return {"a": place, "b": Tensor()}
+
+    rows = table(Source()).taken(np.array([4, 2, 0]))
+    assert isinstance(rows, Rows)
+    assert (len(rows), asked) == (3, [])
+    assert rows.taken(np.array([True, False, True])).ports["a"] == [4, 0]
+    assert asked == [4, 0]
+    assert [b.tolist() for b in rows.taken(np.array([1])).ports["b"]] == [XS]
+
+
+@pytest.mark.parametrize("chunks", [None, (2, 3)])
+def test_columns_of_a_file(tmp_path, chunks):
+    values = np.arange(300.0).reshape(100, 3)
+    path = tmp_path / "some.h5"
+    with h5py.File(path, "w") as file:
+        file.create_dataset("x", data=values, chunks=chunks)
+        file["name"] = [f"n{i}" for i in range(100)]
+        ragged = file.create_dataset("ragged", (100,), h5py.vlen_dtype(np.float32))
+        for i in range(100):
+            ragged[i] = np.arange(1 + i % 3)
+    found = table(File(str(path)))
+    places = np.array([99, 3, 3, 0, 42, 41])
+    column = found.ports["x"]
+    assert (len(column), column.shape, column[-1].tolist()) == (100, (100, 3), [297, 298, 299])
+    np.testing.assert_array_equal(found.taken(places).taken(np.array([4, 1, 2, 5])).read().ports["x"], values[[42, 3, 3, 41]])
+    np.testing.assert_array_equal(np.asarray(column[10:20]), values[10:20])
+    np.testing.assert_array_equal(found.read().ports["x"], values)
+    assert found.taken(places).ports["name"] == ["n99", "n3", "n3", "n0", "n42", "n41"]
+    assert [len(x) for x in found.ports["ragged"][:4]] == [1, 2, 3, 1]
+    with h5py.File(path) as file:
+        assert table({"x": file["x"]}).taken(places).read().ports["x"].tolist() == values[places].tolist()
+
+
+@pytest.mark.parametrize("data", [lambda batch: batch, [print, {"RoundLength": 3}], iter([1]), {1, 2}])
+def test_what_gives_batches_is_data_for_training_alone(data):
+    with pytest.raises(
+        DataError, match=r"A function or an iterator that gives batches is data for NetTrain and its ValidationSet"
+    ):
         table(data)
-    assert str(raised.value) == message

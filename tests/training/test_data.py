@@ -28,7 +28,7 @@ from netdsl import (
     Scaled,
     SoftmaxLayer,
 )
-from netdsl.training import run
+from netdsl.training import sources
 
 RANDOM = np.random.default_rng(2)
 INPUTS = RANDOM.integers(0, 5, size=(8, 3))
@@ -85,7 +85,7 @@ def test_a_name_means_its_training_data_and_for_validation_its_test_data(train, 
         asked.append((name, part))
         return Examples(Column(INPUTS[:4]), Column(TARGETS[:4]))
 
-    monkeypatch.setattr(run, "ResourceData", resource)
+    monkeypatch.setattr(sources, "ResourceData", resource)
     results = train(NET, "SomeSet", ValidationSet="OtherSet", BatchSize=3)
     assert asked == [("SomeSet", "TrainingData"), ("OtherSet", "TestData")]
     assert results(["TrainingExamples", "ValidationExamples"]) == [4, 4]

@@ -83,8 +83,8 @@ class Facts(Mapping[str, Any]):
         """The losses of the examples of the last batch and the gradients, with the arrays as they are after it."""
         run = self.run
         trainable, fixed, state, _ = run.carry
-        indices, batch = self.indices, run.last[1] + run.last[2]
-        inputs = {port: jax.tree.map(lambda column: column[indices], column) for port, column in run.columns.items()}
+        inputs, indices = self.inputs
+        batch = run.last[3] + run.last[4]
         seed = np.uint32(run.settings.seed % 2**32)
         compute = gradient_function(replace(run.plan, mesh=None))
         with alone(run.plan.mesh):
@@ -92,11 +92,14 @@ class Facts(Mapping[str, Any]):
             return np.array(losses), self.named(slopes)
 
     @property
-    def indices(self) -> np.ndarray:
-        """The places of the last batch's examples in the training data, from 0."""
-        order, batch, _ = self.run.last
-        size = self.run.batch_size
-        return np.asarray(order)[(batch * size + np.arange(size)) % len(order)]
+    def inputs(self) -> tuple[dict[str, Any], np.ndarray]:
+        """What the last batch gives to the ports, and the places of its examples in the training data, from 0."""
+        plan, data, order, batch, _ = self.run.last
+        order, first = order if plan.streamed else (order, 0)
+        places = ((batch - int(first)) * plan.batch_size + np.arange(plan.batch_size)) % len(order)
+        indices = np.asarray(order)[places]
+        taken = places if plan.streamed else indices
+        return {port: jax.tree.map(lambda column: column[taken], column) for port, column in data.items()}, indices
 
     def named(self, arrays: Any) -> dict[str, np.ndarray]:
         """Arrays of the training as NumPy arrays of their own, by the names that NetExtract takes."""
@@ -105,14 +108,13 @@ class Facts(Mapping[str, Any]):
 
     def batch_data(self) -> dict[str, Any]:
         """The last batch as the net's ports take it; sequences as a list."""
-        indices = self.indices
 
         def taken(column: Any) -> Any:
             if not isinstance(column, Sequence):
-                return np.array(column[indices])
-            return [np.array(data[:length]) for data, length in zip(column.data[indices], column.length[indices])]
+                return np.array(column)
+            return [np.array(data[:length]) for data, length in zip(column.data, column.length)]
 
-        return {port: taken(column) for port, column in self.run.columns.items()}
+        return {port: taken(column) for port, column in self.inputs[0].items()}
 
     def net(self) -> Any:
         """The net so far, with arrays of its own: those of the training are overwritten."""
@@ -153,7 +155,7 @@ KEYS: dict[str, Callable[[Facts], Any]] = {
     "BatchData": Facts.batch_data,
     "BatchesPerRound": lambda f: f.run.batches,
     "BatchesPerSecond": lambda f: f.run.status.batches_per_second,
-    "BatchIndices": lambda f: f.indices + 1,
+    "BatchIndices": lambda f: f.inputs[1] + 1,
     "BatchLoss": _last("BatchLossList"),
     "BatchLossList": _result("BatchLossList"),
     "BatchMeasurements": _lasts("BatchMeasurementsLists"),

@@ -205,8 +205,7 @@ class Training:
 
     def _round(self, round_: int) -> None:
         """One pass over the data, in chunks about as long as `consulted_every`."""
-        settings = self.settings
-        seed, rate, multipliers = self.constants
+        settings, (seed, rate, multipliers) = self.settings, self.constants
         order = self._place(permutation(self.count, settings.seed, round_))
         offset = np.int32((round_ - 1) * self.batches)
         buffers = self._place((np.zeros(self.batches, self.number), np.zeros(self.batches, self.number)))

@@ -118,8 +118,8 @@ def picture(curves: Curves, width: int, height: int, ascii_only: bool = False) -
     >>> curves.batches.add([4.0, 3.0, 2.0, 1.0])
     >>> for line, _ in picture(curves, 4, 2):
     ...     print(line)
-    ⠓⠢⣄⠀
-    ⠀⠀⠈⠣
+    ⠑⢄⠀⠀
+    ⠀⠀⠑⢄
     """
     batches, _, validation = curves.series()
     low, high, log = scale([batches, validation])

@@ -18,6 +18,7 @@ from netdsl.formats.netdsl_file import packed
 from netdsl.formats.writing import write_atomically
 from netdsl.resources.cache import try_lock
 from netdsl.symbols import Automatic, Quantity, Rule
+from netdsl.training.planning import plan_rounds
 from netdsl.training.resuming import identity, restore, snapshot
 
 if TYPE_CHECKING:
@@ -247,7 +248,7 @@ class Checkpoints:
             complete = training.completed
             if self.saved[2]:
                 training._judge(complete, training.batches)
-                training._plan_rounds(complete)
+                plan_rounds(training, complete)
             goal = training.settings.seconds
             if not training.reason and goal is not None and training.hosts.passed(training.started) >= goal:
                 training.reason = "reached the TimeGoal"

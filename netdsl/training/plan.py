@@ -56,9 +56,9 @@ class Plan:
 
     def key(self, kind: str) -> tuple[Any, ...]:
         """The key under which a compiled function of this plan is kept."""
-        further = self.frozen, self.compact, self.batch_size, self.platform, self.mesh, self.precision.name, self.sums
-        further += self.turns, self.sparing, self.streamed, self.lengths
-        return (kind, program_key(self.graph), self.terms, self.optimizer.key, *further)
+        of_data = self.compact, self.batch_size, self.streamed, self.lengths
+        further = self.frozen, self.platform, self.mesh, self.precision.name, self.sums, self.turns, self.sparing
+        return (kind, program_key(self.graph), self.terms, self.optimizer.key, *of_data, *further)
 
     def bare(self) -> Plan:
         """The plan without the values of arrays: what compiled functions hold on to."""

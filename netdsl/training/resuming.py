@@ -44,9 +44,7 @@ def identity(training: Training, functions: Mapping[str, Any]) -> dict[str, Any]
     return {
         "net": text.decode(),
         "loss": f"{excerpt(settings.loss, 2000)}, {[[term.port, float(term.weight)] for term in plan.terms]}",
-        "method": ", ".join(
-            [settings.optimizer.name, *(f"{name} {_stable(value)}" for name, value in options)]
-        ),
+        "method": ", ".join([settings.optimizer.name, *(f"{name} {_stable(value)}" for name, value in options)]),
         "turns (TrainingUpdateSchedule)": str(plan.turns.cycle),
         "measurements (TrainingProgressMeasurements)": _stable(settings.measurements),
         "learning rate": float(settings.optimizer.learning_rate),

@@ -15,11 +15,11 @@ from netdsl.attachment import training_net, typed
 from netdsl.errors import DataError, DeclarationError, TrainingError, listing
 from netdsl.initialization import NetInitialize
 from netdsl.layers.placeholder import refuse_placeholders
-from netdsl.lowering import Attempt, bytes_of, cast, cores_for, explained, multiply_adds, wire_elements
+from netdsl.lowering import cast, cores_for, explained, multiply_adds, wire_elements
 from netdsl.lowering.cores import WHOLE, alone, brought, placed
 from netdsl.lowering.devices import devices_text
 from netdsl.measurements.tally import merged
-from netdsl.nets import SHARED, ArrayPath, Net, Sequence, multipliers_by_path, path_text
+from netdsl.nets import SHARED, ArrayPath, Net, Sequence, multipliers_by_path
 from netdsl.shapes import OPEN, ArrayType
 from netdsl.training.checkpoints import Checkpoints
 from netdsl.training.feeding import Feed, feed
@@ -28,11 +28,13 @@ from netdsl.training.history import History
 from netdsl.training.interrupts import heard, interruptible
 from netdsl.training.measured import all_elements, judged, measured
 from netdsl.training.plan import Plan, chunk_function, start, sums_of, validation_function
+from netdsl.training.planning import plan_rounds, rate_of, remaining, seconds_of
 from netdsl.training.processes import Hosts, shared_by
 from netdsl.training.progress import Status, duration_text
 from netdsl.training.results import NetTrainResultsObject
 from netdsl.training.settings import Settings
 from netdsl.training.sources import refuse_guessed_labels, source, split
+from netdsl.training.trouble import PLACING, attempt, break_off, check_arrays
 from netdsl.training.updates import by_part, turns_of
 
 __all__ = ["Training"]
@@ -41,11 +43,6 @@ BATCH_SIZE = 64
 """The batch size when BatchSize is Automatic and nothing varies; 16 where something does."""
 
 BATCH_SIZE_VARYING = 16
-
-AUTOMATIC_SECONDS = 20.0
-"""How long a training takes when neither rounds nor time are given."""
-
-MOST_ROUNDS = 10_000
 
 CONSULTED_EVERY = 1.0
 """Seconds between two looks of the host at the device: chunks of batches are made this long."""
@@ -64,9 +61,6 @@ _NOTHING = (
     "LearningRateMultipliers are 0 or TrainingUpdateSchedule leaves out all its arrays.",
 )
 """Why no array is trained, without TrainingUpdateSchedule and with one."""
-
-PLACING = "while it placed the data"
-"""Where a training is before its first round, in the words of a message."""
 
 BEST_BY = "loss"
 """What the best validation round is chosen by: "loss", or "error" (for classifiers in newer versions of Mathematica [M])."""
@@ -147,7 +141,7 @@ class Training:
                 f"{self.batch_size}, "
                 f"{devices_text(self.device, self.settings.devices)}, seed {self.settings.seed}"
             )
-            with interruptible(self), explained(self._attempt), self.checkpoints:
+            with interruptible(self), explained(partial(attempt, self)), self.checkpoints:
                 self._rounds()
         finally:
             self.feed.close()
@@ -219,13 +213,13 @@ class Training:
                 settings.progress.update(self.status)
                 told = settings.functions.tell(self)
                 self.reason = self.reason or ("stopped by the TrainingProgressFunction" if self.hosts.any(told) else "")
-                self._plan_rounds(round_)
+                plan_rounds(self, round_)
                 if self.reason:  # the end is validated in any case
                     self._validate(round_, self.batches)
                 self.completed = round_
                 self.checkpoints.consider()
         settings.functions.tell(self, last=True)
-        self._check_arrays()
+        check_arrays(self)
 
     def _round(self, round_: int) -> None:
         """One pass over the data, in chunks about as long as `consulted_every`."""
@@ -239,7 +233,7 @@ class Training:
         def trained(first: int, count: int) -> tuple[Any, ...]:
             """The losses and errors of the round after these batches."""
             nonlocal buffers
-            rate, seconds = self._rate(round_, first, count), self._seconds(count)
+            rate, seconds = rate_of(self, round_, first, count), seconds_of(self, count)
             for plan, data, order, *part in self.feed.parts(first, count):
                 run, place = chunk_function(plan), (*map(np.int32, part), offset)
                 with alone(plan.mesh):
@@ -261,7 +255,11 @@ class Training:
             due = self.settings.validated.after(int(offset) + done, self.batches) - int(offset)
             left = (self.batches if self.validation is None else min(self.batches, due)) - done
             count = -(-left // max(math.ceil(left / self.chunk - 0.25), 1))  # equal chunks: the last is not a short one
-            asked = self.checkpoints.room(), settings.progress.batches_left(self.status), settings.functions.batches_left(self.status)
+            asked = (
+                self.checkpoints.room(),
+                settings.progress.batches_left(self.status),
+                settings.functions.batches_left(self.status),
+            )
             before = self.hosts.now()
             count = self._ready(done, int(min(count, *asked)))
             if not count:
@@ -274,38 +272,6 @@ class Training:
             self._consult(round_, done, count, took)
             if self.validation is not None and done == due < self.batches:
                 self._judge(round_, done)
-
-    def _rate(self, round_: int, done: int, count: int) -> Any:
-        """The learning rate of the next batches of a round, placed; where a schedule changes it, in the places of these batches."""
-        initial, schedule = self.settings.optimizer.learning_rate, self.settings.optimizer.schedule
-        if schedule is None:
-            return self.constants[1]
-        # what JAX computes at once it computes for the whole round, so that there is one shape
-        start, size = (0, self.batches) if schedule.traceable else (done, count)
-        rates = np.zeros(self.batches)
-        first = (round_ - 1) * self.batches + start + 1
-        rates[start : start + size] = initial * schedule.factors(first, size, self._planned(round_, done))
-        self.learning_rate = float(rates[max(done + count - 1, 0)])
-        return self._place(rates.astype(self.number))
-
-    def _planned(self, round_: int, done: int) -> int:
-        """The batches that the training has in all; where time ends it, by the speed so far, before the first batch the most."""
-        settings, before = self.settings, (round_ - 1) * self.batches + done
-        rounds = MOST_ROUNDS if settings.rounds is None or math.isinf(settings.rounds) else int(settings.rounds)
-        total = rounds * self.batches
-        automatic = settings.rounds is None and settings.seconds is None
-        goal = AUTOMATIC_SECONDS if automatic else settings.seconds
-        if before and goal is not None and not math.isinf(goal):
-            now = self.hosts.now()
-            left = goal - (now - (self.trained_from if automatic else self.started))
-            ends = before + left * before / max(now - self.trained_from, 1e-6)
-            total = min(total, math.ceil(ends / self.batches) * self.batches if automatic else math.ceil(ends))
-        return min(max(total, before + 1), np.iinfo(np.int32).max)
-
-    def _seconds(self, count: int) -> float:
-        """How long so many batches take, as far as it is known."""
-        rate = self.status.examples_per_second
-        return count * self.batch_size / rate if rate else math.inf
 
     def _ready(self, done: int, count: int) -> int:
         """How many of these batches there are now; none once the data have ended. An error of the data has the results so far."""
@@ -326,9 +292,10 @@ class Training:
         recent = losses[done - count :]
         if not np.all(np.isfinite(recent)):
             batch = done - count + int(np.argmin(np.isfinite(recent))) + 1
-            self._break_off(
+            break_off(
+                self,
                 f"The loss of batch {batch} of round {round_} is {recent[~np.isfinite(recent)][0]}, at the port "
-                f"{listing(repr(term.port) for term in self.training.terms)}."
+                f"{listing(repr(term.port) for term in self.training.terms)}.",
             )
         per_batch = max(took / count, 1e-9)
         self.chunk = max(1, int(self.consulted_every / per_batch))
@@ -339,7 +306,7 @@ class Training:
         if self.plan.classified:
             status.error = float(self.history.errors[-1].mean())
         status.measurements = self.measured.numbers(self.history.sums[-1])
-        status.remaining = self._remaining(round_, done)
+        status.remaining = remaining(self, round_, done)
         settings.progress.update(status)
         if self.hosts.any(self.interrupted):
             self.reason = "stopped by the user"
@@ -349,80 +316,6 @@ class Training:
         if self.hosts.any(told):
             self.reason = self.reason or "stopped by the TrainingProgressFunction"
         self.checkpoints.consider()
-
-    def _break_off(self, what: str) -> None:
-        """Raise the error of a training that left the numbers; the best net so far goes with it."""
-        self.reason = "stopped at numbers that are not finite,"
-        optimizer = self.settings.optimizer
-        rate = f"LearningRate than {self.learning_rate:g}" if optimizer.own else "learning rate in Method"
-        results, kept = self._best_so_far()
-        error = TrainingError(
-            f"{what} A smaller {rate}, inputs scaled to about 1, or a normalization layer are the usual cures.{kept}"
-        )
-        error.results = results
-        raise error
-
-    def _attempt(self) -> Attempt:
-        """What is said when memory runs out. The carry may be gone by then: it was donated."""
-        self.reason = "ran out of memory"
-        graph, plan = self.training.graph, self.plan
-        carry = jax.eval_shape(partial(start, plan), *self._start())
-        results, kept = self._best_so_far()
-        sequences = [column for column in self.columns.values() if isinstance(column, Sequence)]
-        return Attempt(
-            what="NetTrain",
-            where=self.where,
-            net=graph,
-            batch_size=self.batch_size,
-            device=self.device,
-            data=bytes_of((self.columns, None if self.validation is None else self.validation.columns)),
-            arrays=bytes_of((carry, carry[0])),
-            training=True,
-            precision=plan.precision,
-            length=max((sequence.data.shape[1] for sequence in sequences), default=1),
-            smaller="Fewer examples can help." if self.where == PLACING else "Try BatchSize={}.",
-            results=results,
-            kept=kept,
-        )
-
-    def _best_so_far(self) -> tuple[NetTrainResultsObject | None, str]:
-        """The results with the best net by validation, where there is one, and the sentence that says so in an error."""
-        best = self.history.best_round
-        if not best:
-            return None, ""
-        return self.results(), f" error.results holds the results with the net of round {best}, the best by validation."
-
-    def _check_arrays(self) -> None:
-        """The step after the last loss may have gone astray too."""
-        for path, value in self.plan.apart({**self.carry[0], **self.carry[2]}).items():
-            if not np.isfinite(np.asarray(value)).all():
-                name = path_text(self._own(path))
-                self._break_off(f"After the last batch of round {len(self.history.losses)} the array {name!r} is not finite.")
-
-    def _remaining(self, round_: int, done: int) -> float | None:
-        """The seconds left, by the rounds or the TimeGoal, whichever ends first."""
-        status, goal = self.status, self.settings.seconds
-        ends = [] if goal is None or math.isinf(goal) else [max(goal - status.elapsed, 0.0)]
-        if status.rounds is not None and status.examples_per_second:
-            left = (status.rounds - round_) * self.batches + self.batches - done
-            ends.append(left * self.batch_size / status.examples_per_second)
-        return min(ends, default=None)
-
-    def _plan_rounds(self, round_: int) -> None:
-        """Stop after the last round; where none is given, plan as many as fit the automatic time."""
-        settings = self.settings
-        if self.reason:
-            return
-        if settings.rounds is None and settings.seconds is None:
-            trained = self.hosts.now() - self.trained_from
-            spent = max(trained, 1e-6) / round_
-            self.status.rounds = max(round_, min(MOST_ROUNDS, math.ceil(AUTOMATIC_SECONDS / spent)))
-            if trained >= AUTOMATIC_SECONDS:
-                self.reason = f"reached the automatic {AUTOMATIC_SECONDS:g} seconds"
-            elif round_ >= MOST_ROUNDS:
-                self.reason = f"reached the automatic limit of {MOST_ROUNDS:,} rounds"
-        elif settings.rounds is not None and round_ >= settings.rounds:
-            self.reason = "finished"
 
     def _judge(self, round_: int, done: int) -> None:
         """Validate where that is due, and stop where the criterion says so."""

@@ -110,6 +110,7 @@ class Streamed(Feed):
         self.columns = padded(lists)
         self.each = max(bytes_of_examples(lists), 1) / len(next(iter(lists.values())))
         self.conductor: ThreadPoolExecutor | None = None
+        self.chunk: Chunk | None = None
 
     @property
     def skipped(self) -> tuple[int, ...]:  # type: ignore[override]
@@ -143,7 +144,8 @@ class Streamed(Feed):
         self.close()
         self.conductor = ThreadPoolExecutor(1, "netdsl-chunks")
         self.workers = ThreadPoolExecutor(min(os.cpu_count() or 1, MOST_WORKERS), "netdsl-examples")
-        self.places, self.coming, self.chunk = places, deque[Future[Chunk]](), None
+        self.chunk = None
+        self.places, self.coming = places, deque[Future[Chunk]]()
         self._ahead()
 
     def _ahead(self) -> None:
@@ -218,14 +220,15 @@ class Streamed(Feed):
     def _placed(self, lists: dict[str, Any], indices: np.ndarray, first: int, count: int, problem: Exception | None) -> Chunk:
         """The chunk with these examples, filled up to the size of all."""
         full = self.each_batches * self.size
-        columns = {}
+        columns: dict[str, Any] = {}
         for port, column in lists.items():
             if isinstance(column, list):
                 columns[port] = column + column[-1:] * (full - len(column))
             else:
                 columns[port] = np.resize(column, (full, *column.shape[1:])) if len(column) < full else column
         order = np.resize(indices, full).astype(np.int32), np.int32(first)
-        return Chunk(*self.place((padded(columns, True), order)), first, count, problem)
+        data, order = self.place((padded(columns, True), order))
+        return Chunk(data, order, first, count, problem)
 
     def _rows(self, rows: np.ndarray) -> dict[str, Any]:
         """The examples at these places, read by several threads."""

@@ -43,7 +43,7 @@ from netdsl import (
 from netdsl.formats import Export, Import
 from netdsl.formats.netdsl_file import read_checkpoint
 from netdsl.lowering import compilations
-from netdsl.training import run
+from netdsl.training import planning
 
 SOURCE = np.random.default_rng(3)
 INPUTS = SOURCE.normal(size=(44, 6)).astype(np.float32)
@@ -198,7 +198,7 @@ class TestGoingOn:
         assert again("TotalTrainingTime") >= 1.0
 
     def test_automatic_time_is_counted(self, train: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(run, "AUTOMATIC_SECONDS", 0.5)
+        monkeypatch.setattr(planning, "AUTOMATIC_SECONDS", 0.5)
         first = going_on(train, tmp_path, Automatic, where={"Interval": Quantity(1, "Hours")})
         began = time.perf_counter()
         again = going_on(train, tmp_path, Automatic, where={"Interval": Quantity(1, "Hours")})

@@ -11,7 +11,7 @@ import optax
 import pytest
 
 from netdsl import Automatic, Infinity, LinearLayer, NetInitialize, Quantity, TrainingError
-from netdsl.training import run, settings
+from netdsl.training import planning, run, settings
 from netdsl.training.progress import Progress
 
 INPUTS = np.random.default_rng(7).normal(size=(40, 3)).astype(np.float32)
@@ -79,12 +79,12 @@ def test_time_goal(net, train, goal):
 
 
 def test_automatic_time(net, monkeypatch, train):
-    monkeypatch.setattr(run, "AUTOMATIC_SECONDS", 0.5)
+    monkeypatch.setattr(planning, "AUTOMATIC_SECONDS", 0.5)
     results = train(net, DATA, MaxTrainingRounds=Automatic)
     assert 0.5 <= results("TotalTrainingTime") < 20
     assert results("ReasonTrainingStopped") == "reached the automatic 0.5 seconds"
-    monkeypatch.setattr(run, "AUTOMATIC_SECONDS", 600)
-    monkeypatch.setattr(run, "MOST_ROUNDS", 7)
+    monkeypatch.setattr(planning, "AUTOMATIC_SECONDS", 600)
+    monkeypatch.setattr(planning, "MOST_ROUNDS", 7)
     results = train(net, DATA, MaxTrainingRounds=Automatic)
     assert results(["TotalRounds", "ReasonTrainingStopped"]) == [7, "reached the automatic limit of 7 rounds"]
 

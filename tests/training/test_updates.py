@@ -27,7 +27,7 @@ from netdsl import (
     Rule,
 )
 from netdsl.lowering import compilations
-from netdsl.training import run
+from netdsl.training import planning, run
 from tests.training.test_optimizers import adam, gradients, momentum_descent
 
 ROUNDS = 6
@@ -115,9 +115,9 @@ def test_the_total_of_a_training_that_time_ends_follows_its_speed(net, train, mo
     train(net, data, **options)  # compiles
     totals.clear()
     results = train(net, data, MaxTrainingRounds=Infinity, TimeGoal=1, **options)
-    assert totals[0] == 2 * run.MOST_ROUNDS
+    assert totals[0] == 2 * planning.MOST_ROUNDS
     assert totals[-1] == pytest.approx(results("TotalBatches"), rel=0.2)
-    monkeypatch.setattr(run, "AUTOMATIC_SECONDS", 0.5)
+    monkeypatch.setattr(planning, "AUTOMATIC_SECONDS", 0.5)
     totals.clear()
     results = train(net, data, **{**options, "MaxTrainingRounds": Automatic})
     assert totals[-1] % 2 == 0

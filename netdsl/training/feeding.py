@@ -36,7 +36,9 @@ def _bytes_of_one(training: TrainingNet, data: Table) -> float:
     total = 0.0
     for port, name in training.columns.items():
         type_, encoder = training.graph.port_type(port), training.graph.encoder(port)
-        sizes = [size if isinstance(size, int) else len(data.columns()[name][0]) for size in type_.sizes or ()]
+        first = data.columns()[name][0]
+        length = len(first) if hasattr(first, "__len__") else 1  # what is no sequence is refused when it is encoded
+        sizes = [size if isinstance(size, int) else length for size in type_.sizes or ()]
         total += float(np.prod(sizes)) * (1 if encoder is not None and encoder.kind == "Image" else 4)
     return total
 

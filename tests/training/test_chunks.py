@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from netdsl import NetChain, NetTrain, Rule
-from netdsl.training import run
+from netdsl.training import processes, run
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[int]]:
             return chunk
 
         monkeypatch.setattr(run, "chunk_function", function)
-        monkeypatch.setattr(run, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
+        monkeypatch.setattr(processes, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
         data = Rule(np.ones((batches, 2)), np.ones((batches, 1)))
         NetTrain(NetChain([1], Input=2), data, BatchSize=1, MaxTrainingRounds=1, TrainingProgressReporting=None)
         monkeypatch.undo()

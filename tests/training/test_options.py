@@ -6,16 +6,14 @@ import numpy as np
 import pytest
 
 from netdsl import (
-    Automatic,
     DeclarationError,
     DeviceError,
     Infinity,
     NetChain,
     NetTrain,
     Quantity,
-    UnsupportedError,
 )
-from netdsl.training.settings import LATER, OPTIONS, settings_of
+from netdsl.training.settings import OPTIONS, settings_of
 
 DATA = np.ones([4, 3]), np.ones([4, 2])
 
@@ -48,15 +46,8 @@ def refusal(error, **options):
 
 
 def test_all_options_of_Mathematica_are_known():
-    assert set(OPTIONS) | set(LATER) == WOLFRAM | {"SkipInvalidExamples"}
+    assert set(OPTIONS) == WOLFRAM | {"SkipInvalidExamples"}
     assert len(WOLFRAM) == 18
-
-
-@pytest.mark.parametrize("name", LATER)
-def test_later_options_are_refused_by_name_unless_they_ask_for_nothing(name):
-    assert refusal(UnsupportedError, **{name: "Something"}) == f"NetTrain does not support the option {name} yet. Leave it out."
-    settings_of({name: None})
-    settings_of({name: Automatic})
 
 
 @pytest.mark.parametrize(

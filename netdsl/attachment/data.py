@@ -75,7 +75,9 @@ def _names(training: TrainingNet, data: Table, what: str) -> dict[str, str]:
             )
         names[port] = found[0]
     if len(set(names.values())) < len(set(training.columns.values())):
-        raise DataError(f"The {what} are inputs -> targets, but the net takes {listing(map(repr, names))}. Give a dict of columns.")
+        raise DataError(
+            f"The {what} are inputs -> targets, but the net takes {listing(map(repr, names))}. Give a dict of columns."
+        )
     return names
 
 

@@ -168,8 +168,9 @@ def restore(training: Training, path: str, same: Mapping[str, Any]) -> float:
         history = History(**{name: reader.value(value) for name, value in state["history"].items()})
         slots, completed = reader.tree(state["slots"], training.slots), int(state["completed"])
         seconds, trained = float(state["seconds"]), float(state["trained"])
-        if not _whole(history, training.batches):
+        if not _whole(history, training.batches, completed):
             raise FormatError("its history is not that of a training")
+        training.judge.replay(history)
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as problem:
         if isinstance(problem, FormatError):
             raise FormatError(f"{path!r}: {problem}") from None
@@ -179,7 +180,6 @@ def restore(training: Training, path: str, same: Mapping[str, Any]) -> float:
     training.carry = training._place(carry, may_alias=False)
     training.best = None if best is None else training._place(best, may_alias=False)
     training.history, training.slots, training.completed = history, slots, completed
-    training.judge.replay(history)
     now = training.hosts.passed(0.0)
     training.started, training.trained_from = now - seconds, now - trained
     status = training.status
@@ -190,15 +190,19 @@ def restore(training: Training, path: str, same: Mapping[str, Any]) -> float:
     return trained
 
 
-def _whole(history: History, batches: int) -> bool:
+def _whole(history: History, batches: int, completed: int) -> bool:
     """Whether each round but the last has all its batches, and nothing was measured more often than there are rounds."""
     done = [len(part) for part in history.losses]
     return (
         all(count == batches for count in done[:-1])
         and bool(done)
+        and completed in (len(done) - 1, len(done) - (done[-1] < batches))
         and done[-1] <= batches == history.batches_per_round
         and done == [len(part) for part in history.errors]
-        and len(history.validation_losses) == len(history.validation_errors) == len(history.validation_positions)
+        and all(isinstance(each, Mapping) for each in (*history.sums, *history.batch_values, *history.validation_sums))
+        and len(history.sums) == len(history.batch_values) <= len(done)
+        and len({len(getattr(history, f"validation_{name}")) for name in ("losses", "errors", "sums", "positions")}) == 1
+        and 0 <= history.best_validation <= len(history.validation_losses)
         and all(0 < place <= sum(done) for place in history.validation_positions)
         and 0 <= history.best_round <= len(done)
     )

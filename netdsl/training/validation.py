@@ -32,6 +32,9 @@ def validation_of(setting: Any) -> tuple[Any, Every]:
     if not (isinstance(setting, (list, tuple)) and len(setting) == 2 and isinstance(setting[1], Mapping)):
         return setting, Every()
     data, options = setting
+    if callable(data):  # which has options of its own
+        own = {name: value for name, value in options.items() if name != "Interval"}
+        return [data, own] if own else data, _every({name: value for name, value in options.items() if name not in own})
     if not (isinstance(data, Mapping) and set(options) == set(data)):  # else they are two examples as dicts
         return data, _every(options)
     return setting, Every()

@@ -35,7 +35,7 @@ from netdsl import (
 )
 from netdsl.lowering import compilations
 from netdsl.symbols import File
-from netdsl.training import memory, streaming
+from netdsl.training import capacity, streaming
 
 RANDOM = np.random.default_rng(4)
 INPUTS = RANDOM.normal(size=(300, 6)).astype(np.float32)
@@ -52,8 +52,8 @@ def digest(results):
 @pytest.fixture
 def little_memory(monkeypatch):
     """Nothing fits the memory, and a chunk holds two batches."""
-    monkeypatch.setattr(memory, "SMALL", 0)
-    monkeypatch.setattr(memory, "SHARE", 0.0)
+    monkeypatch.setattr(capacity, "SMALL", 0)
+    monkeypatch.setattr(capacity, "SHARE", 0.0)
     monkeypatch.setattr(streaming, "CHUNK_BYTES", 2 * 48 * 32)
 
 
@@ -130,8 +130,8 @@ def test_a_part_held_out_of_a_source_and_validation_data_of_every_form(train, fi
 
 
 def test_rounds_of_one_chunk_have_an_order_each(train, resident, monkeypatch):
-    monkeypatch.setattr(memory, "SMALL", 0)
-    monkeypatch.setattr(memory, "SHARE", 0.0)
+    monkeypatch.setattr(capacity, "SMALL", 0)
+    monkeypatch.setattr(capacity, "SHARE", 0.0)
     results = train(NET, SOURCES["dicts"], BatchSize=48, MaxTrainingRounds=3)
     np.testing.assert_array_equal(results("BatchLossList"), resident("BatchLossList"))
 

@@ -23,9 +23,6 @@ class Status:
     error: float | None = None
     validation_loss: float | None = None
     validation_error: float | None = None
-    measurements: dict[str, float] = field(default_factory=dict)
-    """The other measurements of the round so far, as numbers by their text."""
-    validation_measurements: dict[str, float] = field(default_factory=dict)
     elapsed: float = 0.0
     remaining: float | None = None
     goal: float | None = None
@@ -35,6 +32,9 @@ class Status:
     history: Any = None
     """The History of the training: every loss so far."""
     batches_per_second: float = 0.0
+    measurements: dict[str, float] = field(default_factory=dict)
+    """The other measurements of the round so far, as numbers by their text."""
+    validation_measurements: dict[str, float] = field(default_factory=dict)
 
     @property
     def fraction(self) -> float:

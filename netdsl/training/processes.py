@@ -20,10 +20,10 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from netdsl.errors import DeclarationError, DeviceError, TrainingError, excerpt
+from netdsl.errors import DeclarationError, DeviceError, TrainingError, UnsupportedError, excerpt
 from netdsl.lowering.cores import mesh_of, mesh_of_cores
 from netdsl.lowering.identity import text_anywhere
-from netdsl.training.progress import Progress
+from netdsl.training.progress import Functions, Progress
 from netdsl.training.settings import Settings
 
 __all__ = ["Hosts", "shared_by", "together"]
@@ -34,7 +34,7 @@ RECORD = 16384
 BROKEN = re.compile(r"(UNKNOWN|INTERNAL|UNAVAILABLE|ABORTED|CANCELLED|DEADLINE_EXCEEDED|FAILED_PRECONDITION): ")
 """How the errors of XLA begin that a computation of several processes breaks off with; JAX makes some of them ValueErrors."""
 
-OWN = ("TrainingProgressReporting", "TrainingProgressFunction", "ValidationSet")
+OWN = ("TrainingProgressReporting", "TrainingProgressFunction", "TrainingProgressCheckpointing", "ValidationSet")
 """The options that are not compared: those of the first process count, or their data are."""
 
 
@@ -48,6 +48,10 @@ class Hosts:
     def any(self, flag: Any) -> bool:
         """Whether it is so in some process."""
         return bool(flag)
+
+    def first(self, count: int) -> int:
+        """The number that the first process says."""
+        return count
 
     def passed(self, since: float) -> float:
         """The seconds since a time; asked alone, and so not to decide by."""
@@ -91,12 +95,19 @@ class Many(Hosts):
     def any(self, flag: Any) -> bool:
         return any(record["flag"] for record in self.meet(flag=bool(flag)))
 
+    def first(self, count: int) -> int:
+        return int(self.meet(count=count)[0]["count"])
+
     def passed(self, since: float) -> float:
         return time.perf_counter() + self.ahead - since
 
     def settings(self, settings: Settings) -> Settings:
         seed = self.meet(seed=settings.seed)[0]["seed"]
-        return replace(settings, seed=seed, progress=settings.progress if self.own == 0 else Progress())
+        if settings.checkpointing is not None and settings.checkpointing.resume:
+            raise UnsupportedError('The suboption "Resume" of TrainingProgressCheckpointing is for a training in one process.')
+        if self.own == 0:
+            return replace(settings, seed=seed)
+        return replace(settings, seed=seed, progress=Progress(), functions=Functions(), checkpointing=None)
 
     def agree(self, training: Any, options: Mapping[str, Any]) -> None:
         found = self.meet(**_statement(training, options))

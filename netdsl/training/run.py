@@ -261,7 +261,7 @@ class Training:
                 settings.functions.batches_left(self.status),
             )
             before = self.hosts.now()
-            count = self._ready(done, int(min(count, *asked)))
+            count = self._ready(done, self.hosts.first(int(min(count, *asked))))
             if not count:
                 break
             losses, errors, self.slots = trained(done, count)

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -137,6 +138,27 @@ tell(batches=results("TotalBatches"), bits=bits(results("TrainedNet")), seed=res
     assert "NetTrain: 45 examples" in shown
     assert "2 CPUs of 2 processes" in shown
     assert "NetTrain: " not in silent
+
+
+def test_functions_and_checkpoints_are_those_of_the_first(tmp_path: Path) -> None:
+    """The function ends the training of both after the same batch; the second writes nothing."""
+    source = f"""
+seen = []
+def look(facts):
+    seen.append(facts["AbsoluteBatch"])
+    return "StopTraining" if seen[-1] >= 6 else None
+results = train(MaxTrainingRounds=5, TargetDevice=("CPU", 1), TrainingProgressFunction=[look, {{"Interval": Quantity(2, "Batches")}}],
+                TrainingProgressCheckpointing=["Directory", {str(tmp_path)!r} + f"/{{own}}", {{"Interval": Quantity(3, "Batches")}}])
+tell(batches=results("TotalBatches"), bits=bits(results("TrainedNet")), why=results("ReasonTrainingStopped"), seen=seen,
+     files=len(results("CheckpointingFiles")))
+"""
+    (first, text, _), (second, _, _) = run(source)
+    assert first is not None, text
+    assert [found.pop("seen") for found in (first, second)] == [[2, 4, 6], []]
+    assert [found.pop("files") for found in (first, second)] == [2, 0]
+    assert first == second
+    assert first["why"] == "stopped by the TrainingProgressFunction"
+    assert [path.name for path in tmp_path.iterdir()] == ["0"]
 
 
 CAUGHT = """

@@ -42,19 +42,15 @@ def NetTrain(net: Net, data: Any, property: Any = Automatic, /, **options: Any) 
     Method
         "ADAM", "RMSProp", "SGD", "SignSGD"; "AdamW", "NAdam", "RAdam", "AdaMax", "AdaGrad", "AdaDelta", "Lion", "LAMB", "LARS",
         "Adafactor"; or any optax.GradientTransformation. With suboptions: ``["ADAM", {"Beta1": 0.5, "L2Regularization": 0.001}]``.
-        Of every method: "LearningRateSchedule" ("Linear", "Exponential", "Cosine", f(batch, total), or an optax schedule; multiplies
-        the learning rate); "L2Regularization" r (adds r·w to the gradient of an array w), "GradientClipping" c (each element of the
-        gradient to -c..c), "WeightClipping" c (each element of the array to -c..c after the update), each a number or rules from
-        parts of the net to numbers; "GradientAccumulation" n (one update after every n batches); "MovingAverage" d (the net has the
-        average of its arrays over the updates).
+        Of every method: "LearningRateSchedule" ("Linear", "Exponential", "Cosine", f(batch, total), or an optax schedule);
+        "L2Regularization", "GradientClipping" and "WeightClipping", a number or rules from parts to numbers;
+        "GradientAccumulation" n (an update after every n batches); "MovingAverage" d (the net has the average over the updates).
     PerformanceGoal
-        "TrainingSpeed" (default); "TrainingMemory": batches are computed in parts where examples do not depend on each other, else
-        more is computed twice.
+        "TrainingSpeed" (default); "TrainingMemory": batches are computed in parts, or more is computed twice.
     RandomSeeding
         1234: the same call gives the same bits. Automatic draws a seed, which the results report.
     SkipInvalidExamples
-        True leaves out the examples that cannot be read or used; "SkippedTrainingData" of the results says which. False: an error
-        names the first. (Not in Mathematica.)
+        True leaves out the examples that cannot be read or used; "SkippedTrainingData" of the results says which.
     TargetDevice
         "CPU", "GPU", "TPU", ("GPU", n) for the n-th, ("GPU", [n, …]) or ("GPU", All) for several that share each batch, ("CPU", n)
         for n CPU devices; Automatic: JAX's default device. In several processes each gives these of its own.
@@ -62,25 +58,21 @@ def NetTrain(net: Net, data: Any, property: Any = Automatic, /, **options: Any) 
         Seconds, or a Quantity.
     TrainingProgressCheckpointing
         None; ``["File", "p.netdsl"]``, overwritten; ``["Directory", "dir"]``, a file for each checkpoint. Suboptions:
-        ``{"Interval": Quantity(100, "Batches"), "MinimumInterval": seconds, "Resume": True, "Functions": {"name": f}}``. Default:
-        after each round, and at the end. With "Resume" the training goes on from the last checkpoint, or the one named, to the
-        same bits as if it had never stopped.
+        ``{"Interval": Quantity(100, "Batches"), "MinimumInterval": seconds, "Resume": True, "Functions": {"name": f}}``. With
+        "Resume" the training goes on from the last checkpoint, or the one named, to the same bits as if it had never stopped.
     TrainingProgressFunction
-        A function that is called after each round with what is known of the training, 44 things by Wolfram's names; it ends the
-        training by returning "StopTraining" (with the net so far) or "AbortTraining" (a TrainingError). Or
-        ``[f, {"Interval": Quantity(n, "Batches"), "MinimumInterval": seconds}]``, or a list of these.
+        A function that is called after each round with what is known of the training; it ends it by returning "StopTraining" (with
+        the net so far) or "AbortTraining" (a TrainingError). Or ``[f, {"Interval": Quantity(n, "Batches")}]``, or a list of these.
     TrainingProgressMeasurements
-        What is measured beside the loss, by round, by batch, and on the validation data: any measurement of NetMeasurements, a
-        list of them, or a function of the ports of an example whose mean is taken. Automatic: "ErrorRate" where there is one
-        CrossEntropyLossLayer, and each loss where there are several.
+        Any measurement of NetMeasurements, a list of them, or a function of the ports of an example whose mean is taken. Automatic:
+        "ErrorRate" where there is one CrossEntropyLossLayer, and each loss where there are several.
     TrainingProgressReporting
         Automatic ("Panel" in a notebook or on a terminal, else "Print"), "Panel", "Print", "ProgressIndicator", a function, None,
-        ``File("report.csv")`` (.tsv, .json), or a list of them, each as ``[it, {"Interval": Quantity(5, "Seconds")}]`` where
-        asked for.
+        ``File("report.csv")`` (.tsv, .json), or a list of them, each as ``[it, {"Interval": Quantity(5, "Seconds")}]`` too.
     TrainingStoppingCriterion
-        None: no criterion. "Loss" (Automatic), a measurement, or ``{"Criterion": m, "Patience": rounds, "InitialPatience": rounds,
-        "AbsoluteChange": v}`` (or "RelativeChange": a share or ``Quantity(q, "Percent")``): the training ends when m, of the
-        validation data if there are some, has not improved for longer than Patience (0); or a function of the results so far.
+        None, "Loss" (Automatic), a measurement, or ``{"Criterion": m, "Patience": rounds, "InitialPatience": rounds,
+        "AbsoluteChange": v}`` (or "RelativeChange"): the training ends when m, of the validation data if there are some, has not
+        improved for longer than Patience (0); or a function of the results so far.
     TrainingUpdateSchedule
         Parts of the net that are trained in turn, batch by batch: ``["Discriminator", "Generator"]``, or with numbers of batches,
         ``{"Discriminator": 5, "Generator": 1}``. Automatic: all arrays on every batch.
@@ -92,11 +84,8 @@ def NetTrain(net: Net, data: Any, property: Any = Automatic, /, **options: Any) 
         "Real32" (default); "Real64": all in float64; "Mixed", for GPUs and TPUs: layers compute in bfloat16, while losses,
         SoftmaxLayer, BatchNormalizationLayer and EmbeddingLayer, and all that is kept from batch to batch, stay in float32.
 
-    Ctrl-C stops after the running chunk and returns the net so far, which is saved where there are checkpoints; twice stops at
-    once.
-
-    Raises DataError for data that cannot be used, TrainingError when the loss is no longer finite or a checkpoint is of another
-    training, DeviceError when memory runs out, UnsupportedError for options of Mathematica that are not there yet.
+    Ctrl-C once ends the training with the net so far, twice at once. Raises DataError for data that cannot be used, TrainingError
+    when the loss is no longer finite or a checkpoint is of another training, DeviceError when memory runs out.
 
     >>> net = NetTrain(NetChain([1], Input=1), Rule([[0.0], [1.0], [2.0]], [1.0, 3.0, 5.0]), Method="SGD", LearningRate=0.1,
     ...                MaxTrainingRounds=300, TrainingProgressReporting=None)
@@ -104,8 +93,8 @@ def NetTrain(net: Net, data: Any, property: Any = Automatic, /, **options: Any) 
     7.0
 
     Differences from Wolfram: reproducible by default; the defaults of the methods, and what their suboptions do exactly, are
-    remembered [M]; the methods from "AdamW" on, "GradientAccumulation", "MovingAverage" and "Resume" are additions; with "Real64" the
-    trained net has float32 arrays like any net, unless the net had float64 ones; "Mixed" is bfloat16, not half precision;
+    remembered [M]; the methods from "AdamW" on, "GradientAccumulation", "MovingAverage", "Resume" and SkipInvalidExamples are
+    additions; with "Real64" the trained net has float32 arrays like any net, unless the net had float64 ones; "Mixed" is bfloat16;
     "AbortTraining" raises a TrainingError, since there is no net to give.
     Source: Wolfram's public reference page.
     """

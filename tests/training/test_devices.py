@@ -16,6 +16,8 @@ from netdsl import All, Automatic, DeclarationError, DeviceError, NetChain, NetI
 from netdsl.lowering import devices
 from netdsl.lowering.devices import devices_named, devices_text
 
+pytestmark = pytest.mark.slow
+
 DATA = np.linspace(-1, 1, 60).reshape(20, 3).astype(np.float32), np.linspace(-1, 1, 20).astype(np.float32)[:, None]
 
 # Eight devices, in a process of their own

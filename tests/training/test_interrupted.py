@@ -16,7 +16,7 @@ import pytest
 
 from netdsl import Import
 
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs signals")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.name != "posix", reason="needs signals")]
 
 TRAINING = """
 import hashlib, json, os, random, signal, sys, time

@@ -42,9 +42,10 @@ def _planned(training: Training, round_: int, done: int) -> int:
     if before and goal is not None and not math.isinf(goal):
         now = training.hosts.now()
         left = goal - (now - (training.trained_from if automatic else training.started))
-        ends = before + left * before / max(now - training.trained_from, 1e-6)
-        total = min(total, math.ceil(ends / training.batches) * training.batches if automatic else math.ceil(ends))
-    return min(max(total, before + 1), np.iinfo(np.int32).max)
+        ends: float = before + left * before / max(now - training.trained_from, 1e-6)
+        ends = max(math.ceil(ends), before + 1)
+        total = min(total, -(-ends // training.batches) * training.batches if automatic else ends)
+    return min(total, np.iinfo(np.int32).max)
 
 
 def seconds_of(training: Training, count: int) -> float:

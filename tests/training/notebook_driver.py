@@ -17,8 +17,6 @@ import time
 import urllib.request
 from pathlib import Path
 
-import websocket
-
 CELLS = [
     """import numpy as np
 from netdsl import *
@@ -46,6 +44,8 @@ class Page:
     """A page of Chromium, driven by its protocol."""
 
     def __init__(self, address: str) -> None:
+        import websocket  # a package that only a Python with JupyterLab has
+
         self.socket = websocket.create_connection(address, timeout=60, suppress_origin=True)
         self.number = 0
 

@@ -19,6 +19,7 @@ from netdsl.formats.writing import write_atomically
 from netdsl.resources.cache import try_lock
 from netdsl.symbols import Automatic, Quantity, Rule
 from netdsl.training.planning import plan_rounds
+from netdsl.training.progress import TIMES
 from netdsl.training.resuming import identity, restore, snapshot
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Checkpointing", "Checkpoints", "checkpointing"]
 
-TIMES = {"Milliseconds": 1e-3, "Seconds": 1.0, "Minutes": 60.0, "Hours": 3600.0, "Days": 86400.0}
 UNITS = ("Rounds", "Batches", *TIMES)
 SUBOPTIONS = ("Interval", "MinimumInterval", "Resume", "Functions")
 

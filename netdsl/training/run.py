@@ -85,7 +85,7 @@ class Training:
         self.device = settings.device if settings.device is not None else next(iter(jax.device_put(0).devices()))
         self.feed = feed(self.training, examples, "training data", settings.seed, self.device, settings.skip)
         self.columns, compact = self.feed.columns, self.feed.compact
-        self.count, self.validation_count = self.feed.count, 0 if validation is None else len(validation)
+        self.count, self.validation_count = self.feed.count, 0
         varying = any(isinstance(column, Sequence) for column in self.columns.values())
         self.batch_size = min(settings.batch_size or (BATCH_SIZE_VARYING if varying else BATCH_SIZE), self.count)
         self.batches = -(-self.count // self.batch_size)
@@ -240,7 +240,8 @@ class Training:
                     self.carry, buffers = run(self.carry, buffers, data, order, *place, seed, rate, numbers)
                     if plan.mesh is not None:
                         buffers = jax.block_until_ready(heard(buffers, seconds, leave=False))
-                self.last = plan, data, order, part[0] + part[1] - 1, offset
+                if settings.functions.calls:  # they may ask for the last batch; else its chunk is let go
+                    self.last = plan, data, order, part[0] + part[1] - 1, offset
             return jax.tree.map(np.asarray, heard(buffers, seconds, leave=self.plan.mesh is None))  # type: ignore[no-any-return]
 
         self.where = f"in round {round_}"

@@ -14,7 +14,7 @@ from numbers import Real
 from typing import IO, TYPE_CHECKING, Any
 
 from netdsl.errors import DeclarationError, FormatError, TrainingError, excerpt, nearest, warn
-from netdsl.formats.netdsl_file import packed
+from netdsl.formats.netdsl_file import checkpoint_parts, packed
 from netdsl.formats.writing import write_atomically
 from netdsl.resources.cache import try_lock
 from netdsl.symbols import Automatic, Quantity, Rule
@@ -91,10 +91,7 @@ def checkpointing(setting: Any) -> Checkpointing | None:
 def _resume(value: Any) -> bool | str:
     if isinstance(value, bool):
         return value
-    path = _path("Resume", value)
-    if not os.path.isfile(path):
-        raise DeclarationError(f"There is no checkpoint {excerpt(path, 300)} to go on from.")
-    return path
+    return _path("Resume", value)
 
 
 def _path(what: str, value: Any) -> str:
@@ -138,6 +135,7 @@ class Checkpoints:
         self.trained = 0.0
         """The seconds that earlier runs had trained."""
         self.ready = False
+        self.source: str | None = None
         self.saved: Any = None
         self.writing: tuple[str, Future[None]] | None = None
         self.last = 0.0
@@ -147,6 +145,9 @@ class Checkpoints:
     def __enter__(self) -> None:
         if self.setting is None:
             return
+        resume = self.setting.resume
+        if isinstance(resume, str) and not os.path.isfile(resume):
+            raise DeclarationError(f"There is no checkpoint {excerpt(resume, 300)} to go on from.")
         self.lock = self._locked()
         self.writer = ThreadPoolExecutor(1, "netdsl checkpoint")
         self.source = self._source()
@@ -234,27 +235,32 @@ class Checkpoints:
 
     def resume(self) -> int:
         """Put the training where its checkpoint left it, if there is one. The number of rounds that are complete."""
-        if self.setting is None:
-            return 0
-        training = self.training
-        self.identity = identity(training, self.setting.functions)
-        complete = 0
+        training, hosts, found = self.training, self.training.hosts, None
+        if self.setting is not None:
+            self.identity = identity(training, self.setting.functions)
         if self.source is not None:
             try:
-                self.trained = restore(training, self.source, self.identity)
+                parts = checkpoint_parts(self.source)
+                seconds, self.trained = restore(training, self.source, parts, self.identity)
             except FormatError as problem:
                 raise FormatError(f'{problem} Another one can be named: "Resume": path.') from None
-            self.saved = self._position()
-            complete = training.completed
-            if self.saved[2]:
-                training._judge(complete, training.batches)
-                plan_rounds(training, complete)
-            goal = training.settings.seconds
-            if not training.reason and goal is not None and training.hosts.passed(training.started) >= goal:
-                training.reason = "reached the TimeGoal"
+            hosts.shared(parts)
+        elif (found := hosts.shared(None)) is not None:
+            seconds, self.trained = restore(training, "of process 0", found, None)
         self.ready = True
         self.last = time.perf_counter()
-        return complete
+        if self.source is None and found is None:
+            return 0
+        now = hosts.now()
+        training.started, training.trained_from = now - seconds, now - self.trained
+        self.saved = self._position()
+        if self.saved[2]:
+            training._judge(training.completed, training.batches)
+            plan_rounds(training, training.completed)
+        goal = training.settings.seconds
+        if not training.reason and goal is not None and hosts.now() - training.started >= goal:
+            training.reason = "reached the TimeGoal"
+        return training.completed
 
     # Saving
 

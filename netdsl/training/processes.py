@@ -11,7 +11,7 @@ import hashlib
 import json
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
@@ -20,7 +20,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from netdsl.errors import DeclarationError, DeviceError, TrainingError, UnsupportedError, excerpt
+from netdsl.errors import DeclarationError, DeviceError, TrainingError, excerpt
 from netdsl.lowering.cores import mesh_of, mesh_of_cores
 from netdsl.lowering.identity import text_anywhere
 from netdsl.training.progress import Functions, Progress
@@ -30,6 +30,9 @@ __all__ = ["Hosts", "shared_by", "together"]
 
 RECORD = 16384
 """The bytes of what a process says at a meeting."""
+
+PIECE = 2**26
+"""The bytes of a checkpoint that are told at once."""
 
 BROKEN = re.compile(r"(UNKNOWN|INTERNAL|UNAVAILABLE|ABORTED|CANCELLED|DEADLINE_EXCEEDED|FAILED_PRECONDITION): ")
 """How the errors of XLA begin that a computation of several processes breaks off with; JAX makes some of them ValueErrors."""
@@ -60,6 +63,10 @@ class Hosts:
     def settings(self, settings: Settings) -> Settings:
         """The settings as all processes have them."""
         return settings
+
+    def shared(self, parts: Sequence[bytes] | None) -> Sequence[bytes] | None:
+        """The parts of a file that the first process has, if it has one."""
+        return parts
 
     def agree(self, training: Any, options: Mapping[str, Any]) -> None:
         """Check that all processes have the same net, data and options."""
@@ -103,11 +110,20 @@ class Many(Hosts):
 
     def settings(self, settings: Settings) -> Settings:
         seed = self.meet(seed=settings.seed)[0]["seed"]
-        if settings.checkpointing is not None and settings.checkpointing.resume:
-            raise UnsupportedError('The suboption "Resume" of TrainingProgressCheckpointing is for a training in one process.')
         if self.own == 0:
             return replace(settings, seed=seed)
         return replace(settings, seed=seed, progress=Progress(), functions=Functions(), checkpointing=None)
+
+    def shared(self, parts: Sequence[bytes] | None) -> Sequence[bytes] | None:
+        sizes = self.meet(sizes=None if parts is None else [len(part) for part in parts])[0]["sizes"]
+        return sizes and [self._told(size, part) for size, part in zip(sizes, parts or [b""] * len(sizes))]
+
+    def _told(self, size: int, part: bytes) -> bytes:
+        """So many bytes that the first process has, piece by piece."""
+        from jax.experimental import multihost_utils
+
+        pieces = (part[start : start + PIECE].ljust(min(PIECE, size - start)) for start in range(0, size, PIECE))
+        return b"".join(bytes(multihost_utils.broadcast_one_to_all(np.frombuffer(piece, np.uint8))) for piece in pieces)
 
     def agree(self, training: Any, options: Mapping[str, Any]) -> None:
         found = self.meet(**_statement(training, options))

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from netdsl.errors import DeclarationError, FormatError, TrainingError, excerpt
-from netdsl.formats.netdsl_file import net_parts, read_checkpoint
+from netdsl.formats.netdsl_file import checkpoint_of, net_parts
 from netdsl.formats.strict_json import write_json
 from netdsl.formats.tensors import bits, from_bits, plain_array, read_tensors, write_tensors
 from netdsl.nets import path_text
@@ -154,14 +154,15 @@ def snapshot(training: Training, same: Mapping[str, Any], functions: Mapping[str
 # Going on
 
 
-def restore(training: Training, path: str, same: Mapping[str, Any]) -> float:
-    """Put the training where the checkpoint left it. The seconds it had trained.
+def restore(training: Training, path: str, parts: Sequence[bytes], same: Mapping[str, Any] | None) -> tuple[float, float]:
+    """Put the training where the checkpoint with these parts left it. The seconds since its start, and those it had trained.
 
-    Raises FormatError for a file that is damaged or no checkpoint, TrainingError that lists what differs from its training.
+    Raises FormatError for what is no checkpoint, TrainingError that lists what differs from its training, where that is given.
     """
-    text, state, arrays = read_checkpoint(path)
+    text, state, arrays = checkpoint_of(path, parts)
     try:
-        _refuse_others(path, {**state["same"], "net": text.decode()}, same)
+        if same is not None:
+            _refuse_others(path, {**state["same"], "net": text.decode()}, same)
         reader = _Reader(arrays)
         carry = reader.tree(state["carry"], training.carry)
         best = None if state["best"] is None else reader.tree(state["best"], (carry[0], carry[2]))
@@ -180,14 +181,12 @@ def restore(training: Training, path: str, same: Mapping[str, Any]) -> float:
     training.carry = training._place(carry, may_alias=False)
     training.best = None if best is None else training._place(best, may_alias=False)
     training.history, training.slots, training.completed = history, slots, completed
-    now = training.hosts.passed(0.0)
-    training.started, training.trained_from = now - seconds, now - trained
     status = training.status
     status.round, status.batch = len(history.losses), len(history.losses[-1])
     status.loss = float(history.losses[-1].mean()) if history.losses[-1].size else None
     if history.validation_losses:
         status.validation_loss = history.validation_losses[-1]
-    return trained
+    return seconds, trained
 
 
 def _whole(history: History, batches: int, completed: int) -> bool:

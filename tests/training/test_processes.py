@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -50,13 +51,17 @@ def free_port() -> int:
         return found.getsockname()[1]
 
 
-def run(source: str, count: int = 2, timeout: float = 240, **environment: str) -> list[tuple[Any, str, int]]:
-    """What each process told, all that it printed, and its exit status."""
+def run(
+    source: str, count: int = 2, timeout: float = 240, arguments: Any = (), kill_at: int = 0, **environment: str
+) -> list[tuple[Any, str, int]]:
+    """What each process told, all that it printed, and its exit status; all are killed as soon as this process gets a signal."""
+    asked: list[int] = []
+    before = signal.signal(kill_at, lambda *_: asked.append(1)) if kill_at else None
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("JAX_", "XLA_"))}
     port = free_port()
     started = [
         subprocess.Popen(
-            [sys.executable, "-c", START + source, str(own), str(count), str(port)],
+            [sys.executable, "-c", START + source, str(own), str(count), str(port), *map(str, arguments)],
             env={**kept, "NETDSL_CACHE_DIR": "off", **environment},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -66,10 +71,16 @@ def run(source: str, count: int = 2, timeout: float = 240, **environment: str) -
     ]
     try:
         ended = time.monotonic() + timeout
+        while kill_at and not asked and time.monotonic() < ended and started[0].poll() is None:
+            time.sleep(0.01)
+        for process in started if asked else []:
+            process.kill()
         texts = [process.communicate(timeout=max(ended - time.monotonic(), 1))[0] for process in started]
     finally:
         for process in started:
             process.kill()  # JAX catches what asks more gently
+        if kill_at:
+            signal.signal(kill_at, before)
     told = [re.findall("^FOUND (.*)$", text, re.MULTILINE) for text in texts]
     return [(json.loads(lines[-1]) if lines else None, text, p.returncode) for lines, text, p in zip(told, texts, started)]
 
@@ -238,3 +249,73 @@ except Exception as error:
     assert first["kind"] == "TrainingError", first
     assert first["said"].startswith("Process 0 of this training lost the others: one of the 2 has ended, or cannot be reached.")
     assert first["seconds"] < 60
+
+
+GOING_ON = """
+import os, signal
+folder = sys.argv[4]
+def bits_of(results):
+    return [bits(results("TrainedNet")), bits(results("TrainingNet")), *(
+        hashlib.sha256(results(name).tobytes()).hexdigest() for name in ("BatchLossList", "ValidationLossList", "RoundPositions")),
+        results("BestValidationRound"), results("TotalBatches")]
+
+def going_on(place="killed", **options):  # only the first process has the folder
+    where = ["Directory", folder + "/" + str(own) + place, {"Interval": Quantity(2, "Batches"), "Resume": True}]
+    return train(TargetDevice=("CPU", 1), MaxTrainingRounds=6, TrainingProgressCheckpointing=where, **options)
+"""
+
+KILLED = """
+from netdsl.training import checkpoints
+write, written = checkpoints._write, []
+def killing(path, parts):
+    written.append(path)
+    write(path, parts)
+    if len(written) == 8:
+        os.kill(os.getppid(), signal.SIGUSR1)
+        time.sleep(60)
+checkpoints._write = killing
+going_on()
+"""
+
+RESUMED = """
+batches = []
+def look(facts):
+    batches.append(facts["AbsoluteBatch"])
+often = [look, {"Interval": Quantity(1, "Batches")}]
+first = bits_of(going_on(TrainingProgressFunction=often))
+again = bits_of(going_on())
+whole = bits_of(train(TargetDevice=("CPU", 1), MaxTrainingRounds=6))
+try:
+    going_on(LearningRate=0.1)
+except TrainingError as error:
+    said = str(error)
+try:
+    train(TargetDevice=("CPU", 1), TrainingProgressCheckpointing=["File", folder + "/p.netdsl", {"Resume": folder + "/none.netdsl"}])
+except (DeclarationError, TrainingError) as error:
+    none = type(error).__name__ + ": " + str(error)
+late = going_on("late", TimeGoal=1e-9)
+tell(first=first, again=again, whole=whole, batches=batches[:1], said=said, none=none,
+     late=[going_on("late", TimeGoal=1e-9)(name) for name in ("TotalBatches", "ReasonTrainingStopped")] == [late(name) for name in
+         ("TotalBatches", "ReasonTrainingStopped")])
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs signals")
+def test_both_are_killed_and_go_on_to_the_same_bits(tmp_path: Path) -> None:
+    """Only the first process has the checkpoints; the other gets from it what they hold, and what is wrong with them."""
+    run(GOING_ON + KILLED, arguments=[tmp_path], kill_at=signal.SIGUSR1)
+    assert [path.name for path in tmp_path.iterdir()] == ["0killed"]
+    files = [path for path in (tmp_path / "0killed").iterdir() if path.suffix == ".netdsl"]
+    assert len(files) == 8
+    (first, text, _), (second, _, _) = run(GOING_ON + RESUMED, arguments=[tmp_path])
+    assert first is not None, text
+    assert first["first"] == first["again"] == first["whole"]
+    assert (first["batches"], second["batches"]) == ([17], [])
+    for name in ("first", "again", "whole", "late"):
+        assert first[name] == second[name], name
+    assert first["late"]
+    assert "is of another training:\n  learning rate: 0.001 there, 0.1 here" in first["said"]
+    assert second["said"] == f"Process 0 of this training stopped: TrainingError: {first['said']}"
+    assert first["none"].startswith("DeclarationError: There is no checkpoint ")
+    assert second["none"] == f"TrainingError: Process 0 of this training stopped: {first['none']}"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["0killed", "0late"]

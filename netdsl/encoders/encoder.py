@@ -80,6 +80,9 @@ class Encoder(Declared):
         """What the port would get: the encoded thing, or the encoded things of a list."""
         import jax
 
+        from netdsl.lowering.forks import refuse_forked
+
+        refuse_forked()
         if self.encoded_levels(things) is not None:
             return np.asarray(things, real_type())
         if self.takes(things):

@@ -21,6 +21,7 @@ from netdsl.layers.placeholder import refuse_placeholders
 from netdsl.lowering.compilation import compiled, note_trace
 from netdsl.lowering.cores import SHARE, WHOLE, mesh_of, placed, size_of, split_over
 from netdsl.lowering.exhaustion import Attempt, bytes_of, explained, type_elements
+from netdsl.lowering.forks import refuse_forked
 from netdsl.lowering.function import draws_always, run_batch, skeleton
 from netdsl.lowering.gradients import Value, is_summed, value_type, wires_of
 from netdsl.lowering.identity import program_key
@@ -50,6 +51,7 @@ vector into the code around it, whose compilation takes ten times as long: 1,000
 
 def evaluate(net: Net, data: Any = None, property: Any = Automatic, /, **options: Any) -> Any:
     """The value of `net(data, property, options)`; see the README for its forms."""
+    refuse_forked()
     settings = settings_of(options)
     with settings.precision.active():
         return _evaluated(net, data, property, settings)

@@ -25,6 +25,7 @@ from netdsl.lowering import (
     explained,
     note_trace,
     program_key,
+    refuse_forked,
     skeleton,
 )
 from netdsl.lowering.context import Context, device_halves
@@ -78,6 +79,7 @@ class Evaluation:
 
     def run(self, data: Table, what: str) -> Evaluated:
         """Everything wanted, for all examples of the data."""
+        refuse_forked()
         with self.precision.active():
             return self._run(data, what)
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from netdsl.errors import DeclarationError, excerpt, public
+from netdsl.lowering import refuse_forked
 from netdsl.nets import Net
 from netdsl.symbols import Automatic
 from netdsl.training.processes import together
@@ -98,6 +99,7 @@ def NetTrain(net: Net, data: Any, property: Any = Automatic, /, **options: Any) 
     "AbortTraining" raises a TrainingError, since there is no net to give.
     Source: Wolfram's public reference page.
     """
+    refuse_forked()
     with together() as hosts:
         settings = hosts.settings(settings_of(options))
         check_property(property)

@@ -17,7 +17,8 @@ import numpy as np
 from jax import lax
 
 from netdsl.attachment import LossTerm, TrainingNet
-from netdsl.errors import DeclarationError, excerpt
+from netdsl.declarations import source_text
+from netdsl.errors import DeclarationError
 from netdsl.lowering.identity import canonical
 from netdsl.lowering.rolling import STACKED, Run
 from netdsl.lowering.wires import Wire
@@ -255,7 +256,7 @@ class Dummies(dict[str, Any]):
             except Exception as error:
                 shown = ", ".join(f"{name!r} {describe(graph.solved.types[ref])}" for name, ref in ports)
                 raise DeclarationError(
-                    f"The measurement {excerpt(function)} fails: {str(error).splitlines()[0] if str(error) else type(error).__name__}. "
+                    f"The measurement {source_text(function)} fails: {str(error).splitlines()[0] if str(error) else type(error).__name__}. "
                     f"It takes the ports of one example as a dict: {shown}; and gives a number or an array, computed by JAX."
                 ) from None
             self[f"function {place}"] = np.ones(made.shape)

@@ -156,9 +156,8 @@ class Checkpoints:
         if self.setting is None:
             return
         try:
-            # a second Ctrl-C waits for nothing, and numbers that are not finite are not kept
-            kept = error is None or (isinstance(error, Exception) and not isinstance(error, TrainingError))
-            if self.ready and kept and self.training.history.losses:
+            # a second Ctrl-C waits for nothing
+            if self.ready and (error is None or isinstance(error, Exception)) and self.training.history.losses:
                 self._save(careful=error is not None)
             self._written()
         finally:

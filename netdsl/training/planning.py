@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netdsl.training.failures import named
+
 if TYPE_CHECKING:
     from netdsl.training.run import Training
 
@@ -27,7 +29,8 @@ def rate_of(training: Training, round_: int, done: int, count: int) -> Any:
     start, size = (0, training.batches) if schedule.traceable else (done, count)
     rates = np.zeros(training.batches)
     first = (round_ - 1) * training.batches + start + 1
-    rates[start : start + size] = initial * schedule.factors(first, size, _planned(training, round_, done))
+    with named(training, "LearningRateSchedule", schedule.function):
+        rates[start : start + size] = initial * schedule.factors(first, size, _planned(training, round_, done))
     training.learning_rate = float(rates[max(done + count - 1, 0)])
     return training._place(rates.astype(training.number))
 

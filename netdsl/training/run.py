@@ -22,6 +22,7 @@ from netdsl.measurements.tally import merged
 from netdsl.nets import SHARED, ArrayPath, Net, Sequence, multipliers_by_path
 from netdsl.shapes import OPEN, ArrayType
 from netdsl.training.checkpoints import Checkpoints
+from netdsl.training.failures import named
 from netdsl.training.feeding import Feed, feed
 from netdsl.training.generators import Ended
 from netdsl.training.history import History
@@ -325,7 +326,8 @@ class Training:
         if due:
             self._validate(round_, done)
         if (due or self.validation is None) and not self.reason:
-            self.reason = self.judge.stop(self.history, place / self.batches)
+            with named(self, "TrainingStoppingCriterion", self.judge.function):
+                self.reason = self.judge.stop(self.history, place / self.batches)
 
     def _validate(self, round_: int, done: int) -> None:
         """Measure on the validation data, unless that was done here, and keep the net if it is the best so far."""

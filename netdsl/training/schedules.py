@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, wraps
 from typing import Any
 
 import jax
@@ -73,7 +73,7 @@ def schedule(setting: Any) -> Schedule:
         )
     if _takes(setting, 2) or not _takes(setting, 1):
         return Schedule(setting)
-    return Schedule(lambda batch, total: setting(batch - 1))
+    return Schedule(wraps(setting)(lambda batch, total: setting(batch - 1)))
 
 
 def _takes(function: Callable[..., Any], count: int) -> bool:

@@ -24,7 +24,8 @@ PLACING = "while it placed the data"
 
 
 def break_off(training: Training, what: str) -> None:
-    """Raise the error of a training that left the numbers; the best net so far goes with it."""
+    """Raise the error of a training that left the numbers; the best net so far goes with it, and no checkpoint is written of it."""
+    training.checkpoints.ready = False
     training.reason = "stopped at numbers that are not finite,"
     optimizer = training.settings.optimizer
     rate = f"LearningRate than {training.learning_rate:g}" if optimizer.own else "learning rate in Method"

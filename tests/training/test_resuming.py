@@ -248,6 +248,79 @@ class TestGoingOn:
         assert Import(tmp_path / "net.netdsl") == net
 
 
+class Failing:
+    """A function of the user's that fails when it is called for the n-th time; 0 is never."""
+
+    def __init__(self, nth: int, value: Any = None) -> None:
+        self.nth, self.value, self.calls = nth, value, 0
+
+    def __call__(self, *_: Any) -> Any:
+        self.calls += 1
+        if self.calls == self.nth:
+            raise KeyError("mine")
+        return self.value
+
+    def __repr__(self) -> str:
+        return "Failing"
+
+
+class Schedule(Failing):
+    """Fails for a batch; JAX cannot trace it."""
+
+    def __call__(self, batch: Any, total: Any) -> float:
+        if int(batch) == self.nth:
+            raise KeyError("mine")
+        return 1 / int(batch)
+
+
+class Batches(Failing):
+    """Fails for a batch of data."""
+
+    def __call__(self, info: Any) -> Any:
+        if info["AbsoluteBatch"] == self.nth:
+            raise KeyError("mine")
+        rows = (info["AbsoluteBatch"] * 8 + np.arange(8)) % len(INPUTS)
+        return {"Input": INPUTS[rows], "Output": INPUTS[rows, :2]}
+
+
+def in_two() -> Any:
+    return NetChain([8, DropoutLayer(0.5), 2], Input=6)
+
+
+FUNCTIONS: dict[str, tuple[Any, str, tuple[int, int]]] = {
+    "progress": (lambda on: {"TrainingProgressFunction": Failing(2 * on)}, "The TrainingProgressFunction", (2, 5)),
+    "criterion": (lambda on: {"TrainingStoppingCriterion": Failing(2 * on, False)}, "The TrainingStoppingCriterion", (2, 5)),
+    "schedule": (lambda on: {"Method": ["ADAM", {"LearningRateSchedule": Schedule(8 * on)}]}, "The LearningRateSchedule", (2, 0)),
+    "reporter": (
+        lambda on: {"TrainingProgressReporting": [Failing(on), {"Interval": Quantity(6, "Batches")}]},
+        "The TrainingProgressReporting",
+        (2, 1),
+    ),
+    "data": (
+        lambda on: {"net": in_two(), "data": [Batches(7 * on), {"RoundLength": 36}], "ValidationSet": None},
+        "The training data: the function Batches",
+        (2, 1),
+    ),
+}
+
+
+@pytest.mark.filterwarnings("ignore:TrainingStoppingCriterion")
+@pytest.mark.parametrize("case", FUNCTIONS)
+def test_a_function_that_fails_is_named_and_the_training_can_go_on(train: Any, case: str, tmp_path: Path) -> None:
+    """The error has the results so far, the checkpoint is of that moment, and with the function mended all goes on from there."""
+    made, words, place = FUNCTIONS[case]
+    where = {"Interval": Quantity(1, "Hours")}
+    with pytest.raises(TrainingError, match="KeyError: 'mine'") as raised:
+        going_on(train, tmp_path / "a", 3, where=where, **made(1))
+    assert str(raised.value).startswith(words)
+    (file,) = (tmp_path / "a").iterdir()
+    assert tuple(map(int, file.name.split("_")[2:4])) == place
+    whole = going_on(train, tmp_path / "b", 3, where=where, **made(0))
+    results = raised.value.results
+    assert results("BatchLossList").tobytes() == whole("BatchLossList")[: results("TotalBatches")].tobytes()
+    assert bits(going_on(train, tmp_path / "a", 3, where=where, **made(0))) == bits(whole)
+
+
 class TestOthers:
     """A checkpoint of another training is refused with all that differs."""
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from netdsl.declarations import source_text
 from netdsl.errors import DeclarationError, TrainingError, excerpt, nearest
+from netdsl.training.failures import failure, named
 from netdsl.training.progress.facts import Facts
 from netdsl.training.progress.intervals import Due, Every, every, specs
 from netdsl.training.progress.status import Status
@@ -36,15 +37,14 @@ class FunctionCall:
         """Call it with what is known now; the answer is one of the orders or empty."""
         facts = Facts(training)
         try:
-            answer = self.function(facts)
-        except Exception as error:
-            raise self._failure(training, f"failed: {type(error).__name__}: {error}") from error
+            with named(training, self.option, self.function):
+                answer = self.function(facts)
         finally:
             facts.close()
         if self.option != OPTION or not isinstance(answer, str):
             return ""
         if answer not in ORDERS:
-            raise self._failure(training, f"returned {excerpt(answer)}. {nearest(answer, ORDERS)}")
+            raise failure(training, self.option, self.function, f"returned {excerpt(answer)}. {nearest(answer, ORDERS)}")
         if answer == "AbortTraining":
             training.reason = "aborted by the TrainingProgressFunction"
             where = f"round {training.status.round}, batch {training.status.batch}"
@@ -52,16 +52,6 @@ class FunctionCall:
                 f'The function {source_text(self.function)} returned "AbortTraining" in {where}. There is no trained net.'
             )
         return answer
-
-    def _failure(self, training: Training, what: str) -> TrainingError:
-        status = training.status
-        training.reason = f"broken off by the {self.option}"
-        error = TrainingError(
-            f"The {self.option} {source_text(self.function)} {what.rstrip('.')}. This was in round {status.round}, batch {status.batch}; "
-            "error.results holds the results with the net so far."
-        )
-        error.results = training.results()
-        return error
 
 
 class Functions:

@@ -257,7 +257,7 @@ class Training:
             left = (self.batches if self.validation is None else min(self.batches, due)) - done
             count = -(-left // max(math.ceil(left / self.chunk - 0.25), 1))  # equal chunks: the last is not a short one
             asked = (
-                self.checkpoints.room(),
+                self.checkpoints.batches_left(),
                 settings.progress.batches_left(self.status),
                 settings.functions.batches_left(self.status),
             )

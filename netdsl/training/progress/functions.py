@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from netdsl.declarations import source_text
 from netdsl.errors import DeclarationError, TrainingError, excerpt, nearest
+from netdsl.training.intervals import Due, Every, every, specs, suboptions
 from netdsl.training.progress.facts import Facts
-from netdsl.training.progress.intervals import Due, Every, every, specs
 from netdsl.training.progress.status import Status
 
 if TYPE_CHECKING:
@@ -99,5 +99,5 @@ def progress_functions(setting: Any, further: Sequence[FunctionCall] = ()) -> Fu
                 f'{OPTION} is a function, [function, {{"Interval": Quantity(n, "Batches")}}], a list of such, or None. '
                 f"Got {excerpt(function)}."
             )
-        calls.append(function_call(OPTION, function, every(options, Every(1, "Rounds"), OPTION)))
+        calls.append(function_call(OPTION, function, every(suboptions(options, OPTION), Every(1, "Rounds"), OPTION)))
     return Functions([*calls, *further])

@@ -1,0 +1,117 @@
+"""Transfer learning: a net that knows the digits 0 to 4 learns 5 to 9 from a few pictures of each.
+
+    python examples/transfer_learning.py             # 5 to 50 pictures of each new digit, under a minute
+    python examples/transfer_learning.py --quick     # 10 pictures of each new digit, fewer rounds
+
+The net loses its head by NetDrop and gets a new one for the new classes. The head is trained alone first, the rest is frozen by
+LearningRateMultipliers; then all is trained on at a small rate. The same net without what it learned before is trained on the same
+pictures, for as many rounds.
+"""
+
+import argparse
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from netdsl import *
+
+OLD, NEW = Range(0, 4), Range(5, 9)
+COLORS = {"from scratch": "#888888", "new head": "#4477aa", "fine-tuned": "#cc4455"}
+
+
+def classifier():
+    """A net for the old digits: what ends at "features" is of use for other digits too."""
+    return NetChain(
+        {
+            "conv1": ConvolutionLayer(20, 5), "ramp1": Ramp, "pool1": PoolingLayer(2, 2),
+            "conv2": ConvolutionLayer(50, 5), "ramp2": Ramp, "pool2": PoolingLayer(2, 2),
+            "flatten": FlattenLayer(), "hidden": 128, "features": Ramp,
+            "digits": len(OLD), "probabilities": SoftmaxLayer(),
+        },
+        Input=NetEncoder("Image", (28, 28), ColorSpace="Grayscale"),
+        Output=NetDecoder("Class", OLD),
+    )
+
+
+def with_new_head(net):
+    """The net without its last two layers, and others for the new digits in their place."""
+    trunk = NetDrop(net, -2)
+    return NetChain({"trunk": trunk, "head": NetChain([len(NEW), SoftmaxLayer()])}, Output=NetDecoder("Class", NEW))
+
+
+def examples(data, digits, each=None):
+    """The examples of these digits; of each only the first few if a number is given."""
+    labels = np.asarray(Values(data))
+    places = np.concatenate([np.flatnonzero(labels == digit)[:each] for digit in digits])
+    return Rule(np.asarray(Keys(data))[places], labels[places])
+
+
+def trained(net, data, watched, rounds, **options):
+    """The net after its last round, and its accuracy on the watched examples after each. Nothing is chosen by them."""
+    curve = []
+    net = NetTrain(
+        net, data, MaxTrainingRounds=rounds, BatchSize=16, TrainingProgressReporting=None,
+        TrainingProgressFunction=lambda facts: curve.append(ClassifierMeasurements(facts["Net"], watched, "Accuracy")), **options,
+    )
+    return net, curve
+
+
+def compared(known, data, watched, rounds):
+    """The net of each way and its curve."""
+    scratch, from_nothing = trained(with_new_head(classifier()), data, watched, 2 * rounds)
+    head, first = trained(with_new_head(known), data, watched, rounds, LearningRate=0.01, LearningRateMultipliers={"trunk": 0})
+    fine, then = trained(head, data, watched, rounds, LearningRate=0.0003)
+    return {"from scratch": (scratch, from_nothing), "new head": (head, first), "fine-tuned": (fine, first + then)}
+
+
+def save_curves(path, curves, table):
+    """A figure of accuracies by round, and of accuracies by the number of pictures."""
+    figure = Figure(figsize=(9, 3.8), layout="constrained", dpi=120)
+    rounds, counts = figure.subplots(1, 2, sharey=True)
+    most = max(table)
+    for name in ("from scratch", "fine-tuned", "new head"):
+        rounds.plot(np.arange(1, len(curves[name]) + 1), curves[name], color=COLORS[name], label=name)
+        counts.plot(list(table), [row[name] for row in table.values()], "o-", color=COLORS[name], label=name)
+    rounds.axvline(len(curves["new head"]), color="#bbbbbb", linestyle=":", linewidth=1)
+    rounds.set(xlabel="round", ylabel="accuracy on new digits", title=f"{min(table)} pictures of each digit, 1,000 to test")
+    counts.set(xlabel="pictures of each digit", title=f"after {len(curves['fine-tuned'])} rounds, all test data", xlim=(0, 1.05 * most))
+    counts.set_xticks(list(table))
+    for axes in (rounds, counts):
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(color="#eeeeee")
+    counts.legend(loc="lower right", frameon=False)
+    figure.savefig(path)
+
+
+def main():
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--quick", action="store_true", help="10 pictures of each new digit, fewer rounds")
+    arguments.add_argument("--plot", default="transfer_learning.png", help="where the curves are saved")
+    options = arguments.parse_args()
+    training, test = ResourceData("MNIST", "TrainingData"), ResourceData("MNIST", "TestData")
+
+    old = examples(training, OLD, 500 if options.quick else None)
+    known = NetTrain(classifier(), old, MaxTrainingRounds=2)
+    print(f"Accuracy on the digits {OLD[0]} to {OLD[-1]}: {ClassifierMeasurements(known, examples(test, OLD), 'Accuracy'):.4f}")
+    net = with_new_head(known)
+    print(net)
+    old_arrays, arrays = known.arrays, NetInitialize(net).arrays
+    assert all(np.array_equal(arrays["trunk", *path], array) for path, array in old_arrays.items() if path[0] != "digits")
+
+    new = examples(test, NEW)
+    table, curves = {}, {}
+    for each in [10] if options.quick else [5, 10, 20, 50]:
+        ways = compared(known, examples(training, NEW, each), examples(test, NEW, 200), 8 if options.quick else 20)
+        table[each] = {name: ClassifierMeasurements(net, new, "Accuracy") for name, (net, _) in ways.items()}
+        curves = curves or {name: curve for name, (_, curve) in ways.items()}
+
+    print(f"Accuracy on {len(Values(new)):,} test pictures of the digits {NEW[0]} to {NEW[-1]}:")
+    print(f"{'pictures of each':16}  " + "  ".join(f"{name:>12}" for name in COLORS))
+    for each, row in table.items():
+        print(f"{each:16}  " + "  ".join(f"{row[name]:12.1%}" for name in COLORS))
+    save_curves(options.plot, curves, table)
+    print(f"The curves: {options.plot}")
+
+
+if __name__ == "__main__":
+    main()

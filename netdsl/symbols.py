@@ -6,7 +6,7 @@ A symbol is one object however often it is imported, copied or pickled.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -252,6 +252,16 @@ class UniformDistribution:
 def is_rules(things: object) -> bool:
     """Whether the thing is a non-empty list of rules: an association written as a list."""
     return isinstance(things, (list, tuple)) and len(things) > 0 and all(isinstance(thing, Rule) for thing in things)
+
+
+def suboptions(things: Iterable[object]) -> dict[Any, Any] | None:
+    """The associations and rules among which suboptions are given, as one dict; None where one of them is neither."""
+    found: dict[Any, Any] = {}
+    for thing in things:
+        if not isinstance(thing, (Mapping, Rule)):
+            return None
+        found |= {thing.key: thing.value} if isinstance(thing, Rule) else thing
+    return found
 
 
 @public

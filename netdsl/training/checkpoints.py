@@ -17,7 +17,7 @@ from netdsl.errors import DeclarationError, FormatError, TrainingError, excerpt,
 from netdsl.formats.netdsl_file import packed
 from netdsl.formats.writing import write_atomically
 from netdsl.resources.cache import try_lock
-from netdsl.symbols import Automatic, Quantity, Rule
+from netdsl.symbols import Automatic, Quantity, suboptions
 from netdsl.training.planning import plan_rounds
 from netdsl.training.progress import TIMES
 from netdsl.training.resuming import identity, restore, snapshot
@@ -63,12 +63,9 @@ def checkpointing(setting: Any) -> Checkpointing | None:
     path = _path(kind, place)
     if kind == "File" and not path.lower().endswith(".netdsl"):
         raise DeclarationError(f"TrainingProgressCheckpointing: the file's name ends in '.netdsl'. Got {excerpt(place)}.")
-    options: dict[str, Any] = {}
-    for item in rest:
-        given = item if isinstance(item, Mapping) else {item.key: item.value} if isinstance(item, Rule) else None
-        if given is None:
-            raise DeclarationError(f"The suboptions of TrainingProgressCheckpointing are a dict. Got {excerpt(item)}.")
-        options |= given
+    options = suboptions(rest)
+    if options is None:
+        raise DeclarationError(f"The suboptions of TrainingProgressCheckpointing are a dict. Got {excerpt(setting)}.")
     for name in options:
         if name not in SUBOPTIONS:
             raise DeclarationError(f"TrainingProgressCheckpointing has no suboption {name!r}. {nearest(name, SUBOPTIONS)}")

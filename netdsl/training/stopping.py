@@ -9,7 +9,7 @@ from numbers import Real
 from typing import Any
 
 from netdsl.errors import DeclarationError, excerpt, nearest
-from netdsl.symbols import Automatic, Quantity
+from netdsl.symbols import Automatic, Quantity, is_rules, suboptions
 
 __all__ = ["LOSS", "Criterion", "Watch", "criterion"]
 
@@ -76,6 +76,8 @@ def criterion(setting: Any) -> Criterion | None:
         return Criterion()
     if callable(setting) and not isinstance(setting, type):
         return Criterion(key=None, function=setting)
+    if is_rules(setting):
+        setting = suboptions(setting)
     if not isinstance(setting, Mapping):
         return Criterion(key=setting)
     for name in setting:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from netdsl.errors import DeclarationError, excerpt, nearest
-from netdsl.symbols import Automatic, Quantity
+from netdsl.symbols import Automatic, Quantity, Rule
 
 __all__ = ["Every", "validation_of"]
 
@@ -29,9 +29,13 @@ class Every:
 
 def validation_of(setting: Any) -> tuple[Any, Every]:
     """The data that a ValidationSet setting means, and how often they are validated on: after every round unless it says so."""
-    if not (isinstance(setting, (list, tuple)) and len(setting) == 2 and isinstance(setting[1], Mapping)):
+    if not (isinstance(setting, (list, tuple)) and len(setting) == 2):
         return setting, Every()
     data, options = setting
+    if isinstance(options, Rule) and options.key == "Interval" and isinstance(options.value, Quantity):  # else it is an example
+        options = {"Interval": options.value}
+    if not isinstance(options, Mapping):
+        return setting, Every()
     if callable(data):  # which has options of its own
         own = {name: value for name, value in options.items() if name != "Interval"}
         return [data, own] if own else data, _every({name: value for name, value in options.items() if name not in own})

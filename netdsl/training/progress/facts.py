@@ -144,9 +144,14 @@ def _last(name: str) -> Callable[[Facts], Any]:
     return lambda facts: float(values[-1]) if len(values := facts.results(name)) else None
 
 
-def _lasts(name: str) -> Callable[[Facts], dict[str, float]]:
-    """The last number of each of its lists."""
-    return lambda facts: {key: float(values[-1]) for key, values in facts.results(name).items() if len(values)}
+def _lasts(name: str) -> Callable[[Facts], dict[str, Any]]:
+    """The last of each of its lists."""
+    return lambda facts: {key: _plain(values[-1]) for key, values in facts.results(name).items() if len(values)}
+
+
+def _plain(value: Any) -> Any:
+    """A number of an array as a number; what has values by class, and whole arrays, as they are."""
+    return float(value) if np.ndim(value) == 0 and not isinstance(value, Mapping) else value
 
 
 KEYS: dict[str, Callable[[Facts], Any]] = {

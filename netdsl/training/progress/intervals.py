@@ -9,7 +9,7 @@ from numbers import Real
 from typing import Any
 
 from netdsl.errors import DeclarationError, excerpt, nearest
-from netdsl.symbols import Quantity
+from netdsl.symbols import Quantity, suboptions
 from netdsl.training.progress.status import Status
 
 __all__ = ["TIMES", "Due", "Every", "every", "specs"]
@@ -35,11 +35,12 @@ class Every:
 def specs(setting: Any) -> list[tuple[Any, Mapping[str, Any]]]:
     """The things of a setting and their suboptions: one thing, ``[thing, {…}]``, or a list of such; None is nothing."""
 
-    def one(item: Any) -> bool:
-        return isinstance(item, (list, tuple)) and len(item) == 2 and isinstance(item[1], Mapping)
+    def one(item: Any) -> tuple[Any, Mapping[str, Any]] | None:
+        options = suboptions(item[1:]) if isinstance(item, (list, tuple)) and len(item) > 1 else None
+        return None if options is None else (item[0], options)
 
     items = setting if isinstance(setting, (list, tuple)) and not one(setting) else [setting]
-    return [(item[0], item[1]) if one(item) else (item, {}) for item in items if item is not None]
+    return [one(item) or (item, {}) for item in items if item is not None]
 
 
 def every(options: Mapping[str, Any], default: Every, what: str) -> Every:

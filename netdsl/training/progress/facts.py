@@ -104,7 +104,9 @@ class Facts(Mapping[str, Any]):
     def named(self, arrays: Any) -> dict[str, np.ndarray]:
         """Arrays of the training as NumPy arrays of their own, by the names that NetExtract takes."""
         run = self.run
-        return {path_text(run._own(path)): np.array(value) for path, value in run.plan.apart(arrays).items()}
+        found = run.plan.apart(arrays)
+        table = run.training.graph.array_table()  # in the order of the net, where JAX has that of the names
+        return {path_text(run._own(path)): np.array(found[path]) for path in table if path in found}
 
     def batch_data(self) -> dict[str, Any]:
         """The last batch as the net's ports take it; sequences as a list."""

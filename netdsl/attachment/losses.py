@@ -156,6 +156,8 @@ def _loss_settings(net: Net, loss: Any) -> list[tuple[str, Net | None, float]]:
     """(output port, loss layer to attach or None, weight) for each term of the loss."""
     if loss is Automatic:
         return _automatic(net)
+    if isinstance(loss, Mapping):
+        loss = [Rule(port, layer) for port, layer in loss.items()]
     items = loss if isinstance(loss, (list, tuple)) else [loss]
     if not items:
         raise DeclarationError(

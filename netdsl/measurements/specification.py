@@ -19,7 +19,7 @@ from netdsl.measurements.properties import Property, PropertyTable
 from netdsl.measurements.rates import beta, class_or_average
 from netdsl.measurements.regression import REGRESSION
 from netdsl.nets import SHARED, ArrayPath, Net, NetArray, Ref
-from netdsl.symbols import Automatic, Rule
+from netdsl.symbols import Automatic, Rule, is_rules
 
 __all__ = ["Asked", "Reader", "values"]
 
@@ -98,6 +98,8 @@ class Reader:
 
     def read(self, thing: Any) -> Asked | list[Any]:
         """A measurement, or the list of those in a list."""
+        if is_rules(thing) and any(rule.key == "Measurement" for rule in thing):
+            thing = {rule.key: rule.value for rule in thing}
         if isinstance(thing, (list, tuple)) and not self._has_parameter(thing):
             return [self.read(one) for one in thing]
         return self._one(thing)

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import Any
 
-from netdsl.errors import DeclarationError, excerpt, nearest
-from netdsl.symbols import Automatic, Quantity
+from netdsl.errors import DeclarationError, excerpt
+from netdsl.symbols import Automatic, Quantity, is_rules
+from netdsl.training.intervals import suboptions
 
 __all__ = ["LOSS", "Criterion", "Watch", "criterion"]
 
@@ -76,11 +77,9 @@ def criterion(setting: Any) -> Criterion | None:
         return Criterion()
     if callable(setting) and not isinstance(setting, type):
         return Criterion(key=None, function=setting)
-    if not isinstance(setting, Mapping):
+    if not isinstance(setting, Mapping) and not is_rules(setting):
         return Criterion(key=setting)
-    for name in setting:
-        if name not in SUBOPTIONS:
-            raise DeclarationError(f"TrainingStoppingCriterion has no suboption {excerpt(name)}. {nearest(name, SUBOPTIONS)}")
+    setting = suboptions([setting] if isinstance(setting, Mapping) else setting, "TrainingStoppingCriterion", SUBOPTIONS)
     if "AbsoluteChange" in setting and "RelativeChange" in setting:
         raise DeclarationError('TrainingStoppingCriterion takes "AbsoluteChange" or "RelativeChange". Got both.')
     key = setting.get("Criterion", Automatic)

@@ -102,7 +102,9 @@ def variants(workload: Workload, folder: str) -> dict[str, dict[str, Any]]:
         "the same, every 10 batches": {
             "TrainingProgressCheckpointing": ["Directory", folder, {"Interval": Quantity(10, "Batches")}]
         },
-        "TrainingProgressFunction, each round, asks for the loss": {"TrainingProgressFunction": lambda facts: _no(facts["RoundLoss"])},
+        "TrainingProgressFunction, each round, asks for the loss": {
+            "TrainingProgressFunction": lambda facts: _no(facts["RoundLoss"])
+        },
         "the same, each round, asks for net and gradients": {
             "TrainingProgressFunction": lambda facts: _no(facts["Net"], facts["Gradients"])
         },
@@ -161,7 +163,9 @@ def main(arguments: list[str] | None = None) -> None:
     if given.options:
         print(text(options_table(names, 10 if given.quick else 100, given.rounds or (1 if given.quick else 3)), given.markdown))
         return
-    print(text(proportions(names, 5 if given.quick else 25, given.rounds or (1 if given.quick else 5)), given.markdown), flush=True)
+    print(
+        text(proportions(names, 5 if given.quick else 25, given.rounds or (1 if given.quick else 5)), given.markdown), flush=True
+    )
     print(text(memory(20 if given.quick else 200), given.markdown))
 
 

@@ -191,7 +191,7 @@ class TestOrder:
         (["File", 3], "File is ['File', path]. Got 3."),
         (["Directory", ""], "Directory is ['Directory', path]. Got ''."),
         (["File", "p.wlnet"], "the file's name ends in '.netdsl'. Got 'p.wlnet'."),
-        (["File", "p.netdsl", 3], "suboptions of TrainingProgressCheckpointing are a dict. Got 3."),
+        (["File", "p.netdsl", 3], "suboptions of TrainingProgressCheckpointing are a dict. Got ['File', 'p.netdsl', 3]."),
         (["File", "p.netdsl", {"Intervall": 3}], "no suboption 'Intervall'. Did you mean 'Interval'?"),
         (["File", "p.netdsl", {"Interval": "long"}], "or Quantity(n, \"Seconds\"), or a number of seconds, above 0. Got 'long'."),
         (["File", "p.netdsl", {"Interval": Quantity(3, "Batch")}], "has the unit 'Batch'. Did you mean 'Batches'?"),

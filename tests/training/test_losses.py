@@ -174,8 +174,12 @@ def test_several_outputs_each_get_their_loss(train):
     results = reported(train, net, data)
     np.testing.assert_allclose(results("RoundLoss"), first + second, rtol=1e-5)
     assert "ErrorRate" in results("RoundMeasurements")
-    results = reported(train, net, data, LossFunction=[Rule("A", Automatic), Rule(Rule("B", Automatic), Scaled(-0.5))])
-    np.testing.assert_allclose(results("RoundLoss"), first - 0.5 * second, rtol=1e-5)
+    for loss in (
+        [Rule("A", Automatic), Rule(Rule("B", Automatic), Scaled(-0.5))],
+        {"A": Automatic, "B": Rule(Automatic, Scaled(-0.5))},
+    ):
+        results = reported(train, net, data, LossFunction=loss)
+        np.testing.assert_allclose(results("RoundLoss"), first - 0.5 * second, rtol=1e-5)
     only = reported(train, net, {"Input": INPUTS, "A": VECTORS}, LossFunction=Rule("A", Automatic))
     np.testing.assert_allclose(only("RoundLoss"), first, rtol=1e-5)
     assert only("TrainedNet").output_names == ("A", "B")

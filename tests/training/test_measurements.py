@@ -314,7 +314,7 @@ def test_wrong_measurements(train, asked, error, message):
 def test_suboptions(train):
     asked = [
         {"Measurement": "Accuracy", "Interval": "Round", "Plot": False},
-        {"Measurement": "Recall", "ClassAveraging": "Micro"},
+        [Rule("Measurement", "Recall"), Rule("ClassAveraging", "Micro")],
     ]
     results = train(NET, DATA, TrainingProgressMeasurements=asked, BatchSize=16)
     assert list(results("BatchMeasurementsLists")) == [Rule("Recall", "MicroAveraged")]

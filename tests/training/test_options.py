@@ -12,6 +12,7 @@ from netdsl import (
     NetChain,
     NetTrain,
     Quantity,
+    Rule,
 )
 from netdsl.training.settings import OPTIONS, settings_of
 
@@ -43,6 +44,43 @@ def refusal(error, **options):
     with pytest.raises(error) as raised:
         NetTrain(NetChain([2]), DATA, **options)
     return str(raised.value)
+
+
+def told(facts):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("rules", "meant"),
+    [
+        (
+            {"TrainingProgressFunction": [told, Rule("Interval", Quantity(2, "Batches"))]},
+            [told, {"Interval": Quantity(2, "Batches")}],
+        ),
+        ({"TrainingStoppingCriterion": [Rule("Criterion", "Loss"), Rule("Patience", 2)]}, {"Criterion": "Loss", "Patience": 2}),
+        (
+            {"TrainingProgressCheckpointing": ["Directory", "x", Rule("Interval", Quantity(2, "Rounds"))]},
+            ["Directory", "x", {"Interval": Quantity(2, "Rounds")}],
+        ),
+        ({"ValidationSet": [DATA, Rule("Interval", Quantity(2, "Rounds"))]}, [DATA, {"Interval": Quantity(2, "Rounds")}]),
+    ],
+)
+def test_suboptions_may_be_rules(rules, meant):
+    """As in Mathematica, where they are nothing else."""
+    (name,) = rules
+    found, expected = settings_of(rules), settings_of({name: meant})
+    assert [found.criterion, found.checkpointing, found.validated] == [
+        expected.criterion,
+        expected.checkpointing,
+        expected.validated,
+    ]
+    assert [call.due.every for call in found.functions.calls] == [call.due.every for call in expected.functions.calls]
+
+
+def test_reports_may_have_their_suboptions_as_rules(train, capsys):
+    report = ["Print", Rule("Interval", Quantity(2, "Rounds")), Rule("MinimumInterval", 0)]
+    train(NetChain([2]), DATA, MaxTrainingRounds=4, TrainingProgressReporting=report)
+    assert capsys.readouterr().out.count("round") == 3  # two lines, and "after 4 rounds"
 
 
 def test_all_options_of_Mathematica_are_known():

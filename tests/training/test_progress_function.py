@@ -115,6 +115,25 @@ def test_there_are_44_things_to_know():
     assert last["BatchesPerSecond"] * 8 == pytest.approx(last["ExamplesPerSecond"])
 
 
+def test_measurements_by_class_and_arrays():
+    told = []
+    options = {"BatchSize": 8, "MaxTrainingRounds": 2, "TrainingProgressReporting": None, "ValidationSet": Scaled(0.2)}
+    results = NetTrain(
+        NetChain([2, SoftmaxLayer()]),
+        (INPUTS, CLASSES),
+        All,
+        TrainingProgressFunction=lambda facts: told.append(facts["ValidationMeasurements"]),
+        TrainingProgressMeasurements=["Recall", "ConfusionMatrix", "Accuracy"],
+        **options,
+    )
+    lists = results("ValidationMeasurementsLists")
+    for place, found in enumerate(told):
+        assert set(found["Recall"]) == {1, 2}
+        assert found["Recall"] == lists["Recall"][place]
+        assert found["ConfusionMatrix"].tolist() == lists["ConfusionMatrix"][place].tolist()
+        assert found["Accuracy"] == lists["Accuracy"][place]
+
+
 def test_the_numbers_of_the_last_batch():
     """Of a linear net all is known by hand."""
     told = []

@@ -104,7 +104,9 @@ class Facts(Mapping[str, Any]):
     def named(self, arrays: Any) -> dict[str, np.ndarray]:
         """Arrays of the training as NumPy arrays of their own, by the names that NetExtract takes."""
         run = self.run
-        return {path_text(run._own(path)): np.array(value) for path, value in run.plan.apart(arrays).items()}
+        found = run.plan.apart(arrays)
+        table = run.training.graph.array_table()  # in the order of the net, where JAX has that of the names
+        return {path_text(run._own(path)): np.array(found[path]) for path in table if path in found}
 
     def batch_data(self) -> dict[str, Any]:
         """The last batch as the net's ports take it; sequences as a list."""
@@ -144,9 +146,14 @@ def _last(name: str) -> Callable[[Facts], Any]:
     return lambda facts: float(values[-1]) if len(values := facts.results(name)) else None
 
 
-def _lasts(name: str) -> Callable[[Facts], dict[str, float]]:
-    """The last number of each of its lists."""
-    return lambda facts: {key: float(values[-1]) for key, values in facts.results(name).items() if len(values)}
+def _lasts(name: str) -> Callable[[Facts], dict[str, Any]]:
+    """The last of each of its lists."""
+    return lambda facts: {key: _plain(values[-1]) for key, values in facts.results(name).items() if len(values)}
+
+
+def _plain(value: Any) -> Any:
+    """A number of an array as a number; what has values by class, and whole arrays, as they are."""
+    return float(value) if np.ndim(value) == 0 and not isinstance(value, Mapping) else value
 
 
 KEYS: dict[str, Callable[[Facts], Any]] = {

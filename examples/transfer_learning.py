@@ -23,10 +23,17 @@ def classifier():
     """A net for the old digits: what ends at "features" is of use for other digits too."""
     return NetChain(
         {
-            "conv1": ConvolutionLayer(20, 5), "ramp1": Ramp, "pool1": PoolingLayer(2, 2),
-            "conv2": ConvolutionLayer(50, 5), "ramp2": Ramp, "pool2": PoolingLayer(2, 2),
-            "flatten": FlattenLayer(), "hidden": 128, "features": Ramp,
-            "digits": len(OLD), "probabilities": SoftmaxLayer(),
+            "conv1": ConvolutionLayer(20, 5),
+            "ramp1": Ramp,
+            "pool1": PoolingLayer(2, 2),
+            "conv2": ConvolutionLayer(50, 5),
+            "ramp2": Ramp,
+            "pool2": PoolingLayer(2, 2),
+            "flatten": FlattenLayer(),
+            "hidden": 128,
+            "features": Ramp,
+            "digits": len(OLD),
+            "probabilities": SoftmaxLayer(),
         },
         Input=NetEncoder("Image", (28, 28), ColorSpace="Grayscale"),
         Output=NetDecoder("Class", OLD),
@@ -50,8 +57,13 @@ def trained(net, data, watched, rounds, **options):
     """The net after its last round, and its accuracy on the watched examples after each. Nothing is chosen by them."""
     curve = []
     net = NetTrain(
-        net, data, MaxTrainingRounds=rounds, BatchSize=16, TrainingProgressReporting=None,
-        TrainingProgressFunction=lambda facts: curve.append(ClassifierMeasurements(facts["Net"], watched, "Accuracy")), **options,
+        net,
+        data,
+        MaxTrainingRounds=rounds,
+        BatchSize=16,
+        TrainingProgressReporting=None,
+        TrainingProgressFunction=lambda facts: curve.append(ClassifierMeasurements(facts["Net"], watched, "Accuracy")),
+        **options,
     )
     return net, curve
 
@@ -74,7 +86,9 @@ def save_curves(path, curves, table):
         counts.plot(list(table), [row[name] for row in table.values()], "o-", color=COLORS[name], label=name)
     rounds.axvline(len(curves["new head"]), color="#bbbbbb", linestyle=":", linewidth=1)
     rounds.set(xlabel="round", ylabel="accuracy on new digits", title=f"{min(table)} pictures of each digit, 1,000 to test")
-    counts.set(xlabel="pictures of each digit", title=f"after {len(curves['fine-tuned'])} rounds, all test data", xlim=(0, 1.05 * most))
+    counts.set(
+        xlabel="pictures of each digit", title=f"after {len(curves['fine-tuned'])} rounds, all test data", xlim=(0, 1.05 * most)
+    )
     counts.set_xticks(list(table))
     for axes in (rounds, counts):
         axes.spines[["top", "right"]].set_visible(False)

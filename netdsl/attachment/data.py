@@ -13,12 +13,12 @@ import numpy as np
 from netdsl.attachment.losses import TrainingNet
 from netdsl.attachment.types import sizes_of, with_types
 from netdsl.columns import Table
-from netdsl.errors import DataError, listing
-from netdsl.lowering import check_integers, check_lengths, pad_sequences, port_data
-from netdsl.nets import Sequence
+from netdsl.errors import DataError, EncodingError, NetError, listing
+from netdsl.lowering import PortData, check_integers, check_lengths, pad_sequences, port_data
+from netdsl.nets import Net, Sequence
 from netdsl.shapes import ArrayType, describe
 
-__all__ = ["encoded", "padded", "typed"]
+__all__ = ["encoded", "of_example", "padded", "typed"]
 
 BLOCK = 2**18
 """About how many numbers are looked at together."""
@@ -47,20 +47,59 @@ def encoded(training: TrainingNet, data: Table, what: str, places: Any = None) -
         thing = list(column) if isinstance(column, (tuple, range)) else column
         if graph.encoder(port) is None:
             _check_sizes(thing, port, type_, f"The column {name!r} of the {what}")
-        with np.errstate(over="ignore"):  # numbers beyond float32 are refused as infinite, by their place
-            values = port_data(graph, port, thing)
+        try:
+            values = _values(graph, port, thing)
+        except EncodingError as problem:
+            if places is not None:
+                raise
+            raise _found(graph, port, thing, what, f"The column {name!r} of the {what}: {problem}") from None
         if not values.many or len(values) != len(data):
             raise DataError(
                 f"The column {name!r} of the {what} is one value for the port {port!r}, {describe(type_)}, not a list of them."
             )
         if values.compact:
             compact.append(port)
-            if type_.integer and not isinstance(values.values, list):
-                check_integers(port, np.asarray(values.values), type_)
         columns[port] = _finite(values.values, port, name, what, places)
         batches[port] = values
     check_lengths(graph, batches)
     return columns if places is not None else padded(columns), frozenset(compact)
+
+
+def _values(graph: Net, port: str, column: Any) -> PortData:
+    """The values of a port, integers within their range."""
+    with np.errstate(over="ignore"):  # numbers beyond float32 are refused as infinite, by their place
+        values = port_data(graph, port, column)
+    type_ = graph.port_type(port)
+    if values.compact and type_.integer and not isinstance(values.values, list):
+        check_integers(port, np.asarray(values.values), type_)
+    return values
+
+
+def _found(graph: Net, port: str, column: Any, what: str, otherwise: str) -> DataError:
+    """The error of the first example that a port cannot take, found by halves; `otherwise` where all, or none alone, are wrong."""
+
+    def problem(first: int, last: int) -> EncodingError | None:
+        try:
+            _values(graph, port, Table(ports={port: column}).taken(np.arange(first, last)).columns()[port])
+        except EncodingError as found:
+            return found
+        return None
+
+    first, last = 0, len(column)
+    while last - first > 1:
+        middle = (first + last) // 2
+        first, last = (first, middle) if problem(first, middle) else (middle, last)
+    found = problem(first, last)
+    if found is None or (first == 0 and len(column) > 1 and problem(len(column) - 1, len(column))):
+        return DataError(otherwise)
+    return of_example(found, first, what)
+
+
+def of_example(problem: NetError, row: int, what: str) -> DataError:
+    """The problem of one example, by its number among all."""
+    text = str(problem).replace(" at position 1 of 1", "").replace(" (at position 1)", "").replace(" at position 1", "")
+    start = f"Example {row + 1} of the {what}"
+    return DataError(text if text.startswith(start) else f"{start}: {text}")
 
 
 def _names(training: TrainingNet, data: Table, what: str) -> dict[str, str]:

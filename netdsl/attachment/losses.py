@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -385,18 +385,30 @@ def _needed_decoder(net: Net, port: str, layer: Net, column: Any) -> Any:
     return NetDecoder("Scalar") if form != "Probabilities" and single and sizes in ((None,), (1,)) else None
 
 
+def _refuse_missing(port: str, column: Any) -> None:
+    """Refuse targets that are no labels: what a table has where a label is missing, and what cannot be compared."""
+    for row, item in enumerate(column, 1):
+        missing = item is None or type(item).__name__ in ("NAType", "NaTType") or (isinstance(item, float) and item != item)
+        if missing or not isinstance(item, Hashable):
+            raise DataError(
+                f"Example {row} of the data has the target {excerpt(item)} for the port {port!r}, which is no label. Leave out the "
+                f'examples that have none, or declare {port}=NetDecoder("Class", [...]) with all labels.'
+            )
+
+
 def _class_decoder(net: Net, port: str, column: Any) -> Any:
     """The decoder of the labels that the targets are; None where they are the integers 1..n themselves."""
     labels = column.labels if isinstance(column, Column) and column.kind == "class" else None
     if labels is None and isinstance(column[0], (str, bool, np.bool_)):
+        _refuse_missing(port, column)
         labels = tuple(sorted({item.item() if isinstance(item, np.generic) else item for item in column}, key=str))
     if labels is None or tuple(labels) == tuple(range(1, len(labels) + 1)):
         return None
     size = (net.port_type(port).sizes or (None,))[-1]
     if size not in (None, len(labels)):
         raise DataError(
-            f"The targets have {len(labels)} classes ({listing(map(repr, labels), 6)}), but the port {port!r} gives "
-            f"{size} "
+            f"The targets have {len(labels)} class{'es' * (len(labels) > 1)} ({listing(map(repr, labels), 6)}), but the port "
+            f"{port!r} gives {size} "
             f'probabilities. Change the net\'s last size to {len(labels)}, or declare {port}=NetDecoder("Class", '
             f"[...]) with all {size}."
         )

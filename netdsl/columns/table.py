@@ -263,7 +263,7 @@ def _rows(data: Any, what: str, places: Any = None) -> Table:
     if wrong is None:
         pairs = [tuple(row) for row in data]
         return Table([x for x, _ in pairs], [y for _, y in pairs])
-    if isinstance(data[0], Mapping):
+    if isinstance(data[0], Mapping) and data[0]:
         names = list(data[0])
         wrong = next((i for i, row in enumerate(data) if not isinstance(row, Mapping) or set(row) != set(names)), None)
         if wrong is None:
@@ -300,6 +300,8 @@ def _column(column: Any, name: str, what: str) -> Any:
         )
     if type(column).__module__.startswith("h5py"):
         column = stored(column)
+    if isinstance(column, memoryview):
+        column = np.asarray(column)
     if hasattr(column, "shape") and not len(column.shape):
         raise DataError(f"The column {name!r} of the {what} is a single number, not a list of things.")
     if hasattr(column, "__array__") and not isinstance(column, (Column, np.ndarray, jax.Array, StoredColumn)):

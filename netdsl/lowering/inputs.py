@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import count
+from numbers import Real
 from typing import Any
 
 import jax
@@ -192,6 +193,13 @@ def numeric(thing: Any, port: Port, type_: ArrayType) -> Any:
             f"The port {port!r} takes {describe(type_)}. Got a list whose elements have different sizes: "
             f'{excerpt(thing)}. A port for lists of varying length is declared with "Varying".'
         ) from None
+    if array.dtype.kind == "V" and jnp.issubdtype(array.dtype, jnp.number):  # bfloat16 and its like
+        array = array.astype(np.float32)
+    if array.dtype.kind == "O" and hasattr(thing, "astype") and _all_numbers(array):
+        raise EncodingError(
+            f"The port {port!r} takes {describe(type_)}. Got an array of Python objects, {excerpt(thing)}. Make its type that of "
+            "numbers: values.astype(float)."
+        )
     if array.dtype.kind not in "fiub":
         raise EncodingError(
             f"The port {port!r} takes {describe(type_)}. Got {excerpt(thing)}, which is not numbers. "
@@ -207,6 +215,10 @@ def numeric(thing: Any, port: Port, type_: ArrayType) -> Any:
         )
     check_integers(port, array, type_)
     return array.astype(np.int32)
+
+
+def _all_numbers(array: Any) -> bool:
+    return all(isinstance(each, Real) for each in array.flat)
 
 
 def _copied(array: Any, dtype: Any) -> Any:

@@ -155,6 +155,8 @@ class NetTrainResultsObject:
             best = history.best_validation
             values = self._texts(history.validation_losses[best - 1], history.validation_sums[:best])
             rows.append(("validation", f"{values} (best, round {history.best_round})"))
+        elif history.validation_losses:
+            rows.append(("validation", "never finite: the net is that after the last batch"))
         return rows
 
     def __repr__(self) -> str:

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from netdsl.attachment import training_net, typed
-from netdsl.errors import DataError, DeclarationError, TrainingError, listing
+from netdsl.errors import DataError, DeclarationError, TrainingError
 from netdsl.initialization import NetInitialize
 from netdsl.layers.placeholder import refuse_placeholders
 from netdsl.lowering import cast, cores_for, explained, multiply_adds, wire_elements
@@ -35,7 +35,7 @@ from netdsl.training.progress import Status, duration_text
 from netdsl.training.results import NetTrainResultsObject
 from netdsl.training.settings import Settings
 from netdsl.training.sources import refuse_guessed_labels, source, split
-from netdsl.training.trouble import PLACING, attempt, break_off, check_arrays
+from netdsl.training.trouble import PLACING, attempt, break_off, check_arrays, keep, ports_of, refuse_arrays
 from netdsl.training.updates import by_part, turns_of
 
 __all__ = ["Training"]
@@ -106,6 +106,7 @@ class Training:
         self.plan = Plan(graph, terms, optimizer, frozen, compact, self.batch_size, platform, mesh, *further)
         self.measured = measured(settings.measurements, settings.criterion, self.plan, self.training, validation is not None)
         self.plan = replace(self.plan, sums=self.measured.sums)
+        refuse_arrays(self)
         activations = wire_elements(graph.solved, 1) * precision.bytes * self.batch_size if platform == "cpu" else 0
         self.consulted_every = min(CONSULTED_EVERY + activations * SECONDS_PER_BYTE, LONGEST_CHUNK)
         self.number = jnp.result_type(float).type
@@ -126,6 +127,8 @@ class Training:
         self.learning_rate = optimizer.learning_rate
         self.checkpoints = Checkpoints(self, settings.checkpointing)
         self.trained_from, self.completed, self.interrupted = 0.0, 0, 0
+        self.kept: list[tuple[Any, ...]] = []
+        self.kept_until = 0.0
         self.reason = ""
         self.where = PLACING
 
@@ -295,13 +298,14 @@ class Training:
             break_off(
                 self,
                 f"The loss of batch {batch} of round {round_} is {recent[~np.isfinite(recent)][0]}, at the port "
-                f"{listing(repr(term.port) for term in self.training.terms)}.",
+                f"{ports_of(self, batch)}.",
             )
         per_batch = max(took / count, 1e-9)
         self.chunk = max(1, int(self.consulted_every / per_batch))
         status.examples_per_second, status.batches_per_second = self.batch_size / per_batch, 1 / per_batch
         now = self.hosts.now()
         status.batch, status.elapsed = done, now - self.started
+        keep(self, now)
         status.loss = float(losses.mean())
         if self.plan.classified:
             status.error = float(self.history.errors[-1].mean())

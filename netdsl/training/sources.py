@@ -66,7 +66,9 @@ def split(data: Table | Generated, validation: Any, seed: int, size: int) -> tup
             raise DataError(f"ValidationSet={validation!r}: of batches that are given one by one nothing is held out. Give data.")
         held = max(round(len(data) * fraction), 1)
         if held >= len(data):
-            raise DataError(f"ValidationSet={validation!r} of {len(data)} examples leaves none to train on.")
+            raise DataError(
+                f"ValidationSet={validation!r} of {len(data)} example{'s' * (len(data) > 1)} leaves none to train on."
+            )
         order = np.random.default_rng([seed, 1]).permutation(len(data))
         return data.taken(np.sort(order[held:])), data.taken(np.sort(order[:held]))
     return data, source(validation, "validation data", "TestData", size)

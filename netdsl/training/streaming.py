@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from netdsl.attachment import TrainingNet, encoded, padded
+from netdsl.attachment import TrainingNet, encoded, of_example, padded
 from netdsl.columns import Table
 from netdsl.errors import DataError, EncodingError, NetError
 from netdsl.training.capacity import bytes_of_examples
@@ -289,7 +289,7 @@ class Streamed(Feed):
                         break
             if not bad or not good or not self.skip:
                 row, problem = next(iter(bad.items()), (int(rows[0]), problem))
-                raise _placed_error(problem, row, self.what) from None
+                raise of_example(problem, row, self.what) from None
             self.bad |= set(bad)
             kept = _without(rows, bad)
             return self._encoded(self.source.taken(kept), kept)
@@ -376,14 +376,7 @@ def good_examples(training: TrainingNet, data: Table, what: str) -> tuple[np.nda
                     encoded(training, data.taken(np.array([row])), what, np.array([row]))
                     good.append(int(row))
                 except INVALID as problem:
-                    last = _placed_error(problem, int(row), what)
+                    last = of_example(problem, int(row), what)
     if not good and last is not None:
         raise DataError(f"None of the {what} can be used. {last}")
     return np.array(good), tuple(sorted({*range(1, len(data) + 1)} - {i + 1 for i in good}))
-
-
-def _placed_error(problem: NetError, row: int, what: str) -> NetError:
-    """The problem of one example, by its number among all."""
-    text = str(problem).replace(" at position 1 of 1", "").replace(" (at position 1)", "").replace(" at position 1", "")
-    start = f"Example {row + 1} of the {what}"
-    return DataError(text if text.startswith(start) else f"{start}: {text}")

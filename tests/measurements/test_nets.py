@@ -22,7 +22,7 @@ from netdsl import (
     Rule,
     SoftmaxLayer,
 )
-from netdsl.errors import DataError, DeclarationError, EncodingError, PartError, UninitializedError, UnsupportedError
+from netdsl.errors import DataError, DeclarationError, PartError, UninitializedError, UnsupportedError
 from netdsl.measurements import evaluation
 from netdsl.symbols import Quantity
 
@@ -257,9 +257,9 @@ def test_errors_of_nets():
 def test_errors_of_data():
     net = classifier()
     failing(
-        EncodingError,
+        DataError,
         lambda: ClassifierMeasurements(net, Rule(X[:2], ["cat", "dogg"])),
-        "NetEncoder(\"Class\") has no class 'dogg' at position 2. Did you mean 'dog'?",
+        "Example 2 of the test data: NetEncoder(\"Class\") has no class 'dogg'. Did you mean 'dog'?",
     )
     failing(
         DataError,

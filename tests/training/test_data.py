@@ -13,7 +13,6 @@ from netdsl import (
     DataError,
     DeclarationError,
     EmbeddingLayer,
-    EncodingError,
     Examples,
     LinearLayer,
     NetArrayLayer,
@@ -28,7 +27,7 @@ from netdsl import (
     Scaled,
     SoftmaxLayer,
 )
-from netdsl.training import sources
+from netdsl.training import capacity, sources
 
 RANDOM = np.random.default_rng(2)
 INPUTS = RANDOM.integers(0, 5, size=(8, 3))
@@ -60,6 +59,9 @@ FORMS = {
     "big-endian": (INPUTS.astype(">f4"), TARGETS.astype(">i4")),
     "strided": (np.repeat(INPUTS, 2, axis=1)[:, ::2], np.asfortranarray(TARGETS)),
     "jax": (jnp.asarray(INPUTS), jnp.asarray(TARGETS, jnp.float32)),
+    "bfloat16": (jnp.asarray(INPUTS, jnp.bfloat16), np.asarray(jnp.asarray(TARGETS, jnp.bfloat16))),
+    "backwards": (INPUTS[::-1].copy()[::-1], np.flip(np.flip(TARGETS, 1).copy(), 1)),
+    "memory": (memoryview(INPUTS.astype(np.float32)), memoryview(TARGETS)),
 }
 
 
@@ -106,7 +108,7 @@ def test_integers_for_an_embedding_stay_integers(train):
     net = NetChain([EmbeddingLayer(2, 5), LinearLayer(2)])
     trained = train(net, (INPUTS[:, 0] + 1, TARGETS), "TrainedNet")
     assert trained(3).shape == (2,)
-    with pytest.raises(EncodingError, match=r"The port 'Input' takes an integer from 1 to 5\. Got 0 \(at position 1\)"):
+    with pytest.raises(DataError, match=r"The port 'Input' takes an integer from 1 to 5\. Got 0 \(at position 1\)"):
         train(net, (np.zeros(8, int), TARGETS))
 
 
@@ -196,51 +198,151 @@ def test_a_column_of_numbers_and_a_column_of_vectors_are_never_broadcast(train, 
     np.testing.assert_allclose(results("RoundLoss"), np.mean((values - np.arange(8)) ** 2), rtol=1e-5)
 
 
+WHOLE = "The column 'targets' of the training data: The port 'Output' takes an integer from 1 to 2. Got "
+
+
 @pytest.mark.parametrize(
     ("targets", "message"),
     [
-        (
-            np.zeros(8, int),
-            "The port 'Output' takes an integer from 1 to 2. Got 0 (at position 1), which is out of range. "
-            "Classes and positions count from 1.",
-        ),
+        (np.zeros(8, int), f"{WHOLE}0 (at position 1), which is out of range. Classes and positions count from 1."),
         (
             np.arange(1, 9),
-            "The port 'Output' takes an integer from 1 to 2. Got 8 (at position 8), which is out of range. "
+            "Example 3 of the training data: The port 'Output' takes an integer from 1 to 2. Got 3, which is out of range. "
             "Classes and positions count from 1.",
         ),
-        (np.full(8, -3), "The port 'Output' takes an integer from 1 to 2. Got -3 (at position 1), which is out of range."),
-        (np.full(8, 1.5), "The port 'Output' takes an integer from 1 to 2. Got 1.5 (at position 1), which is not an integer"),
+        (np.full(8, -3), f"{WHOLE}-3 (at position 1), which is out of range. Classes and positions count from 1."),
+        (np.full(8, 1.5), f"{WHOLE}1.5 (at position 1), which is not an integer."),
     ],
 )
 def test_classes_out_of_range(train, targets, message):
-    with pytest.raises(EncodingError) as raised:
+    with pytest.raises(DataError) as raised:
         train(NetChain([2, SoftmaxLayer()]), (INPUTS, targets))
-    assert str(raised.value).startswith(message)
+    assert str(raised.value) == message
+
+
+CLASSES = np.arange(8) % 2 + 1
+NAMES = np.array(["cat", "dog"])[CLASSES - 1].tolist()
+INDEX = "The port 'Output' takes an integer from 1 to 2. Got "
+RANGE = ", which is out of range. Classes and positions count from 1."
+LABELS = " Its 2 classes are 'cat' and 'dog'."
+
+WRONG_LABELS = {
+    "outside": (3, f"{INDEX}3{RANGE}", f'NetEncoder("Class") has no class 3.{LABELS}'),
+    "zero": (0, f"{INDEX}0{RANGE}", f'NetEncoder("Class") has no class 0.{LABELS}'),
+    "negative": (-1, f"{INDEX}-1{RANGE}", f'NetEncoder("Class") has no class -1.{LABELS}'),
+    "fraction": (2.5, f"{INDEX}2.5, which is not an integer.", f'NetEncoder("Class") has no class 2.5.{LABELS}'),
+    "string": ("bird", f"{INDEX}['bird'], which is not numbers.", f"NetEncoder(\"Class\") has no class 'bird'.{LABELS}"),
+    "None": (None, f"{INDEX}[None], which is not numbers.", f'NetEncoder("Class") has no class None.{LABELS}'),
+    "nan": (np.nan, f"{INDEX}nan, which is not an integer.", f'NetEncoder("Class") has no class nan.{LABELS}'),
+    "list": ([1], "", 'NetEncoder("Class") has no class [1].'),
+}
+
+
+class Source:
+    """A random-access source of pairs."""
+
+    def __init__(self, inputs, targets):
+        self.rows = list(zip(inputs, targets))
+
+    def __len__(self):
+        return len(self.rows)
+
+    def __getitem__(self, place):
+        return self.rows[place]
+
+
+@pytest.mark.parametrize("streamed", [False, True], ids=["resident", "streamed"])
+@pytest.mark.parametrize("label", WRONG_LABELS)
+def test_a_wrong_label_is_named_by_its_example_in_all_data(train, monkeypatch, label, streamed):
+    wrong, as_index, as_name = WRONG_LABELS[label]
+    if streamed:
+        monkeypatch.setattr(capacity, "SMALL", 0)
+        monkeypatch.setattr(capacity, "SHARE", 0.0)
+    named = NetChain([2, SoftmaxLayer()], Output=NetDecoder("Class", ["cat", "dog"]))
+    for net, good, message in ((NetChain([2, SoftmaxLayer()]), CLASSES.tolist(), as_index), (named, NAMES, as_name)):
+        bad = [*good[:6], wrong, good[7]]
+        forms = (INPUTS, bad), [Rule(x, y) for x, y in zip(INPUTS, bad)], {"Input": INPUTS, "Output": bad}, Source(INPUTS, bad)
+        for data in forms:
+            with pytest.raises(DataError) as raised:
+                train(net, data)
+            assert str(raised.value).startswith(f"Example 7 of the training data: {message}")
+        with pytest.raises(DataError) as raised:
+            train(net, (INPUTS, good), ValidationSet=(INPUTS, bad))
+        assert str(raised.value).startswith(f"Example 7 of the validation data: {message}")
+
+
+def test_classes_may_be_whole_floats_and_true_is_one_among_them(train):
+    expected = train(NetInitialize(NetChain([2, SoftmaxLayer()], Input=3)), (INPUTS, CLASSES))
+    for same in (CLASSES.astype(float), [*CLASSES[:2].tolist(), True, *CLASSES[3:].tolist()], CLASSES.astype(">u2")):
+        trained = train(NetInitialize(NetChain([2, SoftmaxLayer()], Input=3)), (INPUTS, same))
+        assert digest(trained("TrainedNet")) == digest(expected("TrainedNet"))
+
+
+class NAType:
+    """What pandas has where a value is missing: it is not even equal to itself, nor unequal."""
+
+    def __ne__(self, other):
+        raise TypeError("boolean value of NA is ambiguous")
+
+    __hash__ = object.__hash__
+
+    def __repr__(self):
+        return "<NA>"
+
+
+@pytest.mark.parametrize("missing", [None, np.nan, NAType(), [1]], ids=str)
+def test_a_missing_label_is_no_class(train, missing):
+    with pytest.raises(DataError) as raised:
+        train(NetChain([3, SoftmaxLayer()]), (INPUTS, [*NAMES[:6], missing, "dog"]))
+    assert str(raised.value).startswith(
+        f"Example 7 of the data has the target {missing!r} for the port 'Output', which is no label."
+    )
 
 
 @pytest.mark.parametrize(
     ("inputs", "message"),
     [
-        (np.ma.masked_array(INPUTS, INPUTS > 3), "The port 'Input' got a masked array. Fill it first: values.filled(0)."),
-        (INPUTS.astype(complex), "The port 'Input' takes a vector of size 3. Got array("),
-        (INPUTS.astype(object) + 0.5, "The port 'Input' takes a vector of size 3. Got array("),
+        (
+            np.ma.masked_array(INPUTS, INPUTS > 3),
+            "The column 'inputs' of the training data: The port 'Input' got a masked array. Fill it first: values.filled(0).",
+        ),
+        (
+            INPUTS.astype(complex),
+            "The column 'inputs' of the training data: The port 'Input' takes a vector of size 3. Got array(",
+        ),
+        (
+            INPUTS.astype("M8[D]"),
+            "The column 'inputs' of the training data: The port 'Input' takes a vector of size 3. Got array([['1970-",
+        ),
+        (
+            INPUTS.astype(object) + 0.5,
+            "The column 'inputs' of the training data: The port 'Input' takes a vector of size 3. Got an array of Python objects, "
+            "array([[",
+        ),
         (
             [*INPUTS.tolist()[:-1], [1, 2]],
-            "The port 'Input' takes a vector of size 3. Got a list whose elements have different sizes: ",
+            "Example 8 of the training data: The port 'Input' takes a vector of size 3. Got a vector of size 2.",
+        ),
+        (
+            [*INPUTS.tolist()[:4], [1, None, 2], *INPUTS.tolist()[5:]],
+            "Example 5 of the training data: The port 'Input' takes a vector of size 3. Got [[1, None, 2]], which is not numbers. ",
         ),
     ],
-    ids=["masked", "complex", "objects", "ragged"],
+    ids=["masked", "complex", "times", "objects", "ragged", "None"],
 )
 def test_arrays_of_other_things(train, inputs, message):
-    with pytest.raises(EncodingError) as raised:
-        train(NET, (inputs, TARGETS))
-    assert str(raised.value).startswith(message)
+    for options, what in (({}, "training"), ({"ValidationSet": (inputs, TARGETS)}, "validation")):
+        with pytest.raises(DataError) as raised:
+            train(NET, (INPUTS if options else inputs, TARGETS), **options)
+        assert str(raised.value).startswith(message.replace("training", what))
 
 
 def test_labels_that_a_declared_decoder_does_not_know(train):
     net = NetChain([2, SoftmaxLayer()], Output=NetDecoder("Class", ["cat", "dog"]))
-    with pytest.raises(EncodingError, match=r"has no class 'bird' at position 2\. Its 2 classes are 'cat' and 'dog'\."):
+    with pytest.raises(
+        DataError,
+        match=r"^Example 2 of the training data: NetEncoder\(\"Class\"\) has no class 'bird'\. Its 2 classes are 'cat' and 'dog'\.",
+    ):
         train(net, (INPUTS, ["cat", "bird"] * 4))
 
 
@@ -264,9 +366,52 @@ def test_labels_that_only_the_held_out_examples_have_are_classes_too(train):
         assert trained.decoder("Output").Labels == ("a", "b", "rare")
 
 
+@pytest.mark.parametrize(
+    "data",
+    [
+        [],
+        ([], []),
+        Rule(np.zeros([0, 3]), np.zeros([0, 2])),
+        {"Input": [], "Output": []},
+        {},
+        [{}],
+        Examples(INPUTS[:0], TARGETS[:0]),
+        Source([], []),
+        lambda batch: (INPUTS[:0], TARGETS[:0]),
+        [lambda batch: [], {"RoundLength": 8}],
+        iter([]),
+    ],
+    ids=["rules", "pair", "rule", "dict", "no columns", "no ports", "examples", "source", "function", "batches", "iterator"],
+)
+def test_no_examples(train, data):
+    """In the training data and in the validation data."""
+    expected = r"^The training data.*(have no examples|are an empty dict|gave no batch)|^Example 1 of the training data is {}"
+    with pytest.raises(DataError, match=expected):
+        train(NET, data)
+    with pytest.raises(DataError, match=expected.replace("training", "validation")):
+        train(NET, (INPUTS, TARGETS), ValidationSet=data)
+
+
+def test_one_class(train):
+    """It is no error, and nothing that is measured breaks off."""
+    results = train(
+        NetChain([2, SoftmaxLayer()], Output=NetDecoder("Class", ["cat", "dog"])),
+        (INPUTS, ["cat"] * 8),
+        ValidationSet=Scaled(0.25),
+        TrainingProgressMeasurements=["Accuracy", "F1Score", "CohenKappa", "AreaUnderROCCurve", "ConfusionMatrix"],
+    )
+    assert np.isfinite(results("BatchLossList")).all()
+    assert np.all(np.diff(results("RoundLossList")) < 0)
+    assert str(results)
+    with pytest.raises(DataError, match=r"^The targets have 1 class \('cat'\), but the port 'Output' gives 2 probabilities\."):
+        train(NetChain([2, SoftmaxLayer()]), (INPUTS, ["cat"] * 8))
+
+
 def test_one_example(train):
-    results = train(NET, [Rule([1, 2, 3], [4, 5])])
-    assert results(["BatchSize", "BatchesPerRound", "TrainingExamples"]) == [1, 1, 1]
+    results = train(NET, [Rule([1, 2, 3], [4, 5])], ValidationSet=(INPUTS[:1], TARGETS[:1]))
+    assert results(["BatchSize", "BatchesPerRound", "TrainingExamples", "ValidationExamples"]) == [1, 1, 1, 1]
+    with pytest.raises(DataError, match=r"of 1 example leaves none to train on\.$"):
+        train(NET, (INPUTS[:1], TARGETS[:1]), ValidationSet=Scaled(0.5))
     assert np.all(np.diff(results("RoundLossList")) < 0)
 
 

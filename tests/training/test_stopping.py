@@ -133,7 +133,10 @@ def test_training_in_a_thread_leaves_signals_alone(net, train):
     assert digest(nets[0]) == digest(nets[1]) == digest(train(net, DATA, "TrainedNet"))
 
 
-SLOW_DOWN = "A smaller LearningRate than 1e+20, inputs scaled to about 1, or a normalization layer are the usual cures."
+SLOW_DOWN = (
+    "The loss before was 0.174: the step after it led out of the numbers. A smaller LearningRate than 1e+20, inputs scaled to "
+    "about 1, or a normalization layer are the usual cures."
+)
 
 
 def test_a_loss_that_is_not_finite(net, train):
@@ -147,7 +150,8 @@ def test_a_last_step_that_leads_out_of_the_numbers(net, train):
     with pytest.raises(TrainingError) as raised:
         train(net, DATA, Method="SGD", LearningRate=1e38, MaxTrainingRounds=1, LearningRateMultipliers={"Biases": 1e3})
     assert str(raised.value).startswith(
-        "After the last batch of round 1 the array 'Biases' is not finite. A smaller LearningRate than 1e+38"
+        "After the last batch of round 1 the array 'Biases' is not finite. The loss before was 0.097: the step after it led out of the "
+        "numbers. A smaller LearningRate than 1e+38"
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import jax
@@ -12,7 +13,7 @@ import jax
 if TYPE_CHECKING:
     from netdsl.training.run import Training
 
-__all__ = ["heard", "interruptible"]
+__all__ = ["compiled_aside", "heard", "interruptible"]
 
 Arrays = TypeVar("Arrays")
 
@@ -40,6 +41,23 @@ def heard(arrays: Arrays, seconds: float, *, leave: bool) -> Arrays:
             jax.block_until_ready(leaves)
         raise
     return arrays
+
+
+def compiled_aside(function: Any, arguments: tuple[Any, ...]) -> None:
+    """Have the function compiled for these arguments, where Ctrl-C is heard meanwhile: XLA itself would not let go before the end.
+
+    What was lowered here is compiled in another thread, for JAX's settings may differ there; whoever calls the function finds it.
+    """
+    if threading.current_thread() is threading.main_thread() and hasattr(function, "lower"):
+        lowered = function.lower(*arguments)
+
+        def compile_() -> None:
+            with suppress(Exception):  # it will be raised again where the function is called
+                lowered.compile()
+
+        thread = threading.Thread(target=compile_, name="netdsl compilation")
+        thread.start()
+        thread.join()
 
 
 class interruptible:

@@ -26,7 +26,7 @@ from netdsl.training.failures import named
 from netdsl.training.feeding import Feed, feed
 from netdsl.training.generators import Ended
 from netdsl.training.history import History
-from netdsl.training.interrupts import heard, interruptible
+from netdsl.training.interrupts import compiled_aside, heard, interruptible
 from netdsl.training.measured import all_elements, judged, measured
 from netdsl.training.plan import Plan, chunk_function, start, sums_of, validation_function
 from netdsl.training.planning import plan_rounds, rate_of, remaining, seconds_of
@@ -147,9 +147,8 @@ class Training:
             with interruptible(self), explained(partial(attempt, self)), self.checkpoints:
                 self._rounds()
         finally:
-            self.feed.close()
-            if self.validation is not None:
-                self.validation.close()
+            for fed in filter(None, (self.feed, self.validation)):
+                fed.close(wait=self.interrupted < 2)
             self.status.elapsed = self.hosts.passed(self.started)
             rounds = len(self.history.losses)
             measured = self.status.measured()
@@ -238,8 +237,11 @@ class Training:
             rate, seconds = rate_of(self, round_, first, count), seconds_of(self, count)
             for plan, data, order, *part in self.feed.parts(first, count):
                 run, place = chunk_function(plan), (*map(np.int32, part), offset)
+                given = self.carry, buffers, data, order, *place, seed, rate, numbers
+                if not count:
+                    compiled_aside(run, given)
                 with alone(plan.mesh):
-                    self.carry, buffers = run(self.carry, buffers, data, order, *place, seed, rate, numbers)
+                    self.carry, buffers = run(*given)
                     if plan.mesh is not None:
                         buffers = jax.block_until_ready(heard(buffers, seconds, leave=False))
                 if settings.functions.calls:  # they may ask for the last batch; else its chunk is let go
@@ -345,8 +347,12 @@ class Training:
         self.hosts.now()  # nobody has failed since the last batch: all compute this
         found: tuple[Any, ...] = ()
         for data, batches in self.validation.whole():
+            given = arrays, fixed, state, data, np.int32(batches)
+            if not found and not history.validation_positions:
+                compiled_aside(self.validate, given)
             with alone(self.plan.mesh):
-                part = jax.tree.map(np.asarray, self.validate(arrays, fixed, state, data, np.int32(batches)))
+                sums = heard(self.validate(*given), math.inf, leave=self.plan.mesh is None)
+                part = jax.tree.map(np.asarray, sums)
             found = (found[0] + part[0], found[1] + part[1], merged(found[2], part[2])) if found else part
         loss, error = (float(value) / self.validation_count for value in found[:2])
         elements = None

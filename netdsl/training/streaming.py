@@ -78,8 +78,8 @@ class Feed:
         """All data once, in parts with their numbers of batches: to validate on."""
         raise NotImplementedError
 
-    def close(self) -> None:
-        """Read no further."""
+    def close(self, wait: bool = True) -> None:
+        """Read no further, and wait for what is being read."""
 
 
 @dataclass
@@ -199,10 +199,10 @@ class Streamed(Feed):
                 raise chunk.problem
             yield chunk.data, chunk.batches
 
-    def close(self) -> None:
+    def close(self, wait: bool = True) -> None:
         if self.conductor is not None:
-            self.conductor.shutdown(cancel_futures=True)
-            self.workers.shutdown()
+            self.conductor.shutdown(wait, cancel_futures=True)
+            self.workers.shutdown(wait)
             self.conductor = None
 
     # One chunk

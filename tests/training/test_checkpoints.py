@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import re
 import shutil
 import signal
 import subprocess
+import sys
+import tempfile
 import threading
+import time
 import warnings
 from pathlib import Path
 from types import SimpleNamespace
@@ -167,6 +171,22 @@ class TestOrder:
         assert [os.path.basename(file) for file in written] == names(tmp_path)
         assert len(written) == 8
 
+    @pytest.mark.skipif(not hasattr(time, "tzset"), reason="needs tzset")
+    def test_the_time_zone_changes(self, trained: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Local time goes 25 hours back; what goes on takes the last file all the same."""
+        place, written = tmp_path / "d", []
+        try:
+            for zone, resume in (("<+14>-14", False), ("<-11>+11", False), ("<-11>+11", True)):
+                monkeypatch.setenv("TZ", zone)
+                time.tzset()
+                results = trained(["Directory", place, {"Resume": resume}], MaxTrainingRounds=3 if resume else 2)
+                written += [file for file in results("CheckpointingFiles") if file not in written]
+        finally:
+            monkeypatch.undo()
+            time.tzset()
+        assert [os.path.basename(file) for file in written] == names(place)
+        assert [name.split("_")[2] for name in names(place)] == ["0001", "0002", "0001", "0002", "0003"]
+
     def test_names_are_in_universal_time(self, trained: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         seen = []
         real = checkpoints.time
@@ -239,13 +259,21 @@ class TestPlaces:
         (tmp_path / "p.netdsl").mkdir()
         self.refused(trained, ["File", tmp_path / "p.netdsl"], "directory")
 
-    @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write everywhere")
-    def test_read_only(self, trained: Any, tmp_path: Path) -> None:
-        tmp_path.chmod(0o500)
-        try:
-            self.refused(trained, ["Directory", tmp_path], "Permission denied")
-        finally:
-            tmp_path.chmod(0o700)
+    @pytest.mark.skipif(os.name != "posix", reason="needs users")
+    def test_read_only(self, trained: Any) -> None:
+        """Root may write everywhere: it is somebody else meanwhile."""
+        with tempfile.TemporaryDirectory() as folder:
+            os.chmod(folder, 0o555)
+            user = os.geteuid()
+            try:
+                if user == 0:
+                    os.seteuid(65534)
+                self.refused(trained, ["Directory", folder], "Permission denied")
+                self.refused(trained, ["File", Path(folder) / "p.netdsl"], "Permission denied")
+                self.refused(trained, ["Directory", Path(folder) / "d"], "Permission denied")
+            finally:
+                os.seteuid(user)
+            assert os.listdir(folder) == []
 
     def test_read_only_by_name(self, trained: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         def refuse(*_: Any, **__: Any) -> Any:
@@ -338,6 +366,35 @@ class TestTwoTrainings:
         assert names(tmp_path) == ["p.netdsl"]
 
 
+SMALL_DISK = """
+import csv, json, os, sys, warnings
+import numpy as np
+from netdsl import *
+
+place = os.path.realpath(sys.argv[1] if len(sys.argv) > 1 else ".")
+os.chdir(place)  # the disk, and not the folder that it covers
+inputs = np.random.default_rng(3).normal(size=(40, 3)).astype(np.float32)
+wide, data, where = NetChain([1000, Ramp, 1]), Rule(inputs, inputs.sum(1)), ["File", "p.netdsl"]
+options = dict(TrainingProgressReporting=None, TrainingProgressCheckpointing=where)
+NetTrain(wide, data, MaxTrainingRounds=1, **options)
+old = open("p.netdsl", "rb").read()
+free = os.statvfs(".")
+with open("other", "wb") as file:
+    file.write(b"x" * ((free.f_bavail - 3) * free.f_bsize))
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    report = [File("report.csv"), {"Interval": Quantity(1, "Batches")}]
+    net = NetTrain(wide, data, MaxTrainingRounds=400, **{**options, "TrainingProgressReporting": report})
+try:
+    Export("p.netdsl", net)
+except OSError as error:
+    exported, code = str(error), error.errno
+rows = list(csv.DictReader(open("report.csv")))
+print(json.dumps([[str(warning.message) for warning in caught], exported, code, sorted(os.listdir(".")),
+    open("p.netdsl", "rb").read() == old and None not in rows[-1].values(), len(rows)]))
+"""
+
+
 class TestFullDisk:
     def told(self, trained: Any, path: Path, **options: Any) -> Any:
         """The training goes on, and a warning names the file, the bytes and the line of the caller."""
@@ -400,26 +457,33 @@ class TestFullDisk:
         assert path.read_bytes() == old
         assert names(tmp_path) == ["p.netdsl"]
 
-    def test_a_small_disk(self, trained: Any, tmp_path: Path) -> None:
-        """A real one, where it can be mounted: it holds one checkpoint, and not two."""
-        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=100k", "tmpfs", tmp_path], capture_output=True).returncode:
+    def test_a_small_disk(self, tmp_path: Path) -> None:
+        """A real one, where it can be mounted: checkpoints, reports and Export say what they lack, and leave what is there."""
+        mount = 'mount -t tmpfs -o size=160k tmpfs "$0" && exec "$@"'
+        command = ["unshare", "-rm", "sh", "-c", mount, tmp_path]
+        if not shutil.which("unshare") or subprocess.run([*command, "true"], capture_output=True).returncode:
             pytest.skip("a small disk cannot be mounted")
-        try:
-            path, wide = tmp_path / "p.netdsl", NetChain([100, Ramp, 1])
-            NetTrain(
-                wide, DATA, MaxTrainingRounds=1, TrainingProgressReporting=None, TrainingProgressCheckpointing=["File", path]
-            )
-            old = path.read_bytes()
-            free = os.statvfs(tmp_path)
-            (tmp_path / "other").write_bytes(b"x" * (free.f_bavail - 1) * free.f_bsize)
-            with pytest.warns(NetWarning, match=r"p.netdsl.*bytes are needed\): No space left"):
-                NetTrain(
-                    wide, DATA, MaxTrainingRounds=3, TrainingProgressReporting=None, TrainingProgressCheckpointing=["File", path]
-                )
-            assert path.read_bytes() == old
-            assert names(tmp_path) == ["other", "p.netdsl"]
-        finally:
-            subprocess.run(["umount", tmp_path], check=True)
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "NETDSL_CACHE_DIR": "off"}
+        done = subprocess.run(
+            [*command, sys.executable, "-c", SMALL_DISK],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        assert not done.returncode, done.stderr
+        warned, exported, code, files, whole, rows = json.loads(done.stdout.splitlines()[-1])
+        needed = r"cannot write '[^']*p.netdsl' \([\d,]+ bytes are needed\): No space left on device"
+        assert warned
+        assert all(re.search(needed, text) for text in warned)
+        assert re.search(needed, exported)
+        assert code == errno.ENOSPC
+        assert files == ["other", "p.netdsl", "report.csv"]
+        assert whole
+        assert 0 < rows < 400
+        assert "its progress could not be shown to the end" in done.stderr
+        assert "report.csv': No space left on device" in done.stderr
 
     def test_the_directory_goes_away(self, trained: Any, tmp_path: Path, watching: Any) -> None:
         place = tmp_path / "d"

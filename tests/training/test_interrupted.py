@@ -43,9 +43,7 @@ def bits(results):
 """
 
 KILLED = """
-path, moments, rounds = sys.argv[1], json.loads(sys.argv[2]), int(sys.argv[3])
-every = {"Interval": Quantity(1, "Batches"), "Resume": True}
-positions = []
+folder, moments, rounds = sys.argv[1], json.loads(sys.argv[2]), int(sys.argv[3])
 
 def in_a_process(work):
     child = os.fork()  # before JAX has started any thread
@@ -56,20 +54,48 @@ def in_a_process(work):
             os._exit(0)
     return child
 
-for moment in moments:
-    before = os.stat(path).st_mtime_ns if os.path.exists(path) else 0
-    child = in_a_process(lambda: train(["File", path, every], Infinity))
-    while not os.path.exists(path) or os.stat(path).st_mtime_ns == before:
-        time.sleep(0.001)
-    time.sleep(moment)
-    os.kill(child, signal.SIGKILL)
-    assert os.WIFSIGNALED(os.waitpid(child, 0)[1])
-    _, state, arrays = read_checkpoint(path)  # which checks every byte
-    positions.append(len(arrays[state["history"]["losses"]["arrays"][0][0]]))
-print(json.dumps(positions))
-rounds = max(rounds, positions[-1] // 4 + 2)
-print(json.dumps(bits(train(["File", path, {"Interval": Quantity(1, "Hours"), "Resume": True}], rounds))))
-print(json.dumps(bits(train(None, rounds))))
+def last(kind, path):
+    # the last checkpoint, and what changes with each
+    if kind == "File":
+        return path, os.stat(path).st_mtime_ns if os.path.exists(path) else 0
+    name = max((name for name in os.listdir(path) if name.endswith(".netdsl")), default="") if os.path.exists(path) else ""
+    return os.path.join(path, name), name
+
+def second(where):
+    # of two processes with one place the second ends with an error
+    try:
+        train(where, 2)
+    except TrainingError as error:
+        open(folder + "/said", "w").write(str(error))
+
+for kind, path in (("File", folder + "/p.netdsl"), ("Directory", folder + "/d")):
+    where, positions = [kind, path, {"Interval": Quantity(1, "Batches"), "Resume": True}], []
+    for moment in moments:
+        before = last(kind, path)
+        child = in_a_process(lambda: train(where, Infinity))
+        while last(kind, path) == before:
+            time.sleep(0.001)
+        if moment == moments[0]:
+            os.waitpid(in_a_process(lambda: second(where)), 0)
+            assert "Another training is writing its checkpoints to" in open(folder + "/said").read()
+            os.unlink(folder + "/said")
+        time.sleep(moment)
+        os.kill(child, signal.SIGKILL)
+        assert os.WIFSIGNALED(os.waitpid(child, 0)[1])
+        files = [path] if kind == "File" else sorted(os.path.join(path, n) for n in os.listdir(path) if n.endswith(".netdsl"))
+        for file in files[-3:]:
+            _, state, arrays = read_checkpoint(file)  # which checks every byte
+        positions.append(len(arrays[state["history"]["losses"]["arrays"][0][0]]))
+    print(json.dumps(positions))
+
+def gone_on(kind, path):
+    _, state, arrays = read_checkpoint(last(kind, path)[0])
+    batches = max(rounds, len(arrays[state["history"]["losses"]["arrays"][0][0]]) // 4 + 2)
+    print(json.dumps(bits(train([kind, path, {"Interval": Quantity(1, "Hours"), "Resume": True}], batches))))
+    print(json.dumps(bits(train(None, batches))))
+
+gone_on("File", folder + "/p.netdsl")
+gone_on("Directory", folder + "/d")
 """
 
 ENDLESS = """
@@ -111,17 +137,17 @@ def wait_for(process: subprocess.Popen[str], condition: Any) -> None:
 
 
 def test_killed_at_twenty_moments(tmp_path: Path) -> None:
-    """The file is whole after each, the next life goes on from it, and the last ends with the bits of an uninterrupted run."""
+    """The files are whole after each, the next life goes on from them, and the last ends with the bits of an uninterrupted run."""
     source = np.random.default_rng(11)
-    moments = source.uniform(0, 0.06, 20).tolist()
-    path = tmp_path / "p.netdsl"
-    positions, interrupted, whole = printed(start(KILLED, path, json.dumps(moments), 10, cache=tmp_path / "cache"))
-    assert interrupted == whole
-    assert len(positions) == 20
-    assert positions == sorted(set(positions)), "each life got further"
-    left = {name for name in os.listdir(tmp_path) if name not in ("p.netdsl", "cache")}
+    moments = source.uniform(0, 0.06, 10).tolist()  # of a file, and as many of a directory
+    done = printed(start(KILLED, tmp_path, json.dumps(moments), 10, cache=tmp_path / "cache"))
+    for positions, interrupted, whole in ((done[0], *done[2:4]), (done[1], *done[4:6])):
+        assert interrupted == whole
+        assert len(positions) == 10
+        assert positions == sorted(set(positions)), "each life got further"
+    left = {name for name in os.listdir(tmp_path) if name not in ("p.netdsl", "cache", "d")}
     assert all(name.endswith((".tmp", ".lock")) for name in left)
-    assert Import(path)
+    assert Import(tmp_path / "p.netdsl")
 
 
 def test_control_c_once_gives_the_results_and_a_checkpoint(tmp_path: Path) -> None:
@@ -151,3 +177,101 @@ def test_control_c_twice_stops_at_once(tmp_path: Path, pause: float) -> None:
     left = os.listdir(tmp_path)
     assert all(Import(tmp_path / name) for name in left)
     assert all(name.endswith(".netdsl") for name in left)
+
+
+TWICE = """
+import threading
+from netdsl.training import run
+
+def signals(pause=0.1):
+    # Ctrl-C twice, in a while, as another process would send it
+    def send():
+        for _ in range(2):
+            time.sleep(pause)
+            sent.append(time.monotonic())
+            os.kill(os.getpid(), signal.SIGINT)
+    sent = []
+    threading.Thread(target=send).start()
+    return sent
+
+def when(kind, name, condition=lambda *of: True):
+    # has the signals sent as soon as this is called
+    method = getattr(kind, name)
+    def call(*of, **options):
+        if condition(*of) and not sent:
+            sent.append(signals())
+        return method(*of, **options)
+    sent = []
+    setattr(kind, name, call)
+    return sent, lambda: setattr(kind, name, method)
+
+def stopped(train, sent, mend):
+    try:
+        train()
+        late = None
+    except KeyboardInterrupt:
+        late = time.monotonic() - sent[0][1]
+    mend()
+    return [late, signal.getsignal(signal.SIGINT) is signal.default_int_handler]
+
+small = np.ones((64, 8), np.float32)
+options = dict(TrainingProgressReporting=None, MaxTrainingRounds=3)
+
+# compilation: many layers that differ
+deep = NetChain([layer for width in range(20, 60) for layer in (width, Tanh, BatchNormalizationLayer())] + [1])
+found = stopped(lambda: NetTrain(deep, Rule(small, small.sum(1)), **options), *when(threading.Thread, "start", lambda self: self.name == "netdsl compilation"))
+compiling = [thread for thread in threading.enumerate() if thread.name == "netdsl compilation"]
+print(json.dumps(["compilation", *found, bool(compiling)]))
+for thread in compiling:
+    thread.join()
+
+# validation: of many examples
+wide = NetInitialize(NetChain([2000, Tanh, 2000, Tanh, 1], Input=8))
+many = np.ones((40000, 8), np.float32)
+found = stopped(lambda: NetTrain(wide, Rule(small, small.sum(1)), ValidationSet=Rule(many, many.sum(1)), BatchSize=64, **options),
+    *when(run.Training, "_validate"))
+print(json.dumps(["validation", *found]))
+
+# data that are waited for
+event, calls = threading.Event(), []
+def slow(info):
+    calls.append(1)
+    if len(calls) > 3:
+        event.wait(60)
+    return Rule(small, small.sum(1))
+found = stopped(lambda: NetTrain(NetChain([4, 1]), [slow, {"RoundLength": 64}], BatchSize=64, **{**options, "MaxTrainingRounds": 9}),
+    *when(run.Training, "_ready", lambda *of: len(calls) > 3))
+event.set()
+print(json.dumps(["reading", *found]))
+
+# no main thread: the training goes on, as the signal is none of its business
+results, begun = [], threading.Event()
+def train_there(function=None):
+    results.append(bits(NetTrain(NetChain([4, DropoutLayer(), 1]), Rule(small, small.sum(1)), All, TrainingProgressFunction=function,
+        **options)))
+thread = threading.Thread(target=train_there, args=(lambda facts: (begun.set(), time.sleep(0.2)) and None,))
+thread.start()
+begun.wait()
+try:
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(5)
+    there = "nothing"
+except KeyboardInterrupt:
+    there = "KeyboardInterrupt"
+thread.join()
+train_there()
+print(json.dumps(["thread", there, results[0] == results[1]]))
+sys.stdout.flush()
+os._exit(0)  # without waiting for the validation
+"""
+
+
+def test_control_c_twice_wherever_a_training_is(tmp_path: Path) -> None:
+    """While it is compiled, validated, or waits for data; a training in another thread goes on."""
+    compiling, validating, reading, thread = printed(start(TWICE))
+    assert compiling[3], "the compilation is not waited for"
+    for name, late, restored, *_ in (compiling, validating, reading):
+        assert late is not None, name
+        assert late < 0.5, name
+        assert restored, name
+    assert thread == ["thread", "KeyboardInterrupt", True]

@@ -2,11 +2,13 @@
 
 import gc
 from collections import Counter
+from pathlib import Path
 
 import jax
 import numpy as np
+import pytest
 
-from netdsl import NetChain, NetTrain, Rule, Tanh
+from netdsl import NetChain, NetInitialize, NetTrain, Rule, Tanh
 from netdsl.lowering import compilation
 
 
@@ -29,3 +31,29 @@ def test_nets_that_are_gone_leave_nothing_but_the_newest_programs(monkeypatch):
     second, after = kept(range(9, 15))
     assert first["NetChain"], "the newest programs keep the form of their nets: the count sees them"
     assert (second - first, after - arrays) == (Counter(), 0)
+
+
+def resident():
+    """The megabytes of memory of this process."""
+    gc.collect()
+    with open("/proc/self/status") as lines:
+        return int(next(line for line in lines if line.startswith("VmRSS")).split()[1]) / 1024
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux to ask for the memory of a process")
+def test_memory_is_flat_over_rounds_and_over_nets():
+    """Over 200 rounds with validations, and over 200 nets that are trained and applied, each of which takes two megabytes."""
+    data, seen = Rule(np.ones((16, 3), np.float32), np.zeros((16, 2), np.float32)), []
+    options = {"BatchSize": 8, "ValidationSet": data, "TrainingProgressReporting": None}
+
+    def trained(rounds, function=None):
+        net = NetInitialize(NetChain([400, Tanh, 400, 2], Input=3), RandomSeeding=len(seen))
+        return NetTrain(net, data, MaxTrainingRounds=rounds, TrainingProgressFunction=function, **options)
+
+    trained(240, lambda facts: seen.append(resident()))
+    assert seen[-1] - seen[40] < 8
+    for _ in range(240):
+        trained(1)(np.ones(3))
+        seen.append(resident())
+    assert seen[-1] - seen[-200] < 20

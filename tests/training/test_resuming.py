@@ -43,7 +43,7 @@ from netdsl import (
 from netdsl.formats import Export, Import
 from netdsl.formats.netdsl_file import read_checkpoint
 from netdsl.lowering import compilations
-from netdsl.training import planning
+from netdsl.training import capacity, planning, streaming
 
 SOURCE = np.random.default_rng(3)
 INPUTS = SOURCE.normal(size=(44, 6)).astype(np.float32)
@@ -79,6 +79,25 @@ def with_loss() -> Any:
     )
 
 
+def batches(info: Any) -> Any:
+    rows = (info["AbsoluteBatch"] * 8 + np.arange(8)) % len(INPUTS)
+    return {"Input": INPUTS[rows], "Output": INPUTS[rows, :2]}
+
+
+class Rows:
+    """A source of examples that are read while they are trained on."""
+
+    def __len__(self) -> int:
+        return len(INPUTS)
+
+    def __getitem__(self, place: int) -> Any:
+        return INPUTS[place], INPUTS[place, :2]
+
+
+def in_two() -> Any:
+    return NetChain([8, DropoutLayer(0.5), 2], Input=6)
+
+
 CASES: dict[str, tuple[Any, Any, dict[str, Any]]] = {
     "dropout and batch normalization": (plain, (INPUTS, CLASSES), {"ValidationSet": Scaled(0.2)}),
     "no validation": (plain, (INPUTS, CLASSES), {}),
@@ -111,6 +130,14 @@ CASES: dict[str, tuple[Any, Any, dict[str, Any]]] = {
             )
         },
     ),
+    "streamed": (in_two, Rows(), {}),
+    "a function of batches": (in_two, [batches, {"RoundLength": 36}], {"ValidationSet": (INPUTS, INPUTS[:, :2])}),
+    "average, accumulation, schedule": (
+        plain,
+        (INPUTS, CLASSES),
+        {"Method": ["ADAM", {"MovingAverage": 0.9, "GradientAccumulation": 4, "LearningRateSchedule": "Cosine"}]},
+    ),
+    "turns": (plain, (INPUTS, CLASSES), {"TrainingUpdateSchedule": {1: 2, 5: 1}, "ValidationSet": Scaled(0.2)}),
     "sequences": (
         lambda: NetChain([GatedRecurrentLayer(4), SequenceLastLayer(), 2, SoftmaxLayer()], Input=["Varying", 6]),
         ([INPUTS[: 3 + i % 4] for i in range(12)], CLASSES[:12]),
@@ -136,7 +163,11 @@ def made(net: Any) -> Any:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_the_same_bits(train: Any, case: str, tmp_path: Path) -> None:
+def test_the_same_bits(train: Any, case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if case == "streamed":  # nothing fits the memory, and a chunk holds two batches
+        monkeypatch.setattr(capacity, "SMALL", 0)
+        monkeypatch.setattr(capacity, "SHARE", 0.0)
+        monkeypatch.setattr(streaming, "CHUNK_BYTES", 2 * 8 * 32)
     net, data, options = CASES[case]
     options = {"BatchSize": 8, "MaxTrainingRounds": 3, **options}
     whole = train(made(net), data, **options)
@@ -279,12 +310,7 @@ class Batches(Failing):
     def __call__(self, info: Any) -> Any:
         if info["AbsoluteBatch"] == self.nth:
             raise KeyError("mine")
-        rows = (info["AbsoluteBatch"] * 8 + np.arange(8)) % len(INPUTS)
-        return {"Input": INPUTS[rows], "Output": INPUTS[rows, :2]}
-
-
-def in_two() -> Any:
-    return NetChain([8, DropoutLayer(0.5), 2], Input=6)
+        return batches(info)
 
 
 FUNCTIONS: dict[str, tuple[Any, str, tuple[int, int]]] = {
@@ -366,6 +392,7 @@ class TestOthers:
             LearningRate=0.1,
         )
         self.refused(train, tmp_path, "loss: ", LossFunction=Rule(CrossEntropyLossLayer("Index"), Scaled(2)))
+        self.refused(train, tmp_path, "turns (TrainingUpdateSchedule): () there, (0, 1) here", TrainingUpdateSchedule=[1, 5])
 
     def test_data(self, train: Any, tmp_path: Path) -> None:
         fewer = (

@@ -15,7 +15,7 @@ ROOT = Path(netdsl.__file__).parent
 
 ROWS = (
     ("errors", "symbols", "functions"),
-    ("constraints",),
+    ("constraints", "forks"),
     ("declarations", "shapes"),
     ("coders", "distributions"),
     ("encoders", "decoders"),

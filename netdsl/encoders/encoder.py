@@ -9,6 +9,7 @@ import numpy as np
 
 from netdsl.declarations import Declared
 from netdsl.errors import public
+from netdsl.forks import refuse_forked
 from netdsl.shapes import ArrayType
 
 __all__ = ["Encoder", "real_type"]
@@ -79,8 +80,6 @@ class Encoder(Declared):
     def __call__(self, things: Any, /) -> Any:
         """What the port would get: the encoded thing, or the encoded things of a list."""
         import jax
-
-        from netdsl.lowering.forks import refuse_forked
 
         refuse_forked()
         if self.encoded_levels(things) is not None:

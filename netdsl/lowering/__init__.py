@@ -6,7 +6,6 @@ from netdsl.lowering.cost import multiply_adds
 from netdsl.lowering.devices import device_named, devices_named, devices_of_all
 from netdsl.lowering.evaluation import declared_net, evaluate
 from netdsl.lowering.exhaustion import Attempt, bytes_of, explained, wire_elements
-from netdsl.lowering.forks import refuse_forked
 from netdsl.lowering.function import net_function, run_batch, skeleton
 from netdsl.lowering.identity import program_key
 from netdsl.lowering.inputs import PortData, check_integers, check_lengths, given_ports, length_bucket, pad_sequences, port_data
@@ -43,7 +42,6 @@ __all__ = [
     "port_data",
     "precision_named",
     "program_key",
-    "refuse_forked",
     "run_batch",
     "size_of",
     "skeleton",

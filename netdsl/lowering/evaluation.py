@@ -16,12 +16,12 @@ from netdsl.containers import NetPort
 from netdsl.containers.states import states_given, with_states
 from netdsl.declarations import FrozenDict
 from netdsl.errors import EncodingError, UninitializedError, UnsupportedError, excerpt, listing
+from netdsl.forks import refuse_forked
 from netdsl.initialization import seed_of
 from netdsl.layers.placeholder import refuse_placeholders
 from netdsl.lowering.compilation import compiled, note_trace
 from netdsl.lowering.cores import SHARE, WHOLE, mesh_of, placed, size_of, split_over
 from netdsl.lowering.exhaustion import Attempt, bytes_of, explained, type_elements
-from netdsl.lowering.forks import refuse_forked
 from netdsl.lowering.function import draws_always, run_batch, skeleton
 from netdsl.lowering.gradients import Value, is_summed, value_type, wires_of
 from netdsl.lowering.identity import program_key

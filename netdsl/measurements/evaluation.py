@@ -14,6 +14,7 @@ import numpy as np
 
 from netdsl.attachment import TrainingNet, encoded
 from netdsl.columns import Table
+from netdsl.forks import refuse_forked
 from netdsl.layers.loss import pair, safe_log
 from netdsl.lowering import (
     REAL32,
@@ -25,7 +26,6 @@ from netdsl.lowering import (
     explained,
     note_trace,
     program_key,
-    refuse_forked,
     skeleton,
 )
 from netdsl.lowering.context import Context, device_halves

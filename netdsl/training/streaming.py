@@ -257,9 +257,9 @@ class Streamed(Feed):
                 columns[port] = column + column[-1:] * (full - len(column))
             else:
                 columns[port] = np.resize(column, (full, *column.shape[1:])) if len(column) < full else column
-        order = np.resize(indices, full).astype(np.int32), np.int32(first)
-        data, order = self.place((padded(columns, True, self.longest), order))
-        return Chunk(data, order, first, count, problem, which, plans)
+        where = np.resize(indices, full).astype(np.int32), np.int32(first)
+        data, where = self.place((padded(columns, True, self.longest), where))
+        return Chunk(data, where, first, count, problem, which, plans)
 
     def _rows(self, rows: np.ndarray) -> dict[str, Any]:
         """The examples at these places, read by several threads."""

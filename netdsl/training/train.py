@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from netdsl.errors import DeclarationError, excerpt, public
-from netdsl.lowering import refuse_forked
+from netdsl.forks import refuse_forked
 from netdsl.nets import Net
 from netdsl.symbols import Automatic
 from netdsl.training.processes import together

@@ -38,7 +38,7 @@ from netdsl import (
     TrainingError,
 )
 from netdsl.formats import Export, Import
-from netdsl.training import checkpoints, run, settings
+from netdsl.training import checkpoints, processes, run, settings
 from netdsl.training.progress import Progress
 
 INPUTS = np.random.default_rng(3).normal(size=(40, 3)).astype(np.float32)
@@ -140,11 +140,7 @@ class TestWhen:
             clock[0] += 0.001
             return clock[0]
 
-        monkeypatch.setattr(
-            checkpoints,
-            "time",
-            SimpleNamespace(perf_counter=now, gmtime=checkpoints.time.gmtime, strftime=checkpoints.time.strftime),
-        )
+        monkeypatch.setattr(processes, "time", SimpleNamespace(perf_counter=now))
         monkeypatch.setattr(run, "CONSULTED_EVERY", 0.0)
         trained(["Directory", tmp_path, Rule("Interval", Quantity(0.0035, "Seconds"))], MaxTrainingRounds=2)
         assert 2 <= len(positions(tmp_path)) < 12
@@ -211,7 +207,7 @@ class TestOrder:
         (["File", 3], "File is ['File', path]. Got 3."),
         (["Directory", ""], "Directory is ['Directory', path]. Got ''."),
         (["File", "p.wlnet"], "the file's name ends in '.netdsl'. Got 'p.wlnet'."),
-        (["File", "p.netdsl", 3], "suboptions of TrainingProgressCheckpointing are a dict. Got ['File', 'p.netdsl', 3]."),
+        (["File", "p.netdsl", 3], "suboptions of TrainingProgressCheckpointing are a dict. Got 3."),
         (["File", "p.netdsl", {"Intervall": 3}], "no suboption 'Intervall'. Did you mean 'Interval'?"),
         (["File", "p.netdsl", {"Interval": "long"}], "or Quantity(n, \"Seconds\"), or a number of seconds, above 0. Got 'long'."),
         (["File", "p.netdsl", {"Interval": Quantity(3, "Batch")}], "has the unit 'Batch'. Did you mean 'Batches'?"),

@@ -17,7 +17,7 @@ from netdsl.lowering import check_integers, check_lengths, pad_sequences, port_d
 from netdsl.nets import Sequence
 from netdsl.shapes import ArrayType, describe
 
-__all__ = ["encoded", "padded", "typed"]
+__all__ = ["column_names", "encoded", "padded", "typed"]
 
 BLOCK = 2**18
 """About how many numbers are looked at together."""
@@ -40,7 +40,7 @@ def encoded(training: TrainingNet, data: Table, what: str, places: Any = None) -
     compact = []
     graph = training.graph
     data = data.read()
-    for port, name in _names(training, data, what).items():
+    for port, name in column_names(training, data, what).items():
         column = data.columns()[name]
         type_ = graph.port_type(port)
         thing = list(column) if isinstance(column, (tuple, range)) else column
@@ -62,7 +62,7 @@ def encoded(training: TrainingNet, data: Table, what: str, places: Any = None) -
     return columns if places is not None else padded(columns), frozenset(compact)
 
 
-def _names(training: TrainingNet, data: Table, what: str) -> dict[str, str]:
+def column_names(training: TrainingNet, data: Table, what: str) -> dict[str, str]:
     """The column of these data for each port. They may be inputs and targets where the first data had ports, or the other way round."""
     columns, names = data.columns(), {}
     for port, name in training.columns.items():

@@ -219,7 +219,8 @@ options = dict(TrainingProgressReporting=None, MaxTrainingRounds=3)
 
 # compilation: many layers that differ
 deep = NetChain([layer for width in range(20, 60) for layer in (width, Tanh, BatchNormalizationLayer())] + [1])
-found = stopped(lambda: NetTrain(deep, Rule(small, small.sum(1)), **options), *when(threading.Thread, "start", lambda self: self.name == "netdsl compilation"))
+found = stopped(lambda: NetTrain(deep, Rule(small, small.sum(1)), **options),
+    *when(threading.Thread, "start", lambda self: self.name == "netdsl compilation"))
 compiling = [thread for thread in threading.enumerate() if thread.name == "netdsl compilation"]
 print(json.dumps(["compilation", *found, bool(compiling)]))
 for thread in compiling:

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 import pytest
 
-from netdsl import NetChain, NetInitialize, NetTrain, Rule, Tanh
+from netdsl import NetChain, NetTrain, Quantity, Rule, Tanh
 from netdsl.lowering import compilation
 
 
@@ -48,12 +48,13 @@ def test_memory_is_flat_over_rounds_and_over_nets():
     options = {"BatchSize": 8, "ValidationSet": data, "TrainingProgressReporting": None}
 
     def trained(rounds, function=None):
-        net = NetInitialize(NetChain([400, Tanh, 400, 2], Input=3), RandomSeeding=len(seen))
+        net = NetChain([400, Tanh, 400, 2], Input=3)
         return NetTrain(net, data, MaxTrainingRounds=rounds, TrainingProgressFunction=function, **options)
 
-    trained(240, lambda facts: seen.append(resident()))
-    assert seen[-1] - seen[40] < 8
-    for _ in range(240):
+    trained(240, [lambda facts: seen.append(resident()), {"Interval": Quantity(40, "Rounds")}])
+    assert len(seen) == 6
+    assert seen[-1] - seen[0] < 8
+    for number in range(240):
         trained(1)(np.ones(3))
-        seen.append(resident())
-    assert seen[-1] - seen[-200] < 20
+        seen += [resident()] if number % 40 == 39 else []
+    assert seen[-1] - seen[-6] < 20

@@ -43,12 +43,12 @@ def resident():
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux to ask for the memory of a process")
 def test_memory_is_flat_over_rounds_and_over_nets():
-    """Over 200 rounds with validations, and over 200 nets that are trained and applied, each of which takes two megabytes."""
+    """Over 200 rounds with validations, and over 200 nets that are trained and applied, each of which takes a megabyte."""
     data, seen = Rule(np.ones((16, 3), np.float32), np.zeros((16, 2), np.float32)), []
-    options = {"BatchSize": 8, "ValidationSet": data, "TrainingProgressReporting": None}
+    options = {"BatchSize": 16, "ValidationSet": data, "TrainingProgressReporting": None}
 
     def trained(rounds, function=None):
-        net = NetChain([400, Tanh, 400, 2], Input=3)
+        net = NetChain([300, Tanh, 300, 2], Input=3)
         return NetTrain(net, data, MaxTrainingRounds=rounds, TrainingProgressFunction=function, **options)
 
     trained(240, [lambda facts: seen.append(resident()), {"Interval": Quantity(40, "Rounds")}])

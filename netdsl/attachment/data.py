@@ -18,7 +18,7 @@ from netdsl.lowering import PortData, check_integers, check_lengths, pad_sequenc
 from netdsl.nets import Net, Sequence
 from netdsl.shapes import ArrayType, describe
 
-__all__ = ["encoded", "of_example", "padded", "typed"]
+__all__ = ["column_names", "encoded", "of_example", "padded", "typed"]
 
 BLOCK = 2**18
 """About how many numbers are looked at together."""
@@ -41,7 +41,7 @@ def encoded(training: TrainingNet, data: Table, what: str, places: Any = None) -
     compact = []
     graph = training.graph
     data = data.read()
-    for port, name in _names(training, data, what).items():
+    for port, name in column_names(training, data, what).items():
         column = data.columns()[name]
         type_ = graph.port_type(port)
         thing = list(column) if isinstance(column, (tuple, range)) else column
@@ -102,7 +102,7 @@ def of_example(problem: NetError, row: int, what: str) -> DataError:
     return DataError(text if text.startswith(start) else f"{start}: {text}")
 
 
-def _names(training: TrainingNet, data: Table, what: str) -> dict[str, str]:
+def column_names(training: TrainingNet, data: Table, what: str) -> dict[str, str]:
     """The column of these data for each port. They may be inputs and targets where the first data had ports, or the other way round."""
     columns, names = data.columns(), {}
     for port, name in training.columns.items():

@@ -48,7 +48,8 @@ def compiled_aside(function: Any, arguments: tuple[Any, ...]) -> None:
 
     What was lowered here is compiled in another thread, for JAX's settings may differ there; whoever calls the function finds it.
     """
-    if threading.current_thread() is threading.main_thread() and hasattr(function, "lower"):
+    compiled = getattr(function, "_cache_size", lambda: 1)()  # not a public interface: without it nothing is heard here
+    if not compiled and threading.current_thread() is threading.main_thread():
         lowered = function.lower(*arguments)
 
         def compile_() -> None:

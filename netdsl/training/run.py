@@ -348,10 +348,9 @@ class Training:
         found: tuple[Any, ...] = ()
         for data, batches in self.validation.whole():
             given = arrays, fixed, state, data, np.int32(batches)
-            if not found and not history.validation_positions:
-                compiled_aside(self.validate, given)
+            compiled_aside(self.validate, given)
             with alone(self.plan.mesh):
-                sums = heard(self.validate(*given), math.inf, leave=self.plan.mesh is None)
+                sums = heard(self.validate(*given), seconds_of(self, batches), leave=self.plan.mesh is None)
                 part = jax.tree.map(np.asarray, sums)
             found = (found[0] + part[0], found[1] + part[1], merged(found[2], part[2])) if found else part
         loss, error = (float(value) / self.validation_count for value in found[:2])

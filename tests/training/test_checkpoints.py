@@ -532,3 +532,14 @@ class TestErrors:
             )
         for name in names(tmp_path):
             assert all(np.isfinite(np.asarray(value)).all() for value in Import(tmp_path / name).arrays.values())
+
+    def test_nor_is_a_loss_that_is_not_finite_where_the_arrays_are(self, train: Any, tmp_path: Path) -> None:
+        with pytest.raises(TrainingError, match="The loss of batch 1 of round 1 is inf"):
+            train(
+                net(),
+                (INPUTS, np.full(40, 1e25)),
+                Method="SGD",
+                LearningRate=1e-30,
+                TrainingProgressCheckpointing=["Directory", tmp_path],
+            )
+        assert names(tmp_path) == []

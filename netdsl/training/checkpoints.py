@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import re
-import sys
 import time
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from numbers import Real
 from typing import IO, TYPE_CHECKING, Any
 
-from netdsl.errors import DeclarationError, FormatError, TrainingError, excerpt, nearest, warn
+from netdsl.errors import DeclarationError, FormatError, TrainingError, excerpt, warn
 from netdsl.formats.netdsl_file import packed
 from netdsl.formats.writing import write_atomically
 from netdsl.resources.cache import try_lock
-from netdsl.symbols import Automatic, Quantity, Rule
+from netdsl.symbols import Automatic
+from netdsl.training.intervals import Due, Every, every, suboptions
 from netdsl.training.planning import plan_rounds
-from netdsl.training.progress import TIMES
 from netdsl.training.resuming import identity, restore, snapshot
 
 if TYPE_CHECKING:
@@ -27,11 +26,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Checkpointing", "Checkpoints", "checkpointing"]
 
-UNITS = ("Rounds", "Batches", *TIMES)
+OPTION = "TrainingProgressCheckpointing"
 SUBOPTIONS = ("Interval", "MinimumInterval", "Resume", "Functions")
 
-MINIMUM_INTERVAL = 0.0
-"""Seconds between two checkpoints at least, where nothing is said [M]."""
+ROUND = Every(1, "Rounds")
+"""When a checkpoint is made where nothing is said; no time has to pass between two [M]."""
 
 _SERIES = re.compile(r"(\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d)_(\d{6,})_\d+_\d+_[^_]+(?:_[^_]+)?\.netdsl")
 
@@ -43,9 +42,7 @@ class Checkpointing:
     path: str
     series: bool
     """Whether `path` is a directory that gets a file for each checkpoint."""
-    unit: str = "Rounds"
-    every: float = 1
-    minimum: float = MINIMUM_INTERVAL
+    every: Every = ROUND
     resume: bool | str = False
     """Whether to go on from the last checkpoint, or the checkpoint to go on from."""
     functions: Mapping[str, Any] = field(default_factory=dict)
@@ -63,26 +60,14 @@ def checkpointing(setting: Any) -> Checkpointing | None:
     path = _path(kind, place)
     if kind == "File" and not path.lower().endswith(".netdsl"):
         raise DeclarationError(f"TrainingProgressCheckpointing: the file's name ends in '.netdsl'. Got {excerpt(place)}.")
-    options: dict[str, Any] = {}
-    for item in rest:
-        given = item if isinstance(item, Mapping) else {item.key: item.value} if isinstance(item, Rule) else None
-        if given is None:
-            raise DeclarationError(f"The suboptions of TrainingProgressCheckpointing are a dict. Got {excerpt(item)}.")
-        options |= given
-    for name in options:
-        if name not in SUBOPTIONS:
-            raise DeclarationError(f"TrainingProgressCheckpointing has no suboption {name!r}. {nearest(name, SUBOPTIONS)}")
-    unit, every = _interval(options.get("Interval", Automatic))
-    minimum = options.get("MinimumInterval", Automatic)
+    options = suboptions(rest, OPTION, SUBOPTIONS)
     functions = options.get("Functions", {})
     if not isinstance(functions, Mapping) or not all(isinstance(name, str) and callable(f) for name, f in functions.items()):
         raise DeclarationError(f'"Functions" is a dict from names to functions: {{"name": f}}. Got {excerpt(functions)}.')
     return Checkpointing(
         path=path,
         series=kind == "Directory",
-        unit=unit,
-        every=every,
-        minimum=MINIMUM_INTERVAL if minimum is Automatic else _seconds(minimum),
+        every=every(options, ROUND, OPTION),
         resume=_resume(options.get("Resume", False)),
         functions=functions,
     )
@@ -104,30 +89,6 @@ def _path(what: str, value: Any) -> str:
     return os.path.expanduser(os.fspath(value))
 
 
-def _interval(value: Any) -> tuple[str, float]:
-    """The unit, one of "Rounds", "Batches" and "Seconds", and how many of them."""
-    if value is Automatic:
-        return "Rounds", 1
-    words = '"Interval" of TrainingProgressCheckpointing is a Quantity such as Quantity(100, "Batches")'
-    if not isinstance(value, Quantity):
-        raise DeclarationError(f"{words}. Got {excerpt(value)}.")
-    if value.unit not in UNITS:
-        raise DeclarationError(f"{words}, but {value!r} has the unit {value.unit!r}. {nearest(value.unit, UNITS)}")
-    if value.unit in TIMES:
-        return "Seconds", _seconds(value)
-    count = value.magnitude
-    if isinstance(count, bool) or not isinstance(count, Real) or count != int(count) or count < 1:
-        raise DeclarationError(f"{words}: of rounds or batches a positive integer. Got {value!r}.")
-    return value.unit, int(count)
-
-
-def _seconds(value: Any) -> float:
-    number, unit = (value.magnitude, value.unit) if isinstance(value, Quantity) else (value, "Seconds")
-    if unit not in TIMES or isinstance(number, bool) or not isinstance(number, Real) or not 0 <= float(number) < float("inf"):
-        raise DeclarationError(f"An interval of checkpoints is a number of seconds, or a Quantity. Got {excerpt(value)}.")
-    return float(number) * TIMES[unit]
-
-
 class Checkpoints:
     """The checkpoints of one training. As a context it holds the place they go to, and saves what is there at the end."""
 
@@ -140,7 +101,7 @@ class Checkpoints:
         self.ready = False
         self.saved: Any = None
         self.writing: tuple[str, Future[None]] | None = None
-        self.last = 0.0
+        self.due = None if setting is None else Due(setting.every)
 
     # The place
 
@@ -253,7 +214,6 @@ class Checkpoints:
             if not training.reason and goal is not None and training.hosts.passed(training.started) >= goal:
                 training.reason = "reached the TimeGoal"
         self.ready = True
-        self.last = time.perf_counter()
         return complete
 
     # Saving
@@ -264,30 +224,14 @@ class Checkpoints:
         rounds, done = len(history.losses), len(history.losses[-1]) if history.losses else 0
         return rounds, done, training.completed == rounds
 
-    def room(self) -> int:
-        """So many batches may be trained on before the next look at the interval."""
-        if self.setting is None or self.setting.unit != "Batches":
-            return sys.maxsize
-        every = int(self.setting.every)
-        return every - self._batches() % every
-
-    def _batches(self) -> int:
-        rounds, done, _ = self._position()
-        return max(rounds - 1, 0) * self.training.batches + done
+    def batches_left(self) -> float:
+        """The batches until the next checkpoint is due."""
+        return math.inf if self.due is None else self.due.batches_left(self.training.status)
 
     def consider(self) -> None:
-        """Save the training if it is time."""
-        if self.setting is None:
-            return
-        rounds, done, complete = self._position()
-        if done == self.training.batches and not complete:
-            return  # once it is validated
-        unit, every, since = self.setting.unit, self.setting.every, time.perf_counter() - self.last
-        if unit == "Seconds":
-            due = since >= every
-        else:
-            due = complete and rounds % every == 0 if unit == "Rounds" else self._batches() % every == 0
-        if due and since >= self.setting.minimum:
+        """Save the training if it is time; the end of a round is saved once it is validated."""
+        status = self.training.status
+        if self.due is not None and status.settled == status.total_batches and self.due.now(status):
             self._save()
 
     def _save(self, careful: bool = False) -> None:
@@ -306,7 +250,7 @@ class Checkpoints:
         if parts is None:
             return
         path = self._next_file()
-        self.saved, self.last = position, time.perf_counter()
+        self.saved = position
         self.writing = path, self.writer.submit(_write, path, parts)
 
     def _written(self) -> None:

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from netdsl.columns import Table, gives_batches, table
-from netdsl.errors import DataError, DeclarationError, NetError, TrainingError, excerpt, nearest
+from netdsl.errors import DataError, DeclarationError, NetError, TrainingError, excerpt
 from netdsl.symbols import Rule
+from netdsl.training.intervals import suboptions
 
 __all__ = ["Ended", "Generated", "generated"]
 
@@ -90,11 +91,7 @@ def generated(data: Any, what: str, size: int) -> Generated | None:
         data, options = data[0], data[1]
     if not gives_batches(data):
         return None
-    options = {options.key: options.value} if isinstance(options, Rule) else dict(options)
-    for name in options:
-        if name != "RoundLength":
-            raise DeclarationError(f"A function of {what} has no suboption {excerpt(name)}. {nearest(name, ['RoundLength'])}")
-    length = options.get("RoundLength")
+    length = suboptions([options], f"The function of the {what}", ["RoundLength"]).get("RoundLength")
     if length is not None and (isinstance(length, bool) or not hasattr(length, "__index__") or length < 1):
         raise DeclarationError(f"RoundLength is a number of examples, 1 or more. Got {excerpt(length)}.")
     size = size if length is None else min(size, int(length))

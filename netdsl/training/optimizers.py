@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +13,8 @@ import numpy as np
 
 from netdsl.declarations import integer, number
 from netdsl.errors import DeclarationError, excerpt, nearest
-from netdsl.symbols import Automatic, Rule
+from netdsl.symbols import Automatic
+from netdsl.training.intervals import suboptions
 from netdsl.training.schedules import Schedule, schedule
 
 __all__ = ["METHODS", "Optimizer", "optimizer"]
@@ -198,11 +199,9 @@ def optimizer(method: Any, learning_rate: Any) -> Optimizer:
     words = repr(name) if own else "of optax"
     options = {key: default for key, (_, default) in METHODS[name].suboptions.items()} if own else {}
     common: dict[str, Any] = {}
-    for key, value in _entries(given, words):
+    for key, value in suboptions(given, f"Method {words}", [*options, *COMMON]).items():
         if key in options:
             options[key] = _number(number(AT_LEAST[key]) if key in AT_LEAST else FRACTION, key, words, value)
-        elif key not in COMMON:
-            raise DeclarationError(f"Method {words} has no suboption {key!r}. {nearest(key, [*options, *COMMON])}")
         elif key == "LearningRate":
             rate = _rate(value) if rate is None and value is not Automatic else rate
         elif value is not None and value is not Automatic:
@@ -219,17 +218,6 @@ def optimizer(method: Any, learning_rate: Any) -> Optimizer:
 
 def _is_transformation(thing: Any) -> bool:
     return callable(getattr(thing, "init", None)) and callable(getattr(thing, "update", None))
-
-
-def _entries(given: Any, words: str) -> Iterator[tuple[Any, Any]]:
-    """The suboptions one by one: of dicts and rules."""
-    for item in given:
-        if isinstance(item, Rule):
-            yield item.key, item.value
-        elif isinstance(item, Mapping):
-            yield from item.items()
-        else:
-            raise DeclarationError(f"The suboptions of Method {words} are a dict. Got {excerpt(item)}.")
 
 
 def _common(key: str, words: str, value: Any) -> Any:

@@ -286,6 +286,9 @@ _PROPERTIES: dict[str, Callable[[NetTrainResultsObject], Any]] = {
 _LEGACY = {"FinalNet": "TrainedNet", "LossEvolutionPlot": "LossPlot"}
 """Names of Mathematica 11 [U, M]."""
 
+_FACTS = {"RMSGradientsEvolutionPlot": "GradientsRMS", "RMSWeightsEvolutionPlot": "WeightsRMS"}
+"""What a function can gather for plots of Mathematica 11 that would cost every training time."""
+
 
 def check_property(property: Any) -> None:
     """Refuse what is no property, or a list with something that is none."""
@@ -294,4 +297,9 @@ def check_property(property: Any) -> None:
             continue
         if isinstance(name, Net):
             raise PartError(f"NetTrain gives no property {excerpt(name)}. A loss is an option: LossFunction={excerpt(name)}.")
-        raise PartError(f"NetTrain gives no property {excerpt(name)}. {nearest(name, _PROPERTIES)}")
+        cure = (
+            f"A TrainingProgressFunction finds what it shows under {_FACTS[name]!r}."
+            if isinstance(name, str) and name in _FACTS
+            else nearest(name, _PROPERTIES)
+        )
+        raise PartError(f"NetTrain gives no property {excerpt(name)}. {cure}")

@@ -19,7 +19,7 @@ from netdsl.lowering import cast, cores_for, explained, multiply_adds, wire_elem
 from netdsl.lowering.cores import WHOLE, alone, brought, placed
 from netdsl.lowering.devices import devices_text
 from netdsl.measurements.tally import merged
-from netdsl.nets import SHARED, ArrayPath, Net, Sequence, multipliers_by_path
+from netdsl.nets import SHARED, ArrayPath, Net, multipliers_by_path
 from netdsl.shapes import OPEN, ArrayType
 from netdsl.training.checkpoints import Checkpoints
 from netdsl.training.feeding import Feed, feed
@@ -86,8 +86,7 @@ class Training:
         self.feed = feed(self.training, examples, "training data", settings.seed, self.device, settings.skip)
         self.columns, compact = self.feed.columns, self.feed.compact
         self.count, self.validation_count = self.feed.count, 0
-        varying = any(isinstance(column, Sequence) for column in self.columns.values())
-        self.batch_size = min(settings.batch_size or (BATCH_SIZE_VARYING if varying else BATCH_SIZE), self.count)
+        self.batch_size = min(size, self.count)
         self.batches = -(-self.count // self.batch_size)
         self.multipliers = multipliers_by_path(graph, self.training.path, settings.multipliers)
         turns = turns_of(settings.turns, graph, self.training.path)
@@ -211,8 +210,7 @@ class Training:
                 self._judge(round_, self.batches)
                 self.status.finished = round_
                 settings.progress.update(self.status)
-                told = settings.functions.tell(self)
-                self.reason = self.reason or ("stopped by the TrainingProgressFunction" if self.hosts.any(told) else "")
+                self._tell()
                 plan_rounds(self, round_)
                 if self.reason:  # the end is validated in any case
                     self._validate(round_, self.batches)
@@ -257,7 +255,7 @@ class Training:
             left = (self.batches if self.validation is None else min(self.batches, due)) - done
             count = -(-left // max(math.ceil(left / self.chunk - 0.25), 1))  # equal chunks: the last is not a short one
             asked = (
-                self.checkpoints.room(),
+                self.checkpoints.batches_left(),
                 settings.progress.batches_left(self.status),
                 settings.functions.batches_left(self.status),
             )
@@ -313,10 +311,14 @@ class Training:
             self.reason = "stopped by the user"
         elif settings.seconds is not None and now - self.started >= settings.seconds:
             self.reason = "reached the TimeGoal"
-        told = settings.functions.tell(self) if done < self.batches else ""  # the end of a round is told after its validation
-        if self.hosts.any(told):
-            self.reason = self.reason or "stopped by the TrainingProgressFunction"
+        if done < self.batches:  # the end of a round is told after its validation
+            self._tell()
         self.checkpoints.consider()
+
+    def _tell(self) -> None:
+        """Call the functions that are due; one of them may end the training."""
+        if self.hosts.any(self.settings.functions.tell(self)):
+            self.reason = self.reason or "stopped by the TrainingProgressFunction"
 
     def _judge(self, round_: int, done: int) -> None:
         """Validate where that is due, and stop where the criterion says so."""

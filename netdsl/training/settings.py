@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any
 
 from netdsl.declarations import is_integer
 from netdsl.errors import DeclarationError, excerpt, nearest
 from netdsl.initialization import seed_of
 from netdsl.lowering import Precision, devices_named, devices_of_all, precision_named
-from netdsl.symbols import Automatic, Infinity, Quantity
+from netdsl.symbols import Automatic, Infinity
 from netdsl.training.checkpoints import Checkpointing, checkpointing
+from netdsl.training.intervals import Every, seconds
 from netdsl.training.memory import sparing
 from netdsl.training.optimizers import Optimizer, optimizer
-from netdsl.training.progress import TIMES, Functions, Progress, progress, progress_functions
+from netdsl.training.progress import Functions, Progress, progress, progress_functions
 from netdsl.training.sources import skipping
 from netdsl.training.stopping import Criterion, criterion
-from netdsl.training.validation import Every, validation_of
+from netdsl.training.validation import validation_of
 
 __all__ = ["Settings", "settings_of"]
 
@@ -88,12 +88,13 @@ def settings_of(options: dict[str, Any]) -> Settings:
     seeding = get("RandomSeeding", DEFAULT_SEED)
     target = devices_named(get("TargetDevice", Automatic))
     batch_size = _count("BatchSize", get("BatchSize", Automatic))
+    goal = get("TimeGoal", Automatic)
     validation, validated = validation_of(get("ValidationSet", None))
     reporter = progress(get("TrainingProgressReporting", Automatic))
     return Settings(
         batch_size=None if batch_size is None else int(batch_size),
         rounds=_count("MaxTrainingRounds", get("MaxTrainingRounds", Automatic), endless=True),
-        seconds=_seconds(get("TimeGoal", Automatic)),
+        seconds=None if goal in (Automatic, None) else seconds(goal, "TimeGoal", endless=True),
         seed=seed_of(seeding),
         device=target.device,
         devices=devices_of_all(target),
@@ -123,16 +124,3 @@ def _count(name: str, value: Any, endless: bool = False) -> float | None:
         words = "a positive integer, Infinity or Automatic" if endless else "a positive integer or Automatic"
         raise DeclarationError(f"{name} is {words}. Got {excerpt(value)}.")
     return int(value)
-
-
-def _seconds(value: Any) -> float | None:
-    if value is Automatic or value is None:
-        return None
-    number = value
-    if isinstance(value, Quantity):
-        if value.unit not in TIMES:
-            raise DeclarationError(f"TimeGoal is a time, but {value!r} has the unit {value.unit!r}. {nearest(value.unit, TIMES)}")
-        number = value.magnitude
-    if isinstance(number, bool) or not isinstance(number, Real) or not float(number) > 0:
-        raise DeclarationError(f"TimeGoal is a number of seconds above 0, or a Quantity. Got {excerpt(value)}.")
-    return float(number) * (TIMES[value.unit] if isinstance(value, Quantity) else 1.0)

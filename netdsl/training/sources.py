@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from numbers import Real
 from typing import Any
 
@@ -10,7 +9,7 @@ import numpy as np
 
 from netdsl.attachment import TrainingNet
 from netdsl.columns import Column, Rows, Table, is_folder, table
-from netdsl.errors import DataError, DeclarationError, UnsupportedError, excerpt
+from netdsl.errors import DataError, DeclarationError, excerpt
 from netdsl.nets import Net
 from netdsl.resources import ResourceData
 from netdsl.symbols import Scaled
@@ -70,13 +69,4 @@ def split(data: Table | Generated, validation: Any, seed: int, size: int) -> tup
             raise DataError(f"ValidationSet={validation!r} of {len(data)} examples leaves none to train on.")
         order = np.random.default_rng([seed, 1]).permutation(len(data))
         return data.taken(np.sort(order[held:])), data.taken(np.sort(order[:held]))
-    if (
-        isinstance(validation, (list, tuple))
-        and len(validation) == 2
-        and isinstance(validation[1], Mapping)
-        and "Interval" in validation[1]
-    ):
-        raise UnsupportedError(
-            "ValidationSet with an interval is not supported yet. Give the data alone: it is measured after every round."
-        )
     return data, source(validation, "validation data", "TestData", size)

@@ -18,6 +18,7 @@ from netdsl import (
     NetWarning,
     PartError,
     Quantity,
+    Rule,
     SoftmaxLayer,
 )
 from netdsl.training.measured import Judge
@@ -178,6 +179,7 @@ def test_a_training_that_goes_on_judges_as_if_it_had_not_been_broken_off(train):
         (Quantity(7, "Batches"), 3, [7, 14, 15]),
         (Quantity(2, "Rounds"), 5, [10, 20, 25]),
         (2, 4, [10, 20]),
+        (Quantity(0.5, "Rounds"), 2, [3, 5, 8, 10]),
         (Automatic, 2, [5, 10]),
     ],
     ids=str,
@@ -207,7 +209,7 @@ def test_a_criterion_within_a_round(train):
         Method=["SGD", {"Momentum": 0}],
         LearningRate=0.05,
         BatchSize=4,
-        ValidationSet=[(np.ones([3, 1]), np.full(3, 0.4)), {"Interval": Quantity(1, "Batches")}],
+        ValidationSet=[(np.ones([3, 1]), np.full(3, 0.4)), Rule("Interval", Quantity(1, "Batches"))],
         TrainingStoppingCriterion={"Patience": 0.2},
     )
     assert results(["TotalBatches", "TotalRounds"]) == [BEST + 5, 1], "0.2 rounds are 4 batches"

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from netdsl import All, Automatic, NetChain, NetTrain, Quantity, SoftmaxLayer
-from netdsl.training.progress import Every, Status, duration_text, progress
+from netdsl.training.intervals import Every
+from netdsl.training.progress import Status, duration_text, progress
 from netdsl.training.progress.lines import Lines, Parts
 from netdsl.training.progress.panel import Indicator, Panel
 

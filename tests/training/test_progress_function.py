@@ -22,6 +22,7 @@ from netdsl import (
     PartError,
     Quantity,
     Ramp,
+    Rule,
     Scaled,
     SoftmaxLayer,
     TrainingError,
@@ -84,7 +85,7 @@ def test_several_functions_each_at_its_own_time():
     line(
         [
             lambda facts: often.append(facts["Batch"]),
-            [lambda facts: seldom.append(facts["Round"]), {"Interval": Quantity(2, "Rounds")}],
+            [lambda facts: seldom.append(facts["Round"]), Rule("Interval", Quantity(2, "Rounds"))],
         ]
     )
     assert often == [5] * 5
@@ -278,10 +279,13 @@ def test_a_function_that_is_interrupted_ends_the_training():
         ("Print", "TrainingProgressFunction is a function, "),
         ([print, 7], "TrainingProgressFunction is a function, "),
         ([print, {"Intervall": 7}], "TrainingProgressFunction has no suboption 'Intervall'. Did you mean 'Interval'?"),
-        ([print, {"Interval": 0}], 'The "Interval" of TrainingProgressFunction is a number of seconds, or Quantity'),
+        ([print, {"Interval": 0}], 'The "Interval" of TrainingProgressFunction is Quantity(n, "Batches"), '),
         ([print, {"Interval": Quantity(3, "Weeks")}], "The \"Interval\" of TrainingProgressFunction has the unit 'Weeks'."),
-        ([print, {"Interval": float("nan")}], 'The "Interval" of TrainingProgressFunction is a number'),
-        ([print, {"MinimumInterval": Quantity(1, "Rounds")}], 'The "MinimumInterval" of TrainingProgressFunction is a time.'),
+        ([print, {"Interval": float("nan")}], 'The "Interval" of TrainingProgressFunction is Quantity(n'),
+        (
+            [print, {"MinimumInterval": Quantity(1, "Rounds")}],
+            'The "MinimumInterval" of TrainingProgressFunction is a time, but ',
+        ),
     ],
 )
 def test_wrong_settings(setting, message):

@@ -22,7 +22,8 @@ import numpy as np
 import pytest
 
 from netdsl import All, DeclarationError, File, NetChain, NetTrain, Quantity, SoftmaxLayer, TrainingError, UnsupportedError
-from netdsl.training.progress import Every, Status, progress
+from netdsl.training.intervals import Every
+from netdsl.training.progress import Status, progress
 from netdsl.training.progress.curve import Averages, Curves, picture, scale
 from netdsl.training.progress.files import ReportFile
 from netdsl.training.progress.notebook import loss_svg

@@ -110,6 +110,11 @@ def test_the_third_argument_of_the_call(train):
     [
         ("TrainedNett", PartError, "NetTrain gives no property 'TrainedNett'. Did you mean 'TrainedNet'?"),
         (["TrainedNet", "LossPlott"], PartError, "NetTrain gives no property 'LossPlott'. Did you mean 'LossPlot'?"),
+        (
+            "RMSWeightsEvolutionPlot",
+            PartError,
+            "NetTrain gives no property 'RMSWeightsEvolutionPlot'. A TrainingProgressFunction finds what it shows under 'WeightsRMS'.",
+        ),
         (3, PartError, "NetTrain gives no property 3. There are 'ArraysLearningRateMultipliers', "),
         ({"a": 1}, PartError, "NetTrain gives no property {'a': 1}."),
         (

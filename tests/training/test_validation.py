@@ -107,11 +107,11 @@ def test_a_fraction_is_held_out_at_random(train, fraction, count, held):
         (Scaled("half"), DeclarationError, "ValidationSet=Scaled('half'): the fraction is a number between 0 and 1."),
         (Scaled(0.99), DataError, "ValidationSet=Scaled(0.99) of 11 examples leaves none to train on."),
         ([(INPUTS, TARGETS), {"Intervall": 3}], DeclarationError, "ValidationSet has no suboption 'Intervall'."),
-        ([(INPUTS, TARGETS), {"Interval": 0}], DeclarationError, 'ValidationSet: the "Interval" is Quantity(n, "Batches"), '),
+        ([(INPUTS, TARGETS), {"Interval": 0}], DeclarationError, 'The "Interval" of ValidationSet is Quantity(n, "Batches"), '),
         (
             [(INPUTS, TARGETS), {"Interval": Quantity(3, "Seconds")}],
             DeclarationError,
-            "ValidationSet: an interval is in Batches or Rounds, but Quantity(3, 'Seconds') has the unit 'Seconds'.",
+            "The \"Interval\" of ValidationSet is counted in Batches or Rounds, but Quantity(3, 'Seconds') has",
         ),
         ([], DataError, "The validation data have no examples."),
         (INPUTS, DataError, "The validation data cannot be array("),

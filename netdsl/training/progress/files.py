@@ -8,7 +8,7 @@ import os
 from typing import Any, BinaryIO
 
 from netdsl.errors import DeclarationError, UnsupportedError, excerpt
-from netdsl.training.progress.intervals import Due, Every
+from netdsl.training.intervals import Due, Every
 from netdsl.training.progress.status import Progress, Status
 
 __all__ = ["ReportFile"]

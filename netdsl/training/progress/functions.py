@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from netdsl.declarations import source_text
 from netdsl.errors import DeclarationError, TrainingError, excerpt, nearest
+from netdsl.training.intervals import Due, Every, every, specs, suboptions
 from netdsl.training.progress.facts import Facts
-from netdsl.training.progress.intervals import Due, Every, every, specs
 from netdsl.training.progress.status import Status
 
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ class FunctionCall:
     function: Callable[[Mapping[str, Any]], Any]
     due: Due
 
-    def call(self, training: Training) -> str:
-        """Call it with what is known now; the answer is one of the orders or empty."""
+    def call(self, training: Training) -> bool:
+        """Call it with what is known now; whether it says that the training ends."""
         facts = Facts(training)
         try:
             answer = self.function(facts)
@@ -42,7 +42,7 @@ class FunctionCall:
         finally:
             facts.close()
         if self.option != OPTION or not isinstance(answer, str):
-            return ""
+            return False
         if answer not in ORDERS:
             raise self._failure(training, f"returned {excerpt(answer)}. {nearest(answer, ORDERS)}")
         if answer == "AbortTraining":
@@ -51,7 +51,7 @@ class FunctionCall:
             raise TrainingError(
                 f'The function {source_text(self.function)} returned "AbortTraining" in {where}. There is no trained net.'
             )
-        return answer
+        return True
 
     def _failure(self, training: Training, what: str) -> TrainingError:
         status = training.status
@@ -71,14 +71,12 @@ class Functions:
         self.calls = tuple(calls)
         self.seconds = min((call.due.every.seconds for call in self.calls), default=math.inf)
 
-    def tell(self, training: Training, last: bool = False) -> str:
-        """Call the functions that are due, at the `last` batch also those that wait; why the training ends, if they say so."""
-        orders = [
-            call.call(training)
-            for call in self.calls
-            if (call.due.pending(training.status) if last else call.due.now(training.status))
-        ]
-        return "stopped by the TrainingProgressFunction" if any(orders) else ""
+    def tell(self, training: Training, last: bool = False) -> bool:
+        """Call the functions that are due, at the `last` batch also those that wait; whether they say that the training ends."""
+        status = training.status
+        due = [call for call in self.calls if (call.due.pending(status) if last else call.due.now(status))]
+        answers = [call.call(training) for call in due]
+        return any(answers)
 
     def batches_left(self, status: Status) -> float:
         """The batches after which one is due next at the earliest."""
@@ -99,5 +97,5 @@ def progress_functions(setting: Any, further: Sequence[FunctionCall] = ()) -> Fu
                 f'{OPTION} is a function, [function, {{"Interval": Quantity(n, "Batches")}}], a list of such, or None. '
                 f"Got {excerpt(function)}."
             )
-        calls.append(function_call(OPTION, function, every(options, Every(1, "Rounds"), OPTION)))
+        calls.append(function_call(OPTION, function, every(suboptions(options, OPTION), Every(1, "Rounds"), OPTION)))
     return Functions([*calls, *further])

@@ -6,7 +6,7 @@ import os
 import time
 from typing import Any
 
-from netdsl.training.progress.intervals import Due, Every
+from netdsl.training.intervals import Due, Every
 from netdsl.training.progress.status import Progress, Status
 
 __all__ = ["Lines", "Parts", "Stream"]

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from netdsl.plots.canvas import ACCENT, MAIN
+from netdsl.training.intervals import Due, Every
 from netdsl.training.progress.curve import Curves, heights, scale
-from netdsl.training.progress.intervals import Due, Every
 from netdsl.training.progress.status import Progress, Status
 
 __all__ = ["NotebookIndicator", "NotebookPanel", "in_notebook", "loss_svg"]

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import IO, Any, cast
 
+from netdsl.training.intervals import Due, Every
 from netdsl.training.progress.curve import Curves, picture, scale
-from netdsl.training.progress.intervals import Due, Every
 from netdsl.training.progress.lines import Stream
 from netdsl.training.progress.status import Progress, Status, duration_text
 

@@ -9,9 +9,9 @@ from typing import Any
 
 from netdsl.errors import DeclarationError, excerpt
 from netdsl.symbols import Automatic, File
+from netdsl.training.intervals import Every, every, specs, suboptions
 from netdsl.training.progress.files import ReportFile
 from netdsl.training.progress.functions import FunctionCall, function_call
-from netdsl.training.progress.intervals import Every, every, specs
 from netdsl.training.progress.lines import Lines, Parts, Stream
 from netdsl.training.progress.notebook import NotebookIndicator, NotebookPanel, in_notebook
 from netdsl.training.progress.panel import Indicator, Panel
@@ -61,7 +61,8 @@ def progress(setting: Any) -> Progress:
     """The reporter that TrainingProgressReporting means."""
     parts: list[Progress] = []
     calls: list[FunctionCall] = []
-    for kind, options in specs(setting):
+    for kind, given in specs(setting):
+        options = suboptions(given, OPTION)
         if callable(kind) and kind is not Automatic:
             calls.append(function_call(OPTION, kind, every(options, INTERVALS["Function"], OPTION)))
         else:

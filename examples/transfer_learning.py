@@ -35,7 +35,7 @@ def classifier():
 
 def with_new_head(net):
     """The features of the net, and behind them other layers for the new digits."""
-    head = NetChain([128, Ramp, len(NEW), SoftmaxLayer()])
+    head = NetChain([DropoutLayer(0.5), 128, Ramp, len(NEW), SoftmaxLayer()])
     return NetChain({"trunk": NetTake(net, "features"), "head": head}, Output=NetDecoder("Class", NEW))
 
 
@@ -60,7 +60,7 @@ def compared(known, data, watched, rounds):
     """The net of each way and its curve."""
     scratch, from_nothing = trained(with_new_head(classifier()), data, watched, 2 * rounds)
     head, first = trained(with_new_head(known), data, watched, rounds, LearningRate=0.002, LearningRateMultipliers={"trunk": 0})
-    fine, then = trained(head, data, watched, rounds, LearningRate=0.0005)
+    fine, then = trained(head, data, watched, rounds, LearningRate=0.0003)
     return {"from scratch": (scratch, from_nothing), "new head": (head, first), "fine-tuned": (fine, first + then)}
 
 
@@ -73,7 +73,7 @@ def save_curves(path, curves, table):
         rounds.plot(np.arange(1, len(curves[name]) + 1), curves[name], color=COLORS[name], label=name)
         counts.plot(list(table), [row[name] for row in table.values()], "o-", color=COLORS[name], label=name)
     rounds.axvline(len(curves["new head"]), color="#bbbbbb", linestyle=":", linewidth=1)
-    rounds.set(xlabel="round", ylabel="accuracy on new digits", title=f"{min(table)} pictures of each digit, 1,000 to test")
+    rounds.set(xlabel="round", ylabel="accuracy on new digits", title=f"{min(table)} pictures of each digit, 500 to test")
     counts.set(xlabel="pictures of each digit", title=f"after {len(curves['fine-tuned'])} rounds, all test data", xlim=(0, 1.05 * most))
     counts.set_xticks(list(table))
     for axes in (rounds, counts):
@@ -99,7 +99,7 @@ def main():
     new = examples(test, NEW)
     table, curves = {}, {}
     for each in [10] if options.quick else [5, 10, 20, 50]:
-        ways = compared(known, examples(training, NEW, each), examples(test, NEW, 200), 8 if options.quick else 20)
+        ways = compared(known, examples(training, NEW, each), examples(test, NEW, 100), 8 if options.quick else 15)
         table[each] = {name: ClassifierMeasurements(net, new, "Accuracy") for name, (net, _) in ways.items()}
         curves = curves or {name: curve for name, (_, curve) in ways.items()}
 

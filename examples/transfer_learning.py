@@ -40,10 +40,11 @@ def with_new_head(net):
 
 
 def examples(data, digits, each=None):
-    """The examples of these digits; of each only the first few if a number is given."""
+    """The examples of these digits; of each only so many, from all places of the data, if a number is given."""
     labels = np.asarray(Values(data))
-    places = np.concatenate([np.flatnonzero(labels == digit)[:each] for digit in digits])
-    return Rule(np.asarray(Keys(data))[places], labels[places])
+    places = [np.flatnonzero(labels == digit) for digit in digits]
+    chosen = np.concatenate([found[:: len(found) // each][:each] if each else found for found in places])
+    return Rule(np.asarray(Keys(data))[chosen], labels[chosen])
 
 
 def trained(net, data, watched, rounds, **options):

@@ -40,10 +40,8 @@ def character_lstm(size):
     """From characters to the probabilities of the character that follows each of them."""
     return NetChain(
         {
-            "code": UnitVectorLayer(),
-            "lstm": LongShortTermMemoryLayer(size),
-            "classes": NetMapOperator(LinearLayer(len(CHARACTERS))),
-            "probabilities": SoftmaxLayer(),
+            "code": UnitVectorLayer(), "lstm": LongShortTermMemoryLayer(size),
+            "classes": NetMapOperator(LinearLayer(len(CHARACTERS))), "probabilities": SoftmaxLayer(),
         },
         Input=NetEncoder("Class", CHARACTERS, Dimensions=["Varying"]),
         Output=NetDecoder("Class", CHARACTERS, InputDepth=2),
@@ -102,14 +100,8 @@ def main():
     assert Information(net, "ArraysTotalElementCount") == elements(size)
 
     results = NetTrain(
-        trainingNet,
-        {"Input": examples},
-        All,
-        ValidationSet={"Input": held_out},
-        MaxTrainingRounds=rounds,
-        BatchSize=32,
-        LearningRate=0.004,
-        RandomSeeding=options.seed,
+        trainingNet, {"Input": examples}, All, ValidationSet={"Input": held_out}, MaxTrainingRounds=rounds, BatchSize=32,
+        LearningRate=0.004, RandomSeeding=options.seed,
     )
     print(results)
     trained = NetExtract(results("TrainedNet"), "net")

@@ -1,8 +1,8 @@
 """A convolutional net on CIFAR-10 or CIFAR-100, with encoder and decoder adapted to colour pictures and class names.
 
-python examples/cifar.py             # CIFAR-10: 50,000 pictures, 139 MB on the first run
-python examples/cifar.py --classes 100
-python examples/cifar.py --quick     # 2,000 pictures, 1 round; pictures like CIFAR's are made up where none are cached
+    python examples/cifar.py             # CIFAR-10: 50,000 pictures, 139 MB on the first run
+    python examples/cifar.py --classes 100
+    python examples/cifar.py --quick     # 2,000 pictures, 1 round; pictures like CIFAR's are made up where none are cached
 """
 
 import argparse
@@ -38,21 +38,11 @@ else:
 
 net = NetChain(
     {
-        "conv1": ConvolutionLayer(32, 3, PaddingSize=1),
-        "ramp1": Ramp,
-        "pool1": PoolingLayer(2, 2),
-        "conv2": ConvolutionLayer(64, 3, PaddingSize=1),
-        "ramp2": Ramp,
-        "pool2": PoolingLayer(2, 2),
-        "conv3": ConvolutionLayer(128, 3, PaddingSize=1),
-        "ramp3": Ramp,
-        "pool3": PoolingLayer(2, 2),
-        "flatten": FlattenLayer(),
-        "dropout": DropoutLayer(0.4),
-        "hidden": 256,
-        "ramp4": Ramp,
-        "classes": LinearLayer(),
-        "probabilities": SoftmaxLayer(),
+        "conv1": ConvolutionLayer(32, 3, PaddingSize=1), "ramp1": Ramp, "pool1": PoolingLayer(2, 2),
+        "conv2": ConvolutionLayer(64, 3, PaddingSize=1), "ramp2": Ramp, "pool2": PoolingLayer(2, 2),
+        "conv3": ConvolutionLayer(128, 3, PaddingSize=1), "ramp3": Ramp, "pool3": PoolingLayer(2, 2),
+        "flatten": FlattenLayer(), "dropout": DropoutLayer(0.4), "hidden": 256, "ramp4": Ramp,
+        "classes": LinearLayer(), "probabilities": SoftmaxLayer(),
     },
     Input=NetEncoder("Image", (32, 32), ColorSpace="RGB", MeanImage=(0.491, 0.482, 0.447), VarianceImage=(0.061, 0.059, 0.068)),
     Output=NetDecoder("Class", names),

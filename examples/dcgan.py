@@ -1,7 +1,7 @@
 """A deep convolutional GAN (Radford et al., 2015): a generator learns to make handwritten digits that a discriminator takes for real.
 
-python examples/dcgan.py             # 60,000 pictures, about a minute
-python examples/dcgan.py --quick     # 1,000 pictures, 1 round
+    python examples/dcgan.py             # 60,000 pictures, about a minute
+    python examples/dcgan.py --quick     # 1,000 pictures, 1 round
 """
 
 import argparse
@@ -18,15 +18,9 @@ def generator(channels=16):
     """From random numbers to a picture: 7x7, 14x14, 28x28."""
     return NetChain(
         [
-            2 * channels * 49,
-            ReshapeLayer([2 * channels, 7, 7]),
-            BatchNormalizationLayer(),
-            Ramp,
-            DeconvolutionLayer(channels, 4, Stride=2, PaddingSize=1),
-            BatchNormalizationLayer(),
-            Ramp,
-            DeconvolutionLayer(1, 4, Stride=2, PaddingSize=1),
-            LogisticSigmoid,
+            2 * channels * 49, ReshapeLayer([2 * channels, 7, 7]), BatchNormalizationLayer(), Ramp,
+            DeconvolutionLayer(channels, 4, Stride=2, PaddingSize=1), BatchNormalizationLayer(), Ramp,
+            DeconvolutionLayer(1, 4, Stride=2, PaddingSize=1), LogisticSigmoid,
         ],
         Input=LATENT,
         Output=NetDecoder("Image", ColorSpace="Grayscale"),
@@ -38,15 +32,9 @@ def discriminator(channels=16):
     leaky = ParametricRampLayer([], Slope=0.2, LearningRateMultipliers=0)
     return NetChain(
         [
-            ConvolutionLayer(channels, 4, Stride=2, PaddingSize=1),
-            leaky,
-            DropoutLayer(0.3),
-            ConvolutionLayer(2 * channels, 4, Stride=2, PaddingSize=1),
-            leaky,
-            DropoutLayer(0.3),
-            FlattenLayer(),
-            LinearLayer([]),
-            LogisticSigmoid,
+            ConvolutionLayer(channels, 4, Stride=2, PaddingSize=1), leaky, DropoutLayer(0.3),
+            ConvolutionLayer(2 * channels, 4, Stride=2, PaddingSize=1), leaky, DropoutLayer(0.3),
+            FlattenLayer(), LinearLayer([]), LogisticSigmoid,
         ],
         Input=[1, 28, 28],
     )

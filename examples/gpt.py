@@ -36,16 +36,10 @@ def block(size, heads):
     perceptron = NetChain([4 * size, ElementwiseLayer("GELU"), size])
     return NetGraph(
         {
-            "norm1": norm,
-            "key": each,
-            "value": each,
-            "query": each,
+            "norm1": norm, "key": each, "value": each, "query": each,
             "attention": AttentionLayer("Dot", Mask="Causal", MultiHead=True, ScoreRescaling="DimensionSqrt"),
-            "heads": NetMapOperator(LinearLayer(size)),
-            "add1": ThreadingLayer(Plus),
-            "norm2": norm,
-            "perceptron": NetMapOperator(perceptron),
-            "add2": ThreadingLayer(Plus),
+            "heads": NetMapOperator(LinearLayer(size)), "add1": ThreadingLayer(Plus),
+            "norm2": norm, "perceptron": NetMapOperator(perceptron), "add2": ThreadingLayer(Plus),
         },
         [
             NetPort("Input") >> "norm1",
@@ -64,12 +58,9 @@ def gpt(size, heads, blocks):
     """From at most 63 characters to the probabilities of the character that follows each of them."""
     return NetGraph(
         {
-            "characters": EmbeddingLayer(size),
-            "places": NetChain([SequenceIndicesLayer(Maximum=LENGTH), EmbeddingLayer(size)]),
-            "add": ThreadingLayer(Plus),
-            "blocks": NetChain([block(size, heads) for _ in range(blocks)]),
-            "norm": NormalizationLayer(2, "Same"),
-            "classes": NetMapOperator(LinearLayer(len(CHARACTERS))),
+            "characters": EmbeddingLayer(size), "places": NetChain([SequenceIndicesLayer(Maximum=LENGTH), EmbeddingLayer(size)]),
+            "add": ThreadingLayer(Plus), "blocks": NetChain([block(size, heads) for _ in range(blocks)]),
+            "norm": NormalizationLayer(2, "Same"), "classes": NetMapOperator(LinearLayer(len(CHARACTERS))),
             "probabilities": SoftmaxLayer(),
         },
         [
@@ -139,12 +130,7 @@ def main():
 
     batches = rounds * -(-len(examples) // 32)
     results = NetTrain(
-        teacher_forcing(net),
-        {"Input": examples},
-        All,
-        ValidationSet={"Input": held_out},
-        MaxTrainingRounds=rounds,
-        BatchSize=32,
+        teacher_forcing(net), {"Input": examples}, All, ValidationSet={"Input": held_out}, MaxTrainingRounds=rounds, BatchSize=32,
         Method=optax.adamw(optax.warmup_cosine_decay_schedule(0, 0.004, batches // 20, batches), weight_decay=0.01),
         RandomSeeding=options.seed,
     )

@@ -1,7 +1,7 @@
 """The article's training in one call: an uninitialized LeNet and the name of a data set.
 
-python examples/lenet_by_name.py             # on the GPU where there is one
-python examples/lenet_by_name.py --literal   # TargetDevice="GPU" as the article writes it: a clear error without a GPU
+    python examples/lenet_by_name.py             # on the GPU where there is one
+    python examples/lenet_by_name.py --literal   # TargetDevice="GPU" as the article writes it: a clear error without a GPU
 """
 
 import argparse

@@ -1,6 +1,6 @@
 """LeNet on Fashion-MNIST: the article's net on pictures of clothes.
 
-python examples/lenet_fashion_mnist.py [--quick]
+    python examples/lenet_fashion_mnist.py [--quick]
 """
 
 import argparse
@@ -26,17 +26,9 @@ def named(data):
 
 lenet = NetChain(
     [
-        ConvolutionLayer(20, 5),
-        Ramp,
-        PoolingLayer(2, 2),
-        ConvolutionLayer(50, 5),
-        Ramp,
-        PoolingLayer(2, 2),
-        FlattenLayer(),
-        500,
-        Ramp,
-        10,
-        SoftmaxLayer(),
+        ConvolutionLayer(20, 5), Ramp, PoolingLayer(2, 2),
+        ConvolutionLayer(50, 5), Ramp, PoolingLayer(2, 2),
+        FlattenLayer(), 500, Ramp, 10, SoftmaxLayer(),
     ],
     Input=NetEncoder("Image", (28, 28), ColorSpace="Grayscale"),
     Output=NetDecoder("Class", names),

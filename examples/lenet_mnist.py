@@ -1,7 +1,7 @@
 """LeNet on MNIST, as the article builds it: data, net, training, measurements, and a try of the pretrained net.
 
-python examples/lenet_mnist.py            # all 60,000 images, 5 rounds
-python examples/lenet_mnist.py --quick    # 5,000 images, 2 rounds
+    python examples/lenet_mnist.py            # all 60,000 images, 5 rounds
+    python examples/lenet_mnist.py --quick    # 5,000 images, 2 rounds
 """
 
 import argparse
@@ -27,17 +27,9 @@ encoder = NetEncoder(["Image", [28, 28], {"ColorSpace": "Grayscale"}])
 decoder = NetDecoder(["Class", Range(0, 9)])
 uninitialized = NetChain(
     [
-        ConvolutionLayer(20, 5),
-        Ramp,
-        PoolingLayer(2, 2),
-        ConvolutionLayer(50, 5),
-        Ramp,
-        PoolingLayer(2, 2),
-        FlattenLayer(),
-        500,
-        Ramp,
-        10,
-        SoftmaxLayer(),
+        ConvolutionLayer(20, 5), Ramp, PoolingLayer(2, 2),
+        ConvolutionLayer(50, 5), Ramp, PoolingLayer(2, 2),
+        FlattenLayer(), 500, Ramp, 10, SoftmaxLayer(),
     ],
     Input=encoder,
     Output=decoder,

@@ -38,7 +38,7 @@ def like_mnist(picture):
     rows, columns = np.nonzero(ink.max(1) > 0.3)[0], np.nonzero(ink.max(0) > 0.3)[0]
     if not len(rows):
         return np.zeros((28, 28), np.uint8)
-    digit = Image.fromarray((255 * ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]).astype(np.uint8))
+    digit = Image.fromarray((255 * ink[rows[0]:rows[-1] + 1, columns[0]:columns[-1] + 1]).astype(np.uint8))
     scale = 20 / max(digit.size)
     digit = digit.resize([max(1, round(size * scale)) for size in digit.size], Image.Resampling.LANCZOS)
     small = np.asarray(digit, np.float32)
@@ -47,7 +47,7 @@ def like_mnist(picture):
     top = int(np.clip(round(13.5 - mass_row), 0, 28 - small.shape[0]))
     left = int(np.clip(round(13.5 - mass_column), 0, 28 - small.shape[1]))
     canvas = np.zeros((28, 28), np.uint8)
-    canvas[top : top + small.shape[0], left : left + small.shape[1]] = small
+    canvas[top:top + small.shape[0], left:left + small.shape[1]] = small
     return canvas
 
 

@@ -21,7 +21,7 @@ def save_rows(path, rows, title="", size=0.62):
             axes.imshow(picture, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
     if title:
         figure.suptitle(title, fontsize=10)
-    figure.savefig(path)
+    figure.savefig(path, bbox_inches="tight", pad_inches=0.08)
 
 
 def save_sheet(path, pictures, columns, title=""):

@@ -38,12 +38,9 @@ def residual(channels):
     """A causal convolution of 3x3 between two of 1x1 that halve and restore the channels, added to what came in."""
     body = NetChain(
         [
-            Ramp,
-            ConvolutionLayer(channels // 2, 1),
-            Ramp,
-            causal(channels // 2, 3, itself=True),
-            Ramp,
-            ConvolutionLayer(channels, 1),
+            Ramp, ConvolutionLayer(channels // 2, 1),
+            Ramp, causal(channels // 2, 3, itself=True),
+            Ramp, ConvolutionLayer(channels, 1),
         ]
     )
     return NetGraph({"body": body, "sum": Plus}, [(NetPort("Input"), "body", "sum"), (NetPort("Input"), "sum")])
@@ -53,13 +50,8 @@ def pixelcnn(channels=CHANNELS, blocks=BLOCKS):
     """From a picture of zeros and ones to the probability of a one at each pixel, given those before it."""
     return NetChain(
         [
-            causal(channels, 7, itself=False),
-            *[residual(channels)] * blocks,
-            Ramp,
-            ConvolutionLayer(channels, 1),
-            Ramp,
-            ConvolutionLayer(1, 1),
-            LogisticSigmoid,
+            causal(channels, 7, itself=False), *[residual(channels)] * blocks,
+            Ramp, ConvolutionLayer(channels, 1), Ramp, ConvolutionLayer(1, 1), LogisticSigmoid,
         ],
         Input=[1, SIZE, SIZE],
     )
@@ -129,9 +121,7 @@ def main():
     nats = SIZE * SIZE * NetMeasurements(trained, Rule(tests, tests), "Loss")
     share = np.clip(digits.mean(0), 1e-4, 1 - 1e-4)
     alone = -np.mean(np.sum(tests * np.log(share) + (1 - tests) * np.log(1 - share), (1, 2, 3)))
-    print(
-        f"-log p of a test picture: {nats:.1f} nats; {alone:.1f} if each pixel stood alone; {196 * np.log(2):.1f} for a fair coin"
-    )
+    print(f"-log p of a test picture: {nats:.1f} nats; {alone:.1f} if each pixel stood alone; {196 * np.log(2):.1f} for a fair coin")
     pictures = drawn(trained, 16 if options.quick else 96, 1)
     save_sheet(options.plot, pictures[:, 0], 16)
     print(f"What is drawn: {options.plot}")

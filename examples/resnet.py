@@ -1,8 +1,8 @@
 """ResNet-20 for small pictures, with pre-activation (He et al., Identity Mappings in Deep Residual Networks, 2016), on CIFAR-10.
 
-python examples/resnet.py             # CIFAR-10: 139 MB on the first run; about a minute
-python examples/resnet.py --seconds 3600
-python examples/resnet.py --quick     # 320 pictures of Fashion-MNIST, without CIFAR's download
+    python examples/resnet.py             # CIFAR-10: 139 MB on the first run; about a minute
+    python examples/resnet.py --seconds 3600
+    python examples/resnet.py --quick     # 320 pictures of Fashion-MNIST, without CIFAR's download
 """
 
 import argparse
@@ -17,12 +17,8 @@ def residual(channels, stride=1):
     """
     body = NetChain(
         [
-            BatchNormalizationLayer(),
-            Ramp,
-            ConvolutionLayer(channels, 3, Stride=stride, PaddingSize=1, Biases=None),
-            BatchNormalizationLayer(),
-            Ramp,
-            ConvolutionLayer(channels, 3, PaddingSize=1, Biases=None),
+            BatchNormalizationLayer(), Ramp, ConvolutionLayer(channels, 3, Stride=stride, PaddingSize=1, Biases=None),
+            BatchNormalizationLayer(), Ramp, ConvolutionLayer(channels, 3, PaddingSize=1, Biases=None),
         ]
     )
     if stride == 1:
@@ -34,22 +30,13 @@ def residual(channels, stride=1):
 
 def resnet(names, blocks=3):
     """The ResNet of 6·blocks + 2 layers with weights, for pictures of 32x32 and these classes."""
-    stages = [
-        residual(channels, 2 if first and channels > 16 else 1) for channels in (16, 32, 64) for first in [1] + [0] * (blocks - 1)
-    ]
+    stages = [residual(channels, 2 if first and channels > 16 else 1) for channels in (16, 32, 64) for first in [1] + [0] * (blocks - 1)]
     return NetChain(
         [
-            ConvolutionLayer(16, 3, PaddingSize=1, Biases=None),
-            *stages,
-            BatchNormalizationLayer(),
-            Ramp,
-            AggregationLayer(Mean),
-            len(names),
-            SoftmaxLayer(),
+            ConvolutionLayer(16, 3, PaddingSize=1, Biases=None), *stages, BatchNormalizationLayer(), Ramp,
+            AggregationLayer(Mean), len(names), SoftmaxLayer(),
         ],
-        Input=NetEncoder(
-            "Image", (32, 32), ColorSpace="RGB", MeanImage=(0.491, 0.482, 0.447), VarianceImage=(0.061, 0.059, 0.068)
-        ),
+        Input=NetEncoder("Image", (32, 32), ColorSpace="RGB", MeanImage=(0.491, 0.482, 0.447), VarianceImage=(0.061, 0.059, 0.068)),
         Output=NetDecoder("Class", names),
     )
 

@@ -15,26 +15,8 @@ from matplotlib.figure import Figure
 from netdsl import *
 
 SMALL = [
-    "zero",
-    "one",
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "eleven",
-    "twelve",
-    "thirteen",
-    "fourteen",
-    "fifteen",
-    "sixteen",
-    "seventeen",
-    "eighteen",
-    "nineteen",
+    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen",
+    "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
 ]
 TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
 WORDS = [*SMALL, *TENS, "hundred", "thousand", "and"]
@@ -159,12 +141,7 @@ def main():
     assert Information(net, "ArraysTotalElementCount") == elements(size)
 
     results = NetTrain(
-        teacher_forcing(net),
-        data(numbers),
-        All,
-        MaxTrainingRounds=rounds,
-        BatchSize=64,
-        LearningRate=0.003,
+        teacher_forcing(net), data(numbers), All, MaxTrainingRounds=rounds, BatchSize=64, LearningRate=0.003,
         RandomSeeding=options.seed,
     )
     print(results)

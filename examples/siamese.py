@@ -1,7 +1,7 @@
 """A siamese net (Hadsell, Chopra and LeCun, 2006): handwritten digits as points of a plane, close together where they are alike.
 
-python examples/siamese.py             # 60,000 pairs of pictures, about a minute
-python examples/siamese.py --quick     # 4,000 pairs, 1 round
+    python examples/siamese.py             # 60,000 pairs of pictures, about a minute
+    python examples/siamese.py --quick     # 4,000 pairs, 1 round
 """
 
 import argparse
@@ -16,16 +16,9 @@ def embedding_net(size=2):
     """From a picture of 28x28 to a point."""
     return NetChain(
         [
-            ConvolutionLayer(12, 5),
-            Ramp,
-            PoolingLayer(2, 2),
-            ConvolutionLayer(24, 5),
-            Ramp,
-            PoolingLayer(2, 2),
-            FlattenLayer(),
-            128,
-            Ramp,
-            size,
+            ConvolutionLayer(12, 5), Ramp, PoolingLayer(2, 2),
+            ConvolutionLayer(24, 5), Ramp, PoolingLayer(2, 2),
+            FlattenLayer(), 128, Ramp, size,
         ],
         Input=[1, 28, 28],
     )
@@ -56,12 +49,7 @@ def save_points(path, points, digits):
     figure.colorbar(drawn, ticks=range(10), label="digit", shrink=0.8)
     for digit in range(10):
         axes.text(
-            *np.median(points[digits == digit], axis=0),
-            str(digit),
-            fontsize=13,
-            weight="bold",
-            ha="center",
-            va="center",
+            *np.median(points[digits == digit], axis=0), str(digit), fontsize=13, weight="bold", ha="center", va="center",
             bbox={"boxstyle": "circle,pad=0.15", "facecolor": "white", "alpha": 0.7, "edgecolor": "none"},
         )
     figure.savefig(path)
@@ -89,9 +77,7 @@ def main():
 
     inputs, different = pairs(test, 2000, 2)
     distances = np.asarray(trained(inputs))
-    print(
-        f"Mean distance on the test data: {distances[~different].mean():.3f} if alike, {distances[different].mean():.3f} if different"
-    )
+    print(f"Mean distance on the test data: {distances[~different].mean():.3f} if alike, {distances[different].mean():.3f} if different")
     print(f"Of {len(distances):,} new pairs {np.mean((distances > 0.25) == different):.1%} are told apart at a distance of 0.25")
 
     # A digit is that of the closest of the training pictures, of which a few are asked

@@ -52,9 +52,7 @@ def gram(positions):
     """The style of a map of features: which of them occur together, wherever that is."""
     return NetGraph(
         {
-            "rows": ReshapeLayer([Inherited, Automatic]),
-            "columns": TransposeLayer(),
-            "products": DotLayer(),
+            "rows": ReshapeLayer([Inherited, Automatic]), "columns": TransposeLayer(), "products": DotLayer(),
             "mean": ElementwiseLayer(lambda x: x / positions),
         },
         [("rows", "columns"), (["rows", "columns"], "products", "mean")],
@@ -70,21 +68,13 @@ def block(channels):
 features = NetGraph(
     {
         "fine": NetChain([lambda x: x - 0.5, ConvolutionLayer(32, 5, PaddingSize="Same"), Ramp]),
-        "medium": block(32),
-        "coarse": block(64),
-        "coarsest": block(64),
-        "gram1": gram(size**2),
-        "gram2": gram(size**2 / 4),
-        "gram3": gram(size**2 / 16),
-        "gram4": gram(size**2 / 64),
+        "medium": block(32), "coarse": block(64), "coarsest": block(64),
+        "gram1": gram(size**2), "gram2": gram(size**2 / 4), "gram3": gram(size**2 / 16), "gram4": gram(size**2 / 64),
     },
     [
-        ("fine", "medium", "coarse", "coarsest"),
-        ("coarse", NetPort("Content")),
-        ("fine", "gram1", NetPort("Style1")),
-        ("medium", "gram2", NetPort("Style2")),
-        ("coarse", "gram3", NetPort("Style3")),
-        ("coarsest", "gram4", NetPort("Style4")),
+        ("fine", "medium", "coarse", "coarsest"), ("coarse", NetPort("Content")),
+        ("fine", "gram1", NetPort("Style1")), ("medium", "gram2", NetPort("Style2")),
+        ("coarse", "gram3", NetPort("Style3")), ("coarsest", "gram4", NetPort("Style4")),
     ],
     Input=NetEncoder("Image", (size, size)),
 )

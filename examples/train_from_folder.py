@@ -1,8 +1,8 @@
 """Training on a folder of pictures whose subfolders are the classes. First it draws one: circles, squares and triangles.
 
-python examples/train_from_folder.py            # 1,500 pictures, 15 rounds
-python examples/train_from_folder.py --quick    # 300 pictures, 8 rounds
-python examples/train_from_folder.py --folder pictures    # your own pictures
+    python examples/train_from_folder.py            # 1,500 pictures, 15 rounds
+    python examples/train_from_folder.py --quick    # 300 pictures, 8 rounds
+    python examples/train_from_folder.py --folder pictures    # your own pictures
 """
 
 import argparse
@@ -47,15 +47,9 @@ classes = sorted(path.name for path in folder.iterdir() if path.is_dir())
 
 net = NetChain(
     [
-        ConvolutionLayer(16, 3),
-        Ramp,
-        PoolingLayer(2, 2),
-        ConvolutionLayer(32, 3),
-        Ramp,
-        PoolingLayer(2, 2),
-        FlattenLayer(),
-        len(classes),
-        SoftmaxLayer(),
+        ConvolutionLayer(16, 3), Ramp, PoolingLayer(2, 2),
+        ConvolutionLayer(32, 3), Ramp, PoolingLayer(2, 2),
+        FlattenLayer(), len(classes), SoftmaxLayer(),
     ],
     Input=NetEncoder("Image", [32, 32], ColorSpace="Grayscale"),
 )

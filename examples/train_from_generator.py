@@ -1,7 +1,7 @@
 """Training on examples that a function makes: noisy sine waves, never the same twice, whose frequency a net finds.
 
-python examples/train_from_generator.py            # 20 rounds of 6,400 waves
-python examples/train_from_generator.py --quick    # 3 rounds
+    python examples/train_from_generator.py            # 20 rounds of 6,400 waves
+    python examples/train_from_generator.py --quick    # 3 rounds
 """
 
 import argparse

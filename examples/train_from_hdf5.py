@@ -1,7 +1,7 @@
 """Training on a file that need not fit the memory: an HDF5 file whose columns are named as the ports. First it writes one.
 
-python examples/train_from_hdf5.py            # 200,000 examples, 100 MB
-python examples/train_from_hdf5.py --quick    # 20,000 examples, 10 MB
+    python examples/train_from_hdf5.py            # 200,000 examples, 100 MB
+    python examples/train_from_hdf5.py --quick    # 20,000 examples, 10 MB
 """
 
 import argparse

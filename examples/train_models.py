@@ -24,17 +24,9 @@ options = arguments.parse_args()
 labels = Range(0, 9) if options.data == "MNIST" else ResourceData("FashionMNIST", "ClassNames")
 lenet = NetChain(
     [
-        ConvolutionLayer(20, 5),
-        Ramp,
-        PoolingLayer(2, 2),
-        ConvolutionLayer(50, 5),
-        Ramp,
-        PoolingLayer(2, 2),
-        FlattenLayer(),
-        500,
-        Ramp,
-        10,
-        SoftmaxLayer(),
+        ConvolutionLayer(20, 5), Ramp, PoolingLayer(2, 2),
+        ConvolutionLayer(50, 5), Ramp, PoolingLayer(2, 2),
+        FlattenLayer(), 500, Ramp, 10, SoftmaxLayer(),
     ],
     Input=NetEncoder("Image", (28, 28), ColorSpace="Grayscale"),
     Output=NetDecoder("Class", labels),
@@ -57,6 +49,4 @@ with_dropout = NetInsert(lenet, DropoutLayer(0.5), 10)
 trained = NetTrain(with_dropout, training, MaxTrainingRounds=rounds, Method=optax.adamw(schedule, weight_decay=0.01))
 trained = NetDelete(trained, 10)
 Export(options.file, trained)
-print(
-    f"Accuracy on the test data: {ClassifierMeasurements(Import(options.file), test, 'Accuracy'):.4f}; the net is {options.file}"
-)
+print(f"Accuracy on the test data: {ClassifierMeasurements(Import(options.file), test, 'Accuracy'):.4f}; the net is {options.file}")

@@ -28,18 +28,9 @@ options = arguments.parse_args()
 def train(report):
     """The same in every process: all of the data, and the size of a batch of all together."""
     digits = ExampleData(["MachineLearning", "Digits"])
-    net = NetChain(
-        [ConvolutionLayer(8, 3), BatchNormalizationLayer(), Ramp, DropoutLayer(0.2), FlattenLayer(), 10, SoftmaxLayer()]
-    )
-    return NetTrain(
-        net,
-        digits,
-        BatchSize=32,
-        MaxTrainingRounds=2 if options.quick else 20,
-        ValidationSet=Scaled(0.1),
-        TargetDevice=("CPU", 1),
-        TrainingProgressReporting=report,
-    )
+    net = NetChain([ConvolutionLayer(8, 3), BatchNormalizationLayer(), Ramp, DropoutLayer(0.2), FlattenLayer(), 10, SoftmaxLayer()])
+    return NetTrain(net, digits, BatchSize=32, MaxTrainingRounds=2 if options.quick else 20, ValidationSet=Scaled(0.1),
+        TargetDevice=("CPU", 1), TrainingProgressReporting=report)
 
 
 if options.process is not None:

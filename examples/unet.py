@@ -24,17 +24,11 @@ def unet(channels=8):
     """A U-Net of three scales for gray pictures of 32x32: the way down meets the way up by skips, which are catenated."""
     return NetGraph(
         {
-            "down1": convolutions(channels),
-            "shrink1": PoolingLayer(2, 2),
-            "down2": convolutions(2 * channels),
-            "shrink2": PoolingLayer(2, 2),
+            "down1": convolutions(channels), "shrink1": PoolingLayer(2, 2),
+            "down2": convolutions(2 * channels), "shrink2": PoolingLayer(2, 2),
             "bottom": convolutions(4 * channels),
-            "grow2": DeconvolutionLayer(2 * channels, 2, Stride=2),
-            "join2": CatenateLayer(),
-            "up2": convolutions(2 * channels),
-            "grow1": DeconvolutionLayer(channels, 2, Stride=2),
-            "join1": CatenateLayer(),
-            "up1": convolutions(channels),
+            "grow2": DeconvolutionLayer(2 * channels, 2, Stride=2), "join2": CatenateLayer(), "up2": convolutions(2 * channels),
+            "grow1": DeconvolutionLayer(channels, 2, Stride=2), "join1": CatenateLayer(), "up1": convolutions(channels),
             "mask": NetChain([ConvolutionLayer(1, 1), LogisticSigmoid]),
         },
         [

@@ -1,7 +1,7 @@
 """A variational autoencoder (Kingma and Welling, 2013) of handwritten digits, with a code of two numbers.
 
-python examples/variational_autoencoder.py             # 60,000 pictures, about a minute
-python examples/variational_autoencoder.py --quick     # 5,000 pictures, 2 rounds
+    python examples/variational_autoencoder.py             # 60,000 pictures, about a minute
+    python examples/variational_autoencoder.py --quick     # 5,000 pictures, 2 rounds
 """
 
 import argparse
@@ -66,9 +66,7 @@ DECODER = CODE * HIDDEN + HIDDEN + HIDDEN * PIXELS + PIXELS
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--quick", action="store_true", help="5,000 pictures, 2 rounds")
-    arguments.add_argument(
-        "--plot", default="autoencoder", help="where the pictures are saved: this name with _codes.png, _digits.png"
-    )
+    arguments.add_argument("--plot", default="autoencoder", help="where the pictures are saved: this name with _codes.png, _digits.png")
     options = arguments.parse_args()
 
     net = training_net()

@@ -23,16 +23,10 @@ def block(size, heads):
     perceptron = NetChain([2 * size, ElementwiseLayer("GELU"), size])
     return NetGraph(
         {
-            "norm1": norm,
-            "key": each,
-            "value": each,
-            "query": each,
+            "norm1": norm, "key": each, "value": each, "query": each,
             "attention": AttentionLayer("Dot", MultiHead=True, ScoreRescaling="DimensionSqrt"),
-            "heads": NetMapOperator(LinearLayer(size)),
-            "add1": ThreadingLayer(Plus),
-            "norm2": norm,
-            "perceptron": NetMapOperator(perceptron),
-            "add2": ThreadingLayer(Plus),
+            "heads": NetMapOperator(LinearLayer(size)), "add1": ThreadingLayer(Plus),
+            "norm2": norm, "perceptron": NetMapOperator(perceptron), "add2": ThreadingLayer(Plus),
         },
         [
             NetPort("Input") >> "norm1",
@@ -52,10 +46,8 @@ def vision_transformer(size, heads, blocks):
     return NetGraph(
         {
             "patches": NetChain([ConvolutionLayer(size, SIDE, Stride=SIDE), FlattenLayer(-1), TransposeLayer()]),
-            "class": NetArrayLayer(),
-            "sequence": PrependLayer(),
-            "places": NetArrayLayer(),
-            "add": ThreadingLayer(Plus, None),
+            "class": NetArrayLayer(), "sequence": PrependLayer(),
+            "places": NetArrayLayer(), "add": ThreadingLayer(Plus, None),
             "blocks": NetChain([block(size, heads) for _ in range(blocks)]),
             "norm": NormalizationLayer(2, "Same"),
             "digit": NetChain([PartLayer(1), 10, SoftmaxLayer()]),
@@ -74,14 +66,7 @@ def elements(size, blocks):
     """The numbers in its arrays: patches of 49 pixels, class token, 17 places; blocks; a last normalization and a linear layer."""
     attention = 4 * (size * size + size)
     perceptron = (2 * size * size + 2 * size) + (2 * size * size + size)
-    return (
-        (49 * size + size)
-        + size
-        + 17 * size
-        + blocks * (2 * size + attention + 2 * size + perceptron)
-        + 2 * size
-        + (10 * size + 10)
-    )
+    return (49 * size + size) + size + 17 * size + blocks * (2 * size + attention + 2 * size + perceptron) + 2 * size + (10 * size + 10)
 
 
 def attention(net, pictures, blocks):
@@ -113,12 +98,7 @@ def main():
 
     batches = rounds * -(-len(trainingData) // 64)
     results = NetTrain(
-        net,
-        trainingData,
-        All,
-        MaxTrainingRounds=rounds,
-        BatchSize=64,
-        RandomSeeding=options.seed,
+        net, trainingData, All, MaxTrainingRounds=rounds, BatchSize=64, RandomSeeding=options.seed,
         Method=optax.adamw(optax.warmup_cosine_decay_schedule(0, 0.003, batches // 20, batches), weight_decay=0.01),
     )
     print(results)

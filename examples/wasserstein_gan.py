@@ -1,7 +1,7 @@
 """A Wasserstein GAN (Arjovsky et al., 2017) of clothes: a critic of limited steepness has two turns, then the generator has one.
 
-python examples/wasserstein_gan.py             # 60,000 pictures, about a minute
-python examples/wasserstein_gan.py --quick     # 640 pictures, 1 round
+    python examples/wasserstein_gan.py             # 60,000 pictures, about a minute
+    python examples/wasserstein_gan.py --quick     # 640 pictures, 1 round
 """
 
 import argparse
@@ -27,15 +27,8 @@ def generator(size=256):
     """From random numbers to a picture."""
     return NetChain(
         [
-            size,
-            BatchNormalizationLayer(),
-            Ramp,
-            2 * size,
-            BatchNormalizationLayer(),
-            Ramp,
-            784,
-            LogisticSigmoid,
-            ReshapeLayer([1, 28, 28]),
+            size, BatchNormalizationLayer(), Ramp, 2 * size, BatchNormalizationLayer(), Ramp,
+            784, LogisticSigmoid, ReshapeLayer([1, 28, 28]),
         ],
         Input=LATENT,
     )

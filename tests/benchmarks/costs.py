@@ -1,7 +1,7 @@
 """What a training costs: time in proportion to rounds, batches and examples, memory that stays, and what each option adds.
 
     python tests/benchmarks/costs.py              # two minutes on two cores; --quick: shows that it runs
-    python tests/benchmarks/costs.py --options    # three minutes: options as ratios to the plain training
+    python tests/benchmarks/costs.py --options    # four minutes: options as ratios to the plain training
 
 Each time is that of a whole NetTrain, from NumPy arrays to the trained net, whose program is compiled already.
 """
@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from measuring import Spread, alternated, spread
+from measuring import alternated, spread
 from memory import kept_by_rounds
 from peers.nettrain import NETS
 from tables import Table, text
@@ -133,22 +133,22 @@ def _no(*asked: object) -> None:
 
 def options_table(names: tuple[str, ...], batches: int, rounds: int) -> Table:
     """The table of options, as ratios to the plain training."""
-    columns: dict[str, dict[str, Spread]] = {}
-    plain = []
+    lowest: dict[str, dict[str, float]] = {}
     for name in names:
         workload = workloads()[name]
         training = partial(trained, workload, batches, workload.batch, 2)
         with tempfile.TemporaryDirectory() as folder:
             turns = {"plain": training()} | {what: training(**given) for what, given in variants(workload, folder).items()}
-            timings = alternated(turns, rounds)
-        columns[name] = {what: timings.ratios(what, "plain") for what in turns if what != "plain"}
-        plain.append(f"{name} {spread(timings.seconds['plain']).median:.2f} s")
+            # the lowest of each: what else the machine does only ever adds
+            lowest[name] = {what: min(seconds) for what, seconds in alternated(turns, rounds).seconds.items()}
     lines = [
-        [what, *(f"{ratio.median:.2f} ({ratio.lowest:.2f} to {ratio.highest:.2f})" for ratio in ratios)]
-        for what, ratios in ((what, [columns[name][what] for name in names]) for what in columns[names[0]])
+        [what, *(f"{seconds[what] / seconds['plain']:.2f}" for seconds in lowest.values())]
+        for what in lowest[names[0]]
+        if what != "plain"
     ]
-    title = f"Time of a training with an option, of the plain one: 2 rounds of {batches} batches, {rounds} turns"
-    return Table(title, ["option", *names], lines, [f"Plain trainings: {', '.join(plain)}."])
+    title = f"Time of a training with an option, of the plain one: 2 rounds of {batches} batches, the lowest of {rounds} turns"
+    plain = ", ".join(f"{name} {seconds['plain']:.2f} s" for name, seconds in lowest.items())
+    return Table(title, ["option", *names], lines, [f"Plain trainings: {plain}."])
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -156,16 +156,14 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--options", action="store_true", help="what each option adds, instead of proportions")
     parser.add_argument("--quick", action="store_true", help="the perceptron alone, few batches: shows that it runs")
-    parser.add_argument("--rounds", type=int, help="turns that count (default 5; with --options 3)")
+    parser.add_argument("--rounds", type=int, default=3, help="turns that count")
     parser.add_argument("--markdown", action="store_true", help="print the tables as Markdown")
     given = parser.parse_args(arguments)
-    names = NAMES[1:] if given.quick else NAMES
+    names, rounds = (NAMES[1:], 1) if given.quick else (NAMES, given.rounds)
     if given.options:
-        print(text(options_table(names, 10 if given.quick else 100, given.rounds or (1 if given.quick else 3)), given.markdown))
+        print(text(options_table(names, 10 if given.quick else 100, rounds), given.markdown))
         return
-    print(
-        text(proportions(names, 5 if given.quick else 25, given.rounds or (1 if given.quick else 5)), given.markdown), flush=True
-    )
+    print(text(proportions(names, 5 if given.quick else 25, rounds), given.markdown), flush=True)
     print(text(memory(20 if given.quick else 200), given.markdown))
 
 

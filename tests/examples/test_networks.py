@@ -106,7 +106,7 @@ def test_the_codes_drawn_have_the_encoders_mean_and_deviation():
 
 
 @pytest.mark.parametrize(
-    ("name", "build", "judge", "count"),
+    ("name", "build", "judge", "size", "count"),
     [
         ("dcgan", "dcgan", "discriminator", 16, 120_644),
         ("wasserstein_gan", "wasserstein_gan", "critic", 256, 1_078_803),
@@ -138,6 +138,18 @@ def test_the_critic_is_clipped_and_the_generator_waits():
         assert judging or np.array_equal(two.array_table()[path], array)
         if judging and path[-1] != "Slope":
             assert np.abs(two.arrays[path]).max() <= module.CLIP * (1 + 1e-6)
+
+
+def test_a_new_head_on_a_trained_net():
+    transfer = example("transfer_learning")
+    known = NetInitialize(transfer.classifier())
+    net = NetInitialize(transfer.with_new_head(known))
+    assert elements(known) == elements(net) == (25 * 20 + 20) + (25 * 20 * 50 + 50) + (800 * 128 + 128) + (128 * 5 + 5)
+    kept = {path[1:]: array for path, array in net.arrays.items() if path[0] == "trunk"}
+    assert kept.keys() == {path for path in known.arrays if path[0].startswith("conv")}
+    assert all(np.array_equal(array, known.arrays[path]) for path, array in kept.items())
+    assert set(known(GRAY)) <= set(transfer.OLD)
+    assert set(net(GRAY)) <= set(transfer.NEW)
 
 
 def test_siamese():

@@ -114,6 +114,19 @@ def test_there_are_44_things_to_know():
     assert last["BatchesPerSecond"] * 8 == pytest.approx(last["ExamplesPerSecond"])
 
 
+def test_measurements_that_are_no_numbers_are_told_too():
+    told = []
+    net, wanted = NetChain([2, SoftmaxLayer()]), ["ConfusionMatrix", "Precision", "Accuracy", lambda ports: ports["Output"]]
+    options = {"MaxTrainingRounds": 1, "TrainingProgressReporting": None, "TrainingProgressMeasurements": wanted}
+    options |= {"ValidationSet": (INPUTS, CLASSES), "TrainingProgressFunction": lambda facts: told.append(dict(facts))}
+    results = NetTrain(net, (INPUTS, CLASSES), All, **options)
+    for key, value in told[0]["ValidationMeasurements"].items():
+        expected = results("ValidationMeasurements")[key]
+        assert type(value) is type(expected)
+        np.testing.assert_equal(value, expected)
+    assert told[0]["BatchMeasurements"].keys() == {"Accuracy"}
+
+
 def test_the_numbers_of_the_last_batch():
     """Of a linear net all is known by hand."""
     told = []

@@ -96,8 +96,13 @@ def _cause(training: Training) -> str:
     rate = f"LearningRate than {training.learning_rate:g}" if optimizer.own else "learning rate in Method"
     cures = f"A smaller {rate}, inputs scaled to about 1, or a normalization layer are the usual cures."
     before = _losses_before(training)
-    if len(before) < 2 and (found := _of_first_batch(training, len(before))):
-        return found
+    if len(before) < 2 and jax.process_count() == 1:
+        try:
+            found = _of_first_batch(training, len(before))
+        except (RuntimeError, MemoryError):  # no room to look: the error itself is to be said
+            found = ""
+        if found:
+            return found
     if len(before) > 1 and before[-1] > 10 * abs(before.min()):
         return f"Before that it rose from {before.min():.3g} to {before[-1]:.3g}: the steps are too large. {cures}"
     if not len(before):
@@ -114,6 +119,7 @@ def _of_first_batch(training: Training, done: int) -> str:
             return ""
         feed.round(1)
     plan, data, order, *_ = next(iter(feed.parts(0, 1)))
+    training.carry = None  # its memory is free before that of the next is asked for
     training.carry = training._place(start(plan, *training._start()), may_alias=False)
     training.last = plan, data, order, 0, np.int32(0)
     again = Facts(training)

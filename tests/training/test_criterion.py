@@ -57,6 +57,20 @@ def test_patience_and_changes(suboptions, round_):
         assert stopped(suboptions, [-value for value in COURSE], increasing=True) == round_
 
 
+def test_a_share_is_one_of_the_size_of_the_best_value():
+    criterion = Criterion(relative=0.1)
+    assert not criterion.improves(-2.0, -1.95, False)
+    assert criterion.improves(-2.2, -1.95, False)
+    assert criterion.improves(-1.7, -1.95, True)
+
+
+def test_parts_of_rounds_are_not_mistaken_for_more():
+    watch = Watch(Criterion(patience=0.2), False)
+    assert not watch.see(1.0, 0.6)
+    assert not watch.see(2.0, 0.8), "0.8 - 0.6 is a little more than 0.2"
+    assert watch.see(2.0, 0.9)
+
+
 def test_values_that_are_not_finite_never_improve():
     assert stopped({"Patience": 1}, [math.inf, math.nan, 3.0, math.nan, -math.inf, math.nan]) == 5
     assert stopped({}, [math.inf, math.nan, math.nan]) == 0

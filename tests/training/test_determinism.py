@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import random
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import jax
 import numpy as np
 import pytest
 
-from netdsl import Automatic, DropoutLayer, Inherited, NetChain, NetInitialize, NetTrain, Ramp
+from netdsl import Automatic, DropoutLayer, Inherited, NetChain, NetInitialize, NetTrain, Ramp, Scaled
 from netdsl.lowering import compilations
 from netdsl.training import run
 
@@ -43,7 +44,9 @@ def trained(train, **options):
 
 def test_the_same_call_gives_the_same_bits_here_and_in_another_process(train):
     here = {trained(train) for _ in range(2)}
-    other = subprocess.run([sys.executable, "-c", SOURCE], capture_output=True, text=True, check=True)
+    elsewhere = {"PYTHONHASHSEED": "7", "OMP_NUM_THREADS": "1", "TZ": "Asia/Tokyo", "LC_ALL": "C", "MPLBACKEND": "pdf"}
+    environment = {**os.environ, **elsewhere, "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false"}
+    other = subprocess.run([sys.executable, "-c", SOURCE], capture_output=True, text=True, check=True, env=environment)
     assert here == {other.stdout.strip()}
 
 
@@ -77,12 +80,16 @@ def test_results_do_not_depend_on_how_often_the_host_looks(train, monkeypatch):
 
 
 def test_global_seeds_are_left_alone(train):
+    def state():
+        drawn = np.random.get_state()
+        return random.getstate(), drawn[1].tolist(), drawn[2:], dict(jax.config.values), dict(os.environ), np.geterr()
+
     random.seed(3)
     np.random.seed(3)
-    before = random.getstate(), np.random.get_state()[1].tolist()
-    train(dropping(), DATA, BatchSize=4, RandomSeeding=Automatic)
-    assert (random.getstate(), np.random.get_state()[1].tolist()) == before
-    assert jax.config.jax_enable_x64 is False
+    before = state()
+    for options in ({"RandomSeeding": Automatic}, {"ValidationSet": Scaled(0.2), "WorkingPrecision": "Real64"}):
+        train(dropping(), DATA, BatchSize=4, **options)
+        assert state() == before
 
 
 def test_a_second_training_compiles_nothing(train):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from netdsl import All, Automatic, NetChain, NetTrain, Quantity, SoftmaxLayer
 from netdsl.training.intervals import Every
+from netdsl.training.planning import remaining
 from netdsl.training.progress import Status, duration_text, progress
 from netdsl.training.progress.lines import Lines, Parts
 from netdsl.training.progress.panel import Indicator, Panel
@@ -103,15 +105,56 @@ def test_what_the_panel_says(monkeypatch):
         assert words in text
 
 
+def test_all_that_is_measured_is_told():
+    status = Status(
+        "training", 2, 4, 3, 8, 1234.5, 0.25, 0.125, 0.5, 0.0625, 19.4, 168, batches_per_second=1234.5,
+        measurements={"F1Score": 0.75}, validation_measurements={"F1Score": 0.875},
+    )  # fmt: skip
+    assert status.measured() == (
+        "loss 0.25  error 12.50%  F1Score 0.75  validation loss 0.5  validation error 6.25%  validation F1Score 0.875"
+    )
+    assert status.values() == {
+        "Loss": 0.25, "ErrorRate": 0.125, "ValidationLoss": 0.5, "ValidationErrorRate": 0.0625, "F1Score": 0.75,
+        "ValidationF1Score": 0.875,
+    }  # fmt: skip
+    rows = {
+        "round": "2 of 4, batch 3 of 8",
+        "speed": "1,234 examples/s, 1,234 batches/s",
+        "training": "loss 0.25, error rate 12.50%, F1Score 0.75",
+        "validation": "loss 0.5, error rate 6.25%, F1Score 0.875",
+    }
+    assert dict(status.rows()) == {**rows, "time": "19s, 2.8min left"}
+    assert dict(status.rows(running=False)) == {**rows, "time": "19s"}
+    assert Status("training", 1, None, 3, 8).text() == "  0%  round 1/?  batch 3/8  0 examples/s"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "rounds", "left"),
+    [(10.0, 4, 1.3), (4.0, 4, 1.0), (2.0, 4, 0.0), (10.0, None, 7.0), (None, 4, 1.3), (float("inf"), None, None)],
+)
+def test_the_time_left_is_that_of_what_ends_first(seconds, rounds, left):
+    """In round 2 of 4 after 4 of 10 batches of 5 examples, at 100 examples a second, after 3 seconds."""
+    status = Status(rounds=rounds, examples_per_second=100.0, elapsed=3.0)
+    training = SimpleNamespace(status=status, settings=SimpleNamespace(seconds=seconds), batches=10, batch_size=5)
+    assert remaining(training, 2, 4) == (None if left is None else pytest.approx(left))
+
+
 def kinds(setting):
     return [type(part) for part in progress(setting).parts]
 
 
-@pytest.mark.parametrize(("terminal", "term", "kind"), [(True, "xterm", Panel), (True, "dumb", Lines), (False, "xterm", Lines)])
+@pytest.mark.parametrize(
+    ("terminal", "term", "kind"),
+    [(True, "xterm", Panel), (True, "dumb", Lines), (True, "", Lines), (True, None, Lines), (False, "xterm", Lines)],
+)
 def test_which_reporter(monkeypatch, terminal, term, kind):
     monkeypatch.setattr(sys, "stdout", Terminal() if terminal else io.StringIO())
-    monkeypatch.setenv("TERM", term)
+    monkeypatch.delenv("TERM", raising=False)
+    if term is not None:
+        monkeypatch.setenv("TERM", term)
     assert kinds(Automatic) == kinds("Panel") == kinds(["Panel", {"Interval": 1}]) == [kind]
+    if kind is Lines:
+        assert progress("Panel").parts[0].every == progress("Print").parts[0].every, "lines are as rare as lines are"
     assert kinds("Print") == [Lines]
     assert kinds("ProgressIndicator") == [Indicator if kind is Panel else Parts]
     assert kinds(["Print", None, ["Print", {"Interval": Quantity(2, "Batches")}]]) == [Lines, Lines]
@@ -124,7 +167,7 @@ def closed():
     return stream
 
 
-@pytest.mark.parametrize("reporting", ["Print", "Panel", Automatic])
+@pytest.mark.parametrize("reporting", ["Print", "Panel", "ProgressIndicator", Automatic])
 @pytest.mark.parametrize(
     "stream",
     [Broken, closed, lambda: io.TextIOWrapper(io.BytesIO(), "ascii"), lambda: None],
@@ -132,6 +175,7 @@ def closed():
 )
 def test_a_stream_that_fails_does_not_end_the_training(monkeypatch, reporting, stream):
     monkeypatch.setattr(sys, "stdout", stream())
+    monkeypatch.setattr(sys, "stderr", sys.stderr if sys.stdout else None)  # under pythonw there is neither
     assert train(reporting)("TotalRounds") == 3
 
 

@@ -96,7 +96,7 @@ def test_curves_follow_a_history_in_any_steps():
 @pytest.mark.parametrize("width", [8, 20, 79, 200])
 @pytest.mark.parametrize("height", [2, 8])
 @pytest.mark.parametrize("plain", [False, True])
-@pytest.mark.parametrize("values", [[1.0], [1, 1, 1], [3e38, -3e38], [1e-30, 1], range(500, 0, -1), [0, 5, 0, 5]], ids=str)
+@pytest.mark.parametrize("values", [[1.0], [1, 1, 1], [1e308, -1e308], [1e-30, 1], range(500, 0, -1), [0, 5, 0, 5]], ids=str)
 def test_a_picture_fills_its_place(width, height, plain, values):
     curves = Curves()
     curves.batches.add(list(values))
@@ -235,6 +235,20 @@ def test_a_JSON_file_is_whole_at_any_time(tmp_path):
     assert [row["Batch"] for row in rows] == [1, 2, 3] * 3
     assert rows[0]["ValidationLoss"] is None
     np.testing.assert_allclose(rows[-1]["Loss"], results("RoundLossList")[-1], rtol=1e-6)
+
+
+@pytest.mark.parametrize("ending", ["csv", "json"])
+def test_numbers_that_are_not_finite_in_a_file(tmp_path, ending):
+    path = tmp_path / f"report.{ending}"
+    report = ReportFile(path, Every(1, "Batches"))
+    report.start("")
+    report.update(Status("compiling", 1, 2, 1, 4))
+    for batch, loss in ((2, np.nan), (3, np.inf)):
+        report.update(Status("training", 1, 2, batch, 4, loss=loss))
+    report.finish("")
+    text = path.read_text()
+    rows = json.loads(text, parse_constant=pytest.fail) if ending == "json" else list(csv.DictReader(io.StringIO(text)))
+    assert [row["Loss"] for row in rows] == ["nan", "inf"]
 
 
 class Full(io.FileIO):

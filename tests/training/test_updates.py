@@ -95,11 +95,12 @@ def test_schedules_count_batches_over_rounds_and_chunks(net, train):
 
     def noted(batch, total):
         seen.append((int(batch), int(total)))
-        return 1.0
+        return int(batch) / int(total)
 
     data = Rule(np.ones((10, 3)), np.ones((10, 2)))
-    train(net, data, BatchSize=1, MaxTrainingRounds=3, Method=["ADAM", {"LearningRateSchedule": noted}])
+    results = train(net, data, BatchSize=1, MaxTrainingRounds=3, Method=["ADAM", {"LearningRateSchedule": noted}])
     assert list(dict.fromkeys(seen)) == [(i, 30) for i in range(1, 31)]
+    assert results("FinalLearningRate") == pytest.approx(0.001)
 
 
 def test_the_total_of_a_training_that_time_ends_follows_its_speed(net, train, monkeypatch):

@@ -146,14 +146,14 @@ def _last(name: str) -> Callable[[Facts], Any]:
     return lambda facts: float(values[-1]) if len(values := facts.results(name)) else None
 
 
-def _lasts(name: str) -> Callable[[Facts], dict[str, Any]]:
-    """The last of each of its lists."""
-    return lambda facts: {key: _plain(values[-1]) for key, values in facts.results(name).items() if len(values)}
+def _lasts(name: str) -> Callable[[Facts], dict[Any, Any]]:
+    """The last of each of its lists: a number, or what else was measured."""
 
+    def found(facts: Facts) -> dict[Any, Any]:
+        lasts = {key: values[-1] for key, values in facts.results(name).items() if len(values)}
+        return {key: float(last) if isinstance(last, (int, float, np.number)) else last for key, last in lasts.items()}
 
-def _plain(value: Any) -> Any:
-    """A number of an array as a number; what has values by class, and whole arrays, as they are."""
-    return float(value) if np.ndim(value) == 0 and not isinstance(value, Mapping) else value
+    return found
 
 
 KEYS: dict[str, Callable[[Facts], Any]] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -81,10 +82,10 @@ def _names(training: TrainingNet, data: Table, what: str) -> dict[str, str]:
     return names
 
 
-def padded(columns: dict[str, Any], bucketed: bool = False) -> dict[str, Any]:
-    """The columns, lists of sequences as one padded array."""
+def padded(columns: dict[str, Any], bucketed: bool = False, least: Mapping[str, int] = {}) -> dict[str, Any]:
+    """The columns, lists of sequences as one array, padded to the length `least` at their port or more."""
     return {
-        port: Sequence(*pad_sequences(column, bucketed)) if isinstance(column, list) else column
+        port: Sequence(*pad_sequences(column, bucketed, least.get(port, 0))) if isinstance(column, list) else column
         for port, column in columns.items()
     }
 

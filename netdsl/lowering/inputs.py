@@ -394,14 +394,14 @@ def length_bucket(length: int) -> int:
     return size
 
 
-def pad_sequences(sequences: list[Any], bucketed: bool = True) -> tuple[np.ndarray, np.ndarray]:
+def pad_sequences(sequences: list[Any], bucketed: bool = True, least: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Sequences as one array, each padded with its last element, and their lengths.
 
     The length to which they are padded is one of few, so that few programs are compiled. With `bucketed` false sequences of equal
-    length stay as they are: for data that are given once, as to a training.
+    length stay as they are: for data that are given once, as to a training. It is `least` or more.
     """
     lengths = np.array([len(sequence) for sequence in sequences], np.int32)
-    longest = int(lengths.max())
+    longest = max(int(lengths.max()), least)
     padded = length_bucket(longest) if bucketed or lengths.min() < longest else longest
     return np.stack([_padded(np.asarray(sequence), padded) for sequence in sequences]), lengths
 

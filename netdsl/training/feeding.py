@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import pairwise
 from typing import Any
 
 import jax
@@ -14,7 +13,7 @@ from netdsl.attachment import TrainingNet, encoded
 from netdsl.columns import Rows, Table
 from netdsl.training.capacity import fits
 from netdsl.training.generators import Generated
-from netdsl.training.lengths import arranged, groups
+from netdsl.training.lengths import arranged, groups, stretches
 from netdsl.training.plan import Plan, permutation
 from netdsl.training.streaming import Feed, Place, Streamed, good_examples
 
@@ -70,14 +69,8 @@ class Resident(Feed):
         if self.group is None:
             yield self.plans[0], self.data, self.order, first, count
             return
-        if not count:
-            for group in np.unique(self.which):
-                yield self.plans[group], self.data, self.order, first, 0
-            return
-        which = self.which[first : first + count]
-        starts = np.concatenate([[0], np.flatnonzero(np.diff(which)) + 1, [count]])
-        for start, end in pairwise(starts):
-            yield self.plans[which[start]], self.data, self.order, first + int(start), int(end - start)
+        for group, *part in stretches(self.which, first, count):
+            yield self.plans[group], self.data, self.order, *part
 
     def whole(self) -> Iterator[tuple[Any, int]]:
         yield self.data, self.batches

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -9,7 +11,7 @@ import numpy as np
 from netdsl.lowering import length_bucket
 from netdsl.nets import Sequence
 
-__all__ = ["arranged", "groups"]
+__all__ = ["arranged", "groups", "shared_groups", "stretches"]
 
 MOST_GROUPS = 8
 """So many programs are compiled for sequences of different lengths at most."""
@@ -37,6 +39,29 @@ def groups(columns: dict[str, Any]) -> tuple[np.ndarray | None, list[tuple[tuple
             least[port] = max(least[port], min(longest, column.data.shape[1]))
         lengths.append(tuple(least.items()))
     return group, lengths
+
+
+def shared_groups(lengths: Mapping[str, np.ndarray]) -> tuple[np.ndarray, list[tuple[tuple[str, int], ...]]]:
+    """The same for examples that are some of many: lengths are of one ladder, so that the programs of others serve these too.
+
+    The group is that of the longest sequence of an example. What it is depends on these examples alone.
+    """
+    longest = np.max(list(lengths.values()), axis=0)
+    ladder = [length_bucket(int(longest.max()))]
+    while len(ladder) < MOST_GROUPS and ladder[0] > 1:
+        ladder.insert(0, length_bucket(ladder[0] * 2 // 3))
+    most = {port: length_bucket(int(each.max())) for port, each in lengths.items()}
+    return np.searchsorted(ladder, longest), [tuple((port, min(step, most[port])) for port in most) for step in ladder]
+
+
+def stretches(which: np.ndarray, first: int, count: int) -> Iterator[tuple[int, int, int]]:
+    """The group, first batch and number of batches of each stretch of one group; for no batches, each group with none."""
+    if not count:
+        yield from ((int(group), first, 0) for group in np.unique(which))
+        return
+    part = which[first : first + count]
+    for start, end in pairwise([0, *(np.flatnonzero(np.diff(part)) + 1).tolist(), count]):
+        yield int(part[start]), first + start, end - start
 
 
 def arranged(order: np.ndarray, group: np.ndarray, size: int, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

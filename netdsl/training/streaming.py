@@ -6,7 +6,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Container, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from netdsl.columns import Table
 from netdsl.errors import DataError, EncodingError, NetError
 from netdsl.training.capacity import bytes_of_examples
 from netdsl.training.generators import Ended, Generated
+from netdsl.training.lengths import arranged, shared_groups, stretches
 from netdsl.training.plan import Plan, permutation
 
 __all__ = ["Feed", "Place", "Streamed", "good_examples"]
@@ -90,12 +91,16 @@ class Chunk:
     first: int
     batches: int
     problem: Exception | None = None
+    which: Any = None
+    """Which of the plans trains on each of its batches; None for the one that trains on all."""
+    plans: list[Plan] = field(default_factory=list)
 
 
 class Streamed(Feed):
     """Data that are read chunk by chunk, ahead of the training: of a source, a file, or what gives batches.
 
-    Each chunk is as large as the first, so that one program trains on all.
+    Each chunk is as large as the first, so that one program trains on all. Within a chunk, batches of sequences have about equal
+    lengths.
     """
 
     streamed = True
@@ -108,7 +113,8 @@ class Streamed(Feed):
         first = np.arange(min(self.count, PART))
         lists, self.compact = self._encoded(data, first) if isinstance(data, Generated) else self._part(first)
         self.columns = padded(lists)
-        self.each = max(bytes_of_examples(lists), 1) / len(next(iter(lists.values())))
+        self.each = max(bytes_of_examples(self.columns), 1) / len(next(iter(lists.values())))
+        self.longest: dict[str, int] = {}
         self.conductor: ThreadPoolExecutor | None = None
         self.chunk: Chunk | None = None
 
@@ -176,8 +182,13 @@ class Streamed(Feed):
     def parts(self, first: int, count: int) -> Iterator[tuple[Plan, Any, Any, int, int]]:
         if not count and self.ready(first, 1) < 1:
             return
-        assert self.chunk is not None
-        yield self.plan, self.chunk.data, self.chunk.order, first, count
+        chunk = self.chunk
+        assert chunk is not None
+        if chunk.which is None:
+            yield self.plan, chunk.data, chunk.order, first, count
+            return
+        for group, start, batches in stretches(chunk.which, max(first - chunk.first, 0), count):
+            yield chunk.plans[group], chunk.data, chunk.order, chunk.first + start, batches
 
     def whole(self) -> Iterator[tuple[Any, int]]:
         self._begin((0, first) for first in range(0, self.batches, self.each_batches))
@@ -210,16 +221,36 @@ class Streamed(Feed):
             return Chunk(self.place(padded(self._rows(rows), True)), None, first, count)
         order = self._order(round_)
         rows = order[np.arange(first * self.size, (first + count) * self.size) % self.count]
-        return self._placed(self._rows(rows), rows, first, count, None)
+        return self._placed(self._rows(rows), rows, first, count, np.random.default_rng([self.seed, 2, round_, first]))
 
     def _order(self, round_: int) -> np.ndarray:
         if getattr(self, "_ordered", 0) != round_:
             self._ordered, self._kept = round_, permutation(self.count, self.seed, round_)
         return self._kept
 
-    def _placed(self, lists: dict[str, Any], indices: np.ndarray, first: int, count: int, problem: Exception | None) -> Chunk:
-        """The chunk with these examples, filled up to the size of all."""
+    def _placed(
+        self,
+        lists: dict[str, Any],
+        indices: np.ndarray,
+        first: int,
+        count: int,
+        random: np.random.Generator | None,
+        problem: Exception | None = None,
+    ) -> Chunk:
+        """The chunk with these examples, filled up to the size of all. Given `random`, batches are made of about equal lengths."""
         full = self.each_batches * self.size
+        lengths = {port: np.array(list(map(len, column))) for port, column in lists.items() if isinstance(column, list)}
+        which, plans = None, []
+        if lengths:
+            group, found = shared_groups(lengths)
+            plans = [replace(self.plan, lengths=each) for each in found]
+            if random is not None:
+                order, _ = arranged(np.arange(len(indices)), group, self.size, random)
+                lists = {port: [column[i] for i in order] if port in lengths else column[order] for port, column in lists.items()}
+                indices, group = indices[order], group[order]
+            which = group.reshape(count, self.size).max(axis=1)
+            # no shorter than those before, so that few programs serve all; what is computed does not depend on it
+            self.longest = {port: max(length, self.longest.get(port, 0)) for port, length in found[-1]}
         columns: dict[str, Any] = {}
         for port, column in lists.items():
             if isinstance(column, list):
@@ -227,8 +258,8 @@ class Streamed(Feed):
             else:
                 columns[port] = np.resize(column, (full, *column.shape[1:])) if len(column) < full else column
         order = np.resize(indices, full).astype(np.int32), np.int32(first)
-        data, order = self.place((padded(columns, True), order))
-        return Chunk(data, order, first, count, problem)
+        data, order = self.place((padded(columns, True, self.longest), order))
+        return Chunk(data, order, first, count, problem, which, plans)
 
     def _rows(self, rows: np.ndarray) -> dict[str, Any]:
         """The examples at these places, read by several threads."""
@@ -305,7 +336,7 @@ class Streamed(Feed):
                 self.place(padded({port: column[:rows] for port, column in there.items()}, True)), None, first, trained, problem
             )
         indices = np.arange(first * self.size, (first + trained) * self.size) % self.count
-        return self._placed(there, indices, first, trained, problem)
+        return self._placed(there, indices, first, trained, None, problem)
 
 
 def _without(rows: np.ndarray, bad: Container[int]) -> np.ndarray:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -32,6 +34,8 @@ __all__ = ["ImageEncoder"]
 CHANNELS = {"RGB": 3, "Grayscale": 1}
 OTHER_COLOR_SPACES = ("CMYK", "HSB", "LAB", "LCH", "LUV", "XYZ", "YCbCr", "Automatic")
 HORIZONTAL, VERTICAL = {"Left": 0.0, "Center": 0.5, "Right": 1.0}, {"Top": 0.0, "Center": 0.5, "Bottom": 1.0}
+READERS, TOGETHER = 8, 64
+"""So many threads at most read files, each so many at a time."""
 COLORS = {"Black": 0.0, "Gray": 0.5, "White": 1.0}
 
 
@@ -244,11 +248,21 @@ class ImageEncoder(Encoder):
         if stack is not None and stack.shape[1:3] == (height, width):
             return to_channels(stack, self.ColorChannels)
         result = np.empty((len(things), height, width, self.ColorChannels), np.uint8)
-        for i, thing in enumerate(things if stack is None else stack):
-            try:
-                result[i] = self._fitted(pixels_of(thing) if stack is None else thing)
-            except EncodingError as problem:
-                raise EncodingError(f"{self.title()}{place((i + 1,))} of {len(things)}: {problem}") from None
+        items = list(things) if stack is None else stack
+
+        def fill(start: int) -> None:
+            for i in range(start, min(start + TOGETHER, len(items))):
+                try:
+                    result[i] = self._fitted(pixels_of(items[i]) if stack is None else items[i])
+                except EncodingError as problem:
+                    raise EncodingError(f"{self.title()}{place((i + 1,))} of {len(things)}: {problem}") from None
+
+        starts = range(0, len(items), TOGETHER)
+        if stack is None and len(starts) > 1 and all(isinstance(item, (str, os.PathLike)) for item in items):
+            with ThreadPoolExecutor(min(os.cpu_count() or 1, READERS)) as threads:
+                list(threads.map(fill, starts))  # in their order: the first that cannot be read is named
+        else:
+            list(map(fill, starts))
         return result
 
     def device(self, compact: Any) -> Any:

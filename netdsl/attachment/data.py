@@ -13,12 +13,12 @@ import numpy as np
 from netdsl.attachment.losses import TrainingNet
 from netdsl.attachment.types import sizes_of, with_types
 from netdsl.columns import Table
-from netdsl.errors import DataError, listing
+from netdsl.errors import DataError, excerpt, listing
 from netdsl.lowering import check_integers, check_lengths, pad_sequences, port_data
 from netdsl.nets import Sequence
 from netdsl.shapes import ArrayType, describe
 
-__all__ = ["encoded", "padded", "typed"]
+__all__ = ["encoded", "named", "padded", "typed"]
 
 BLOCK = 2**18
 """About how many numbers are looked at together."""
@@ -41,7 +41,7 @@ def encoded(training: TrainingNet, data: Table, what: str, places: Any = None) -
     compact = []
     graph = training.graph
     data = data.read()
-    for port, name in _names(training, data, what).items():
+    for port, name in named(training, data, what).items():
         column = data.columns()[name]
         type_ = graph.port_type(port)
         thing = list(column) if isinstance(column, (tuple, range)) else column
@@ -63,7 +63,7 @@ def encoded(training: TrainingNet, data: Table, what: str, places: Any = None) -
     return columns if places is not None else padded(columns), frozenset(compact)
 
 
-def _names(training: TrainingNet, data: Table, what: str) -> dict[str, str]:
+def named(training: TrainingNet, data: Table, what: str) -> dict[str, str]:
     """The column of these data for each port. They may be inputs and targets where the first data had ports, or the other way round."""
     columns, names = data.columns(), {}
     for port, name in training.columns.items():
@@ -96,6 +96,11 @@ def _check_sizes(column: Any, port: str, type_: ArrayType, where: str) -> None:
     takes = type_.sizes or ()
     if len(sizes) == len(takes) and all(not isinstance(a, int) or a == b for a, b in zip(takes, sizes)):
         return
+    if np.asarray(column[0]).dtype.kind not in "biuf":
+        raise DataError(
+            f"{where} begins with {excerpt(column[0])}, but the port {port!r} takes {describe(type_)}. Labels are targets of a net "
+            "that ends with a SoftmaxLayer; a NetEncoder on the port turns other things into numbers."
+        )
     hint = "Change the data or the net."
     if all(isinstance(size, int) for size in takes) and math.prod(sizes) == math.prod(takes):  # type: ignore[arg-type]
         hint = f"np.reshape(values, {[len(column), *takes]}) would fit."

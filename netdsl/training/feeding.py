@@ -9,31 +9,34 @@ from typing import Any
 import jax
 import numpy as np
 
-from netdsl.attachment import TrainingNet, encoded
+from netdsl.attachment import TrainingNet, encoded, named
 from netdsl.columns import Rows, Table
 from netdsl.training.capacity import fits
 from netdsl.training.generators import Generated
 from netdsl.training.lengths import arranged, groups, stretches
 from netdsl.training.plan import Plan, permutation
+from netdsl.training.processes import Hosts
 from netdsl.training.streaming import Feed, Place, Streamed, good_examples
 
 __all__ = ["Feed", "Resident", "feed"]
 
 
-def feed(training: TrainingNet, data: Table | Generated, what: str, seed: int, device: Any, skip: bool = False) -> Feed:
+def feed(
+    training: TrainingNet, data: Table | Generated, what: str, seed: int, device: Any, hosts: Hosts, skip: bool = False
+) -> Feed:
     """The feed of these data: resident where they fit the memory, else streamed."""
     if isinstance(data, (Generated, Rows)):
         return Streamed(training, data, what, seed, skip)
     given = all(isinstance(column, jax.Array) for column in data.columns().values())
-    if not given and not fits(len(data) * _bytes_of_one(training, data), device):
+    if not given and hosts.any(not fits(len(data) * _bytes_of_one(training, data, what), device)):
         return Streamed(training, data, what, seed, skip)
     return Resident(training, data, what, seed, skip)
 
 
-def _bytes_of_one(training: TrainingNet, data: Table) -> float:
+def _bytes_of_one(training: TrainingNet, data: Table, what: str) -> float:
     """About what an example takes, by the types of the ports; of sequences the first speaks for all."""
     total = 0.0
-    for port, name in training.columns.items():
+    for port, name in named(training, data, what).items():
         type_, encoder = training.graph.port_type(port), training.graph.encoder(port)
         first = data.columns()[name][0]
         length = len(first) if hasattr(first, "__len__") else 1  # what is no sequence is refused when it is encoded

@@ -138,11 +138,13 @@ def grains(source: Any, encoder: Any, form: str) -> Callable[[], int]:
 
 def main(quick: bool) -> None:
     """Measure and print."""
+    from absl import flags
     from measuring import alternated, spread
     from tables import Table, text
 
     from netdsl import FlattenLayer, NetChain, NetEncoder, NetInitialize
 
+    flags.FLAGS.mark_as_parsed()  # which Grain's processes ask for
     encoder = NetEncoder("Image", [SIDE, SIDE])
     dense, pixels = NetInitialize(NetChain([1], Input=64)), NetInitialize(NetChain([FlattenLayer(), 1], Input=encoder))
     part, rounds = (10, 1) if quick else (1, 5)
@@ -151,7 +153,7 @@ def main(quick: bool) -> None:
         for title, source, net, forms in (
             ("JPEG files", Pictures(folder, 3000 // part), pixels, ("threads", "processes")),
             ("rows, one at a time", Rows(10_000 // part), dense, ("threads", "processes")),
-            ("rows, many at once", ManyRows(10_000 // part), dense, ("threads", "batches")),
+            ("rows, many at once", ManyRows(10_000 // part), dense, ("batches",)),
         ):
             turns = {"netdsl": own(source, net)}
             turns |= {form: grains(source, encoder if net is pixels else None, form) for form in forms}

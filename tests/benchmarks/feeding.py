@@ -5,7 +5,7 @@
 Each turn reads all examples once in a random order, decodes and encodes them, and places them on the device; nothing is trained.
 netdsl is timed as NetTrain reads: what it does is that of its own feed. Grain has the forms that its documentation gives: a row at a
 time by threads, the same in worker processes, and, where a source gives many rows at once, a batch of rows at a time. Its batches
-are placed as netdsl's chunks are.
+are placed as netdsl's chunks are. Worker processes start anew for each turn, which is in their time.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ import numpy as np
 from netdsl.attachment.losses import TrainingNet
 from netdsl.attachment.types import sizes_of, with_types
 from netdsl.columns import Table
-from netdsl.errors import DataError, EncodingError, NetError, listing
+from netdsl.errors import DataError, EncodingError, NetError, excerpt, listing
 from netdsl.lowering import PortData, check_integers, check_lengths, pad_sequences, port_data
 from netdsl.nets import Net, Sequence
 from netdsl.shapes import ArrayType, describe
@@ -135,6 +135,11 @@ def _check_sizes(column: Any, port: str, type_: ArrayType, where: str) -> None:
     takes = type_.sizes or ()
     if len(sizes) == len(takes) and all(not isinstance(a, int) or a == b for a, b in zip(takes, sizes)):
         return
+    if np.asarray(column[0]).dtype.kind not in "biuf":
+        raise DataError(
+            f"{where} begins with {excerpt(column[0])}, but the port {port!r} takes {describe(type_)}. Labels are targets of a net "
+            "that ends with a SoftmaxLayer; a NetEncoder on the port turns other things into numbers."
+        )
     hint = "Change the data or the net."
     if all(isinstance(size, int) for size in takes) and math.prod(sizes) == math.prod(takes):  # type: ignore[arg-type]
         hint = f"np.reshape(values, {[len(column), *takes]}) would fit."

@@ -106,9 +106,14 @@ class Rows(Table):
         together = getattr(self.source, "__getitems__", None)
         if callable(together):
             try:
-                return list(together(places))
+                found = list(together(places))
             except Exception:  # which of them it is, is found out one by one
                 pass
+            else:
+                if len(found) != len(places):
+                    name = f"{type(self.source).__name__}.__getitems__"
+                    raise DataError(f"The {self.what}: {name} gave {len(found)} examples for {len(places)} positions.")
+                return found
         rows = []
         for place in places:
             try:

@@ -15,17 +15,20 @@ from netdsl.training.capacity import fits
 from netdsl.training.generators import Generated
 from netdsl.training.lengths import arranged, groups, stretches
 from netdsl.training.plan import Plan, permutation
+from netdsl.training.processes import Hosts
 from netdsl.training.streaming import Feed, Place, Streamed, good_examples
 
 __all__ = ["Feed", "Resident", "feed"]
 
 
-def feed(training: TrainingNet, data: Table | Generated, what: str, seed: int, device: Any, skip: bool = False) -> Feed:
+def feed(
+    training: TrainingNet, data: Table | Generated, what: str, seed: int, device: Any, hosts: Hosts, skip: bool = False
+) -> Feed:
     """The feed of these data: resident where they fit the memory, else streamed."""
     if isinstance(data, (Generated, Rows)):
         return Streamed(training, data, what, seed, skip)
     given = all(isinstance(column, jax.Array) for column in data.columns().values())
-    if not given and not fits(len(data) * _bytes_of_one(training, data, what), device):
+    if not given and hosts.any(not fits(len(data) * _bytes_of_one(training, data, what), device)):
         return Streamed(training, data, what, seed, skip)
     return Resident(training, data, what, seed, skip)
 

@@ -49,7 +49,7 @@ def shared_groups(lengths: Mapping[str, np.ndarray]) -> tuple[np.ndarray, list[t
     longest = np.max(list(lengths.values()), axis=0)
     ladder = [length_bucket(int(longest.max()))]
     while len(ladder) < MOST_GROUPS and ladder[0] > 1:
-        ladder.insert(0, length_bucket(ladder[0] * 2 // 3))
+        ladder.insert(0, length_bucket(ladder[0] - max(ladder[0] // 3, 1)))
     most = {port: length_bucket(int(each.max())) for port, each in lengths.items()}
     return np.searchsorted(ladder, longest), [tuple((port, min(step, most[port])) for port in most) for step in ladder]
 

@@ -14,17 +14,19 @@ from netdsl.attachment import TrainingNet
 from netdsl.errors import DeclarationError, UnsupportedError, excerpt, listing, warn
 from netdsl.layers import CrossEntropyLossLayer
 from netdsl.measurements.comparison import NUMBERS, Comparison, comparison
-from netdsl.measurements.evaluation import Evaluated, Evaluation
+from netdsl.measurements.evaluation import Evaluation
 from netdsl.measurements.predictions import Predictions
 from netdsl.measurements.specification import Asked, Reader
 from netdsl.measurements.tally import CURVES, Dummies, PortFunction, Sums, Tallied, together, zeros
-from netdsl.nets import ArrayPath
+from netdsl.nets import ArrayPath, Sequence
 from netdsl.symbols import Automatic, Rule
+from netdsl.training.capacity import fits
 from netdsl.training.history import History
 from netdsl.training.plan import Plan
 from netdsl.training.stopping import LOSS, Criterion, Watch
+from netdsl.training.streaming import Feed
 
-__all__ = ["ERROR", "Judge", "Measure", "Measured", "all_elements", "judged", "key_text", "measured"]
+__all__ = ["ERROR", "Judge", "Measure", "Measured", "compared_of", "judged", "key_text", "measured"]
 
 ERROR = "ErrorRate"
 """What is measured beside the loss when TrainingProgressMeasurements is Automatic and there is one cross-entropy loss."""
@@ -152,13 +154,13 @@ class Measured:
             name, values = key_text(measure.key), [self.number(measure, sums) for sums in batches]
             before[name] = np.append(before.get(name, np.zeros(0)), values)
 
-    def of_validation(self, sums: Mapping[str, Any], error: float, elements: Any) -> dict[str, Any]:
-        """The sums of the validation data, with what needs all its examples."""
+    def of_validation(self, sums: Mapping[str, Any], error: float, elements: list[Any]) -> dict[str, Any]:
+        """The sums of the validation data, with what needs all its examples: the probabilities and classes of each part."""
         found = together({name: np.asarray(value)[None] for name, value in sums.items()})
         if self.classified:
             found[OF_ERROR] = error
-        if elements is not None:
-            probabilities, truth, *_ = elements.compared
+        if elements:
+            probabilities, truth = map(np.concatenate, zip(*elements))
             found[CURVES] = Predictions(probabilities, truth, self.tallied.classes).curves
         return found
 
@@ -167,13 +169,21 @@ class Measured:
         """Whether something needs all examples of the validation data together."""
         return any(measure.whole for measure in self.measures)
 
-    def refuse_streamed(self, streamed: bool) -> None:
-        """Refuse what needs all validation data together where they are read chunk by chunk."""
-        if streamed and self.whole:
+    def refuse_outputs(self, training: TrainingNet, validation: Feed) -> None:
+        """Refuse what needs all outputs of the validation data where they are too many to be kept."""
+        compared = comparison(training)
+        if not (validation.streamed and self.whole and compared is not None):
+            return
+        longest = max((c.data.shape[1] for c in validation.columns.values() if isinstance(c, Sequence)), default=1)
+        sizes = [
+            size if isinstance(size, int) else longest for size in training.graph.solved.types[compared.predicted].sizes or ()
+        ]
+        needed = 4 * validation.count * math.prod(sizes)
+        if not fits(needed, None):
             keys = listing(key_text(measure.key) for measure in self.measures if measure.whole)
             raise UnsupportedError(
-                f"TrainingProgressMeasurements: {keys} need all validation data together, which are read chunk by chunk here. Measure "
-                "them after the training, or give a ValidationSet that fits into memory."
+                f"TrainingProgressMeasurements: {keys} need all outputs of the validation data together, about {needed / 1e9:.1f} GB, "
+                "more than the memory has. Leave them out, or give a smaller ValidationSet."
             )
 
     def named(self, key: Any) -> Measure | None:
@@ -372,18 +382,20 @@ class Judge:
         return f"met the TrainingStoppingCriterion ({self.name} best after round {self.watch.at:g})"
 
 
-def all_elements(
+def compared_of(
     training: TrainingNet,
     arrays: Mapping[ArrayPath, Any],
     plan: Plan,
     device: Any,
     columns: dict[str, Any],
     compact: frozenset[str],
-) -> Evaluated:
-    """What measurements of all validation data together are made from, with the net as it is now."""
+) -> tuple[np.ndarray, ...]:
+    """The probabilities and classes of some validation data, with the net as it is now."""
     now = replace(training, graph=training.graph.with_arrays(arrays))
     evaluation = Evaluation(now, comparison(now), device=device, precision=plan.precision, asker="NetTrain")
-    return evaluation.of_columns(columns, compact, len(jax.tree.leaves(columns)[0]))
+    found = evaluation.of_columns(columns, compact, len(jax.tree.leaves(columns)[0])).compared
+    assert found is not None, "there is a comparison where something needs all examples"
+    return found[:2]
 
 
 def judged(criterion: Criterion | None, measured: Measured, validated: bool, by: str) -> Judge:

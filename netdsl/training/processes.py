@@ -52,8 +52,8 @@ class Hosts:
         """Whether it is so in some process."""
         return bool(flag)
 
-    def first(self, count: int) -> int:
-        """The number that the first process says."""
+    def least(self, count: int) -> int:
+        """The least of the numbers that the processes say."""
         return count
 
     def passed(self, since: float) -> float:
@@ -100,10 +100,10 @@ class Many(Hosts):
         return common
 
     def any(self, flag: Any) -> bool:
-        return any(record["flag"] for record in self.meet(flag=bool(flag)))
+        return any(record.get("flag") for record in self.meet(flag=bool(flag)))
 
-    def first(self, count: int) -> int:
-        return int(self.meet(count=count)[0]["count"])
+    def least(self, count: int) -> int:
+        return min(int(record["count"]) for record in self.meet(count=count))
 
     def passed(self, since: float) -> float:
         return time.perf_counter() + self.ahead - since

@@ -27,7 +27,7 @@ from netdsl.training.feeding import Feed, feed
 from netdsl.training.generators import Ended
 from netdsl.training.history import History
 from netdsl.training.interrupts import compiled_aside, heard, interruptible
-from netdsl.training.measured import all_elements, judged, measured
+from netdsl.training.measured import compared_of, judged, measured
 from netdsl.training.plan import Plan, chunk_function, start, sums_of, validation_function
 from netdsl.training.planning import plan_rounds, rate_of, remaining, seconds_of
 from netdsl.training.processes import Hosts, shared_by
@@ -75,8 +75,8 @@ class Training:
         self.settings, self.hosts = settings, hosts or Hosts()
         varying = any(net.port_type(port).varying for port in net.input_names)
         size = settings.batch_size or (BATCH_SIZE_VARYING if varying else BATCH_SIZE)
-        everything = source(data, "training data", "TrainingData", size, settings.skip)
-        examples, validation = split(everything, settings.validation, settings.seed, size)
+        everything = source(data, "training data", "TrainingData", size, self.hosts, settings.skip)
+        examples, validation = split(everything, settings.validation, settings.seed, size, self.hosts)
         # labels that only occur among the examples held out are classes too
         sample = everything.sample()
         prepared = typed(training_net(net, sample, settings.loss), sample)
@@ -84,7 +84,7 @@ class Training:
         graph = initialized(prepared.graph, prepared.path, settings.seed)
         self.training = replace(prepared, graph=graph)
         self.device = settings.device if settings.device is not None else next(iter(jax.device_put(0).devices()))
-        self.feed = feed(self.training, examples, "training data", settings.seed, self.device, settings.skip)
+        self.feed = feed(self.training, examples, "training data", settings.seed, self.device, self.hosts, settings.skip)
         self.columns, compact = self.feed.columns, self.feed.compact
         self.count, self.validation_count = self.feed.count, 0
         self.batch_size = min(size, self.count)
@@ -114,9 +114,11 @@ class Training:
         self.validation: Feed | None = None
         if validation is not None:
             # these may be encoded where the training data are not, or the other way round
-            self.validation = feed(self.training, validation, "validation data", settings.seed, self.device, settings.skip)
+            self.validation = feed(
+                self.training, validation, "validation data", settings.seed, self.device, self.hosts, settings.skip
+            )
             self.validation_count = self.validation.count
-            self.measured.refuse_streamed(self.validation.streamed)
+            self.measured.refuse_outputs(self.training, self.validation)
             self.validate = validation_function(replace(self.plan, compact=self.validation.compact))
         self.history = History(self.batches)
         rounds = settings.rounds
@@ -266,8 +268,9 @@ class Training:
                 settings.functions.batches_left(self.status),
             )
             before = self.hosts.now()
-            count = self._ready(done, self.hosts.first(int(min(count, *asked))))
+            count = self.hosts.least(self._ready(done, int(min(count, *asked))))
             if not count:
+                self.reason = self.reason or "ended with its data"
                 break
             losses, errors, self.slots = trained(done, count)
             took = self.hosts.now() - before
@@ -283,12 +286,11 @@ class Training:
         try:
             return self.feed.ready(done, count)
         except Ended:
-            self.reason = "ended with its data"
+            return 0
         except (DataError, TrainingError) as error:
             self.reason = "broke off at its data"
             error.results = self.results()
             raise
-        return 0
 
     def _consult(self, round_: int, done: int, count: int, took: float) -> None:
         """What the host does after a chunk: check, adapt, report, stop."""
@@ -344,20 +346,21 @@ class Training:
             return
         arrays, (_, fixed, state, _) = self.plan.shown(self.carry), self.carry
         self.where = f"in the validation after round {round_}"
-        self.hosts.now()  # nobody has failed since the last batch: all compute this
+        now = self._returned(self.plan.apart({**arrays, **fixed, **state})) if self.measured.whole else None
         found: tuple[Any, ...] = ()
+        elements: list[Any] = []
         for data, batches in self.validation.whole():
             given = arrays, fixed, state, data, np.int32(batches)
             compiled_aside(self.validate, given)
+            self.hosts.now()  # nobody has failed since the last batch: all compute this
             with alone(self.plan.mesh):
                 sums = heard(self.validate(*given), seconds_of(self, batches), leave=self.plan.mesh is None)
                 part = jax.tree.map(np.asarray, sums)
             found = (found[0] + part[0], found[1] + part[1], merged(found[2], part[2])) if found else part
+            if now is not None:
+                there, compact = brought(data, self.device), self.validation.compact
+                elements.append(compared_of(self.training, now, self.plan, self.device, there, compact))
         loss, error = (float(value) / self.validation_count for value in found[:2])
-        elements = None
-        if self.measured.whole:
-            now = self._returned(self.plan.apart({**arrays, **fixed, **state}))
-            elements = all_elements(self.training, now, self.plan, self.device, self.validation.columns, self.validation.compact)
         history.validated(place, loss, error, self.measured.of_validation(found[2], error, elements))
         if self.judge.best(history):
             self.best = self._place((arrays, state), may_alias=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from numbers import Real
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,6 +16,9 @@ from netdsl.symbols import Scaled
 from netdsl.training.capacity import bytes_of_examples, fits
 from netdsl.training.generators import Generated, generated
 
+if TYPE_CHECKING:
+    from netdsl.training.processes import Hosts
+
 __all__ = ["refuse_guessed_labels", "skipping", "source", "split"]
 
 
@@ -26,7 +29,7 @@ def skipping(value: Any) -> bool:
     return value
 
 
-def source(data: Any, what: str, element: str, batch_size: int, skip: bool = False) -> Table | Generated:
+def source(data: Any, what: str, element: str, batch_size: int, hosts: Hosts, skip: bool = False) -> Table | Generated:
     """The data in whatever form: columns, rows that are read when they are needed, or what gives batches."""
     if isinstance(data, str) and not is_folder(data):
         data = ResourceData(data, element)
@@ -36,7 +39,7 @@ def source(data: Any, what: str, element: str, batch_size: int, skip: bool = Fal
     rows = table(data, what)
     if isinstance(rows, Rows):
         each = bytes_of_examples(rows.sample()) / min(len(rows), len(rows.sample()))
-        return rows.read() if not skip and fits(each * len(rows), None) else rows
+        return rows if skip or hosts.any(not fits(each * len(rows), None)) else rows.read()
     return rows
 
 
@@ -54,7 +57,9 @@ def refuse_guessed_labels(net: Net, training: TrainingNet, data: Table | Generat
             )
 
 
-def split(data: Table | Generated, validation: Any, seed: int, size: int) -> tuple[Table | Generated, Table | Generated | None]:
+def split(
+    data: Table | Generated, validation: Any, seed: int, size: int, hosts: Hosts
+) -> tuple[Table | Generated, Table | Generated | None]:
     """Training and validation data; Scaled holds a random fraction out."""
     if validation is None:
         return data, None
@@ -71,4 +76,4 @@ def split(data: Table | Generated, validation: Any, seed: int, size: int) -> tup
             )
         order = np.random.default_rng([seed, 1]).permutation(len(data))
         return data.taken(np.sort(order[held:])), data.taken(np.sort(order[:held]))
-    return data, source(validation, "validation data", "TestData", size)
+    return data, source(validation, "validation data", "TestData", size, hosts)

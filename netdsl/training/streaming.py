@@ -245,9 +245,11 @@ class Streamed(Feed):
             group, found = shared_groups(lengths)
             plans = [replace(self.plan, lengths=each) for each in found]
             if random is not None:
-                order, _ = arranged(np.arange(len(indices)), group, self.size, random)
-                lists = {port: [column[i] for i in order] if port in lengths else column[order] for port, column in lists.items()}
-                indices, group = indices[order], group[order]
+                places, _ = arranged(np.arange(len(indices)), group, self.size, random)
+                lists = {
+                    port: [column[i] for i in places] if port in lengths else column[places] for port, column in lists.items()
+                }
+                indices, group = indices[places], group[places]
             which = group.reshape(count, self.size).max(axis=1)
             # no shorter than those before, so that few programs serve all; what is computed does not depend on it
             self.longest = {port: max(length, self.longest.get(port, 0)) for port, length in found[-1]}

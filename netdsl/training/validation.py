@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from netdsl.columns import gives_batches
 from netdsl.symbols import Rule
 from netdsl.training.intervals import Every, every, suboptions
 
@@ -23,7 +24,7 @@ def validation_of(setting: Any) -> tuple[Any, Every]:
         return data, _every({"Interval": given.value})
     if not isinstance(given, Mapping):
         return setting, ROUND
-    if callable(data):  # which has options of its own
+    if gives_batches(data):  # which has options of its own
         own = {name: value for name, value in given.items() if name != "Interval"}
         return [data, own] if own else data, _every({name: value for name, value in given.items() if name not in own})
     if not (isinstance(data, Mapping) and set(given) == set(data)):  # else they are two examples as dicts

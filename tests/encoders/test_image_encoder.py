@@ -474,6 +474,20 @@ def test_folders_read_by_several_threads(tmp_path):
     assert list(warnings.filters) == filters
 
 
+def test_many_files_are_read_in_their_order_and_the_first_bad_one_is_named(tmp_path):
+    paths = []
+    for i in range(200):
+        paths.append(tmp_path / f"{i}.png")
+        paths[-1].write_bytes(saved(Image.fromarray(np.full((6, 5), i, np.uint8)), "PNG"))
+    encoder = NetEncoder("Image", (5, 6), ColorSpace="Grayscale")
+    assert encoder.encode_many(paths)[:, 0, 0, 0].tolist() == list(range(200))
+    assert encoder.encode_many(np.array(list(map(str, paths)), object))[:, 0, 0, 0].tolist() == list(range(200))
+    for place in (199, 130, 71, 70):  # in three of the threads' parts
+        paths[place].write_bytes(b"text")
+        with pytest.raises(EncodingError, match=rf"at position {place + 1} of 200: Cannot read .*{place}\.png"):
+            encoder.encode_many(paths)
+
+
 def test_pillow_is_not_imported_for_arrays():
     code = (
         "import sys, numpy as np; from netdsl.encoders import NetEncoder; "

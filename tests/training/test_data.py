@@ -148,6 +148,11 @@ def changed(array, place, value):
             "size 2. Change the data or the net.",
         ),
         (
+            (INPUTS, list("abcabcab")),
+            "The column 'targets' of the training data begins with 'a', but the port 'Output' takes a vector of size 2. Labels are "
+            "targets of a net that ends with a SoftmaxLayer; a NetEncoder on the port turns other things into numbers.",
+        ),
+        (
             (INPUTS, TARGETS[:, :1]),
             "The column 'targets' of the training data has a vector of size 1 for each example, but the port 'Output' takes a vector of "
             "size 2. Change the data or the net.",
@@ -164,7 +169,7 @@ def changed(array, place, value):
             "size 3. np.reshape(values, [8, 3]) would fit.",
         ),
     ],
-    ids=["nan", "inf", "overflow", "input size", "numbers", "target size", "target rank", "input rank"],
+    ids=["nan", "inf", "overflow", "input size", "numbers", "labels", "target size", "target rank", "input rank"],
 )
 def test_data_that_cannot_be_used(train, data, message):
     with pytest.raises(DataError) as raised:

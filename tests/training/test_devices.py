@@ -97,6 +97,48 @@ for name, make, options in [
 print(json.dumps(found))
 """
 
+STREAMED = """
+import os, tempfile, h5py
+from netdsl.symbols import File
+from netdsl.training import capacity, streaming
+
+inputs, targets = normal(90, 4), normal(90, 4)[:, :2]
+place = os.path.join(tempfile.mkdtemp(), "x.h5")
+with h5py.File(place, "w") as file:
+    file["Input"], file["Output"] = inputs, targets
+
+class Source:
+    def __len__(self): return len(inputs)
+    def __getitem__(self, i): return {"Input": inputs[i], "Output": targets[i]}
+
+class Sequences:
+    def __init__(self, count): self.inputs = [normal(1 + i * i % 11, 3) + i for i in range(count)]
+    def __len__(self): return len(self.inputs)
+    def __getitem__(self, i): return {"Input": self.inputs[i] / 10, "Output": targets[i]}
+
+def batches(info):
+    start = 9 * (info["AbsoluteBatch"] - 1) % 90
+    return {"Input": inputs[start : start + 9], "Output": targets[start : start + 9]}
+
+def dense(data):
+    return lambda: (NetInitialize(NetChain([8, Ramp, DropoutLayer(0.3), 2], Input=4)), data, (inputs[:17] + 1, targets[:17]))
+
+def varying(data):
+    layers = [NetMapOperator(LinearLayer(3)), SequenceLastLayer(), 2]
+    return lambda: (NetInitialize(NetChain(layers, Input=["Varying", 3])), data, Sequences(12))
+
+DATA = {"source": Source(), "file": File(place), "generator": [batches, {"RoundLength": 90}], "sequences": Sequences(90)}
+make = {name: (varying if name == "sequences" else dense)(data) for name, data in DATA.items()}
+resident = trained(dense((inputs, targets)), BatchSize=9, TargetDevice=("CPU", 8))
+capacity.SMALL, capacity.SHARE, streaming.CHUNK_BYTES = 0, 0.0, 1000
+for name in DATA:
+    many = trained(make[name], BatchSize=9, TargetDevice=("CPU", 8))
+    one = resident if name in ("source", "file") else trained(make[name], BatchSize=9, TargetDevice=("CPU", 1))
+    found["streamed " + name] = [apart(one, many), float(np.ptp(one("BatchLossList")))]
+    found["the bits of " + name] = bits(one("TrainedNet")) == bits(many("TrainedNet"))
+print(json.dumps(found))
+"""
+
 
 def process(source: str, **environment: str) -> Any:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("JAX_") and name != "NETDSL_CPU_CORES"}
@@ -108,13 +150,13 @@ def process(source: str, **environment: str) -> Any:
         timeout=600,
     )
     assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 @pytest.fixture(scope="module")
 def eight() -> Any:
     """What eight virtual CPU devices found."""
-    return process(CASES + EIGHT, XLA_FLAGS="--xla_force_host_platform_device_count=8")
+    return process(CASES + EIGHT + STREAMED, XLA_FLAGS="--xla_force_host_platform_device_count=8")
 
 
 @pytest.mark.parametrize("case", ["pictures", "not divided", "momentum", "sequences", "sequences, not divided", "float64"])
@@ -123,6 +165,16 @@ def test_eight_devices_train_to_the_numbers_of_one(case: str, eight: Any) -> Non
     difference, range_ = eight[case]
     assert difference < (1e-10 if case == "float64" else 2e-4)
     assert range_ > 1e-2, "it learns something"
+
+
+@pytest.mark.parametrize("form", ["source", "file", "generator", "sequences"])
+def test_eight_devices_train_on_streamed_data(form: str, eight: Any) -> None:
+    """To the bits of data in memory; where there are none, to the numbers of one device."""
+    difference, range_ = eight["streamed " + form]
+    assert difference < 2e-4
+    assert range_ > 1e-2, "it learns something"
+    if form in ("source", "file"):
+        assert eight["the bits of " + form]
 
 
 def test_what_eight_devices_make_is_like_what_one_makes(eight: Any) -> None:

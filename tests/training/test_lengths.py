@@ -13,12 +13,13 @@ from netdsl import (
     NetInitialize,
     NetMapOperator,
     NetTrain,
+    Quantity,
     SequenceLastLayer,
 )
 from netdsl.errors import EncodingError
 from netdsl.lowering import compilations
 from netdsl.nets import Sequence
-from netdsl.training import lengths
+from netdsl.training import capacity, lengths, streaming
 
 
 def test_targets_of_another_length_than_the_net_gives():
@@ -84,6 +85,117 @@ def test_batches_are_padded_to_few_lengths_and_come_in_a_random_order():
     assert (steps > 0).mean() > 0.4
     computed = sum(dict(padded[g])["Input"] for g in which) / (63 * 300)
     assert computed < 0.65
+
+
+# The same where data are streamed
+
+
+class Streamed:
+    """Sequences with their sums, read by position; most are short."""
+
+    def __init__(self, count=400):
+        source = np.random.default_rng(6)
+        lengths_ = np.minimum(source.geometric(1 / 12, size=count), 150)
+        self.inputs = [source.normal(size=(n, 2)).astype(np.float32) for n in lengths_]
+        self.targets = np.array([[x.sum()] for x in self.inputs], np.float32) / 10
+
+    def __len__(self):
+        return len(self.inputs)
+
+    def __getitem__(self, place):
+        return {"Input": self.inputs[place], "Output": self.targets[place]}
+
+
+LAST = NetInitialize(NetChain([NetMapOperator(LinearLayer(3)), SequenceLastLayer(), 1], Input=["Varying", 2]))
+
+
+@pytest.fixture
+def little_memory(monkeypatch):
+    """Nothing fits the memory, and a chunk holds about ten batches of eight."""
+    monkeypatch.setattr(capacity, "SMALL", 0)
+    monkeypatch.setattr(capacity, "SHARE", 0.0)
+    monkeypatch.setattr(streaming, "CHUNK_BYTES", 2**15)
+
+
+def bits(results):
+    return [np.asarray(value).tobytes() for value in results("TrainedNet").arrays.values()]
+
+
+def test_streamed_sequences_come_in_batches_of_about_equal_lengths(little_memory, monkeypatch):
+    """What is computed is far less than with each batch as long as the longest, by few programs; each example counts once."""
+    seen = []
+    place = streaming.Streamed._placed
+
+    def noted(self, *given):
+        seen.append(place(self, *given))
+        return seen[-1]
+
+    monkeypatch.setattr(streaming.Streamed, "_placed", noted)
+    data = Streamed()
+    before = compilations()
+    results = NetTrain(LAST, data, All, BatchSize=8, LearningRate=0, **QUIET)
+    assert compilations() - before <= 2 * lengths.MOST_GROUPS
+    chunks = [chunk for chunk in seen if chunk.batches]
+    assert len(chunks) > 4
+    order = np.concatenate([np.asarray(chunk.order[0])[: 8 * chunk.batches] for chunk in chunks])
+    for round_ in (order[:400], order[400:800]):
+        assert sorted(round_) == list(range(400))
+    computed = whole = 0
+    for chunk in chunks:
+        sequences = chunk.data["Input"]
+        for batch, plan in enumerate(chunk.plans[group] for group in chunk.which):
+            there, (length,) = np.asarray(sequences.length)[8 * batch : 8 * batch + 8], dict(plan.lengths).values()
+            assert there.max() <= length <= sequences.data.shape[1]
+            computed, whole = computed + length, whole + sequences.data.shape[1]
+        assert np.any(np.diff(chunk.which) < 0), "in a random order"
+    assert computed < 0.45 * whole
+    expected = np.mean((np.array(LAST(data.inputs)) - data.targets) ** 2)
+    np.testing.assert_allclose(results("RoundLossList"), [expected] * 2, rtol=1e-4)
+
+
+def test_a_streamed_training_goes_on_within_a_round_to_the_same_bits(little_memory, tmp_path):
+    """Also where the chunks before it, with longer sequences, were never read."""
+    data, options = Streamed(), {"BatchSize": 8, **QUIET}
+    whole = NetTrain(LAST, data, All, **options)
+    where = ["Directory", tmp_path, {"Interval": Quantity(19, "Batches")}]
+    files = NetTrain(LAST, data, All, TrainingProgressCheckpointing=where, **options)("CheckpointingFiles")
+    assert len(files) > 3
+    for number, file in enumerate(files[:4]):
+        where = ["File", tmp_path / f"{number}.netdsl", {"Resume": file}]
+        again = NetTrain(LAST, data, All, TrainingProgressCheckpointing=where, **options)
+        assert bits(again) == bits(whole), file
+        assert again("BatchLossList").tobytes() == whole("BatchLossList").tobytes()
+
+
+def test_batches_of_a_function_stay_as_they_are():
+    """In their order, each as long as its own longest sequence needs."""
+    data = Streamed()
+
+    def batch(info):
+        places = np.arange(8) + 8 * ((info["AbsoluteBatch"] - 1) % 50)
+        return {"Input": [data.inputs[i] for i in places], "Output": data.targets[places]}
+
+    results = NetTrain(LAST, [batch, {"RoundLength": 400}], All, BatchSize=8, LearningRate=0, **QUIET)
+    losses = (np.array(LAST(data.inputs)) - data.targets) ** 2
+    np.testing.assert_allclose(results("BatchLossList"), np.tile(losses.reshape(50, 8).mean(axis=1), 2), rtol=1e-4)
+
+
+def test_lengths_of_one_ladder():
+    source = np.random.default_rng(2)
+    known = set()
+    for _ in range(30):
+        a, b = source.integers(1, 257, size=50), source.integers(1, 20, size=50)
+        a[0], b[0] = 256, 19
+        group, steps = lengths.shared_groups({"a": a, "b": b})
+        known.update(steps)
+        for place in range(50):
+            there = dict(steps[group[place]])
+            assert a[place] <= there["a"] <= max(2 * a[place], 256 // 12 + 4)
+            assert b[place] <= there["b"] <= 24
+    assert len(known) == lengths.MOST_GROUPS
+    group, steps = lengths.shared_groups({"a": np.array([1, 3, 2, 5])})
+    assert [dict(steps[each])["a"] for each in group] == [1, 3, 2, 6]
+    assert lengths.shared_groups({"a": np.zeros(3, int)})[1] == [(("a", 1),)]
 
 
 def test_equal_lengths_are_one_group():

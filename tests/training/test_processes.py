@@ -133,6 +133,88 @@ def test_two_processes_train_to_the_same_bits_and_the_numbers_of_one(one_and_two
         assert 0 < found["seconds"] < 200
 
 
+STREAMED = """
+import tempfile, h5py
+from netdsl.symbols import File
+from netdsl.training import capacity, streaming
+
+pictures, classes = inputs, DATA[1]
+path = tempfile.mkdtemp() + "/x.h5"
+with h5py.File(path, "w") as file:
+    file["Input"], file["Output"] = pictures, classes
+
+class Source:
+    def __init__(self, bad=None): self.bad = bad
+    def __len__(self): return 45
+    def __getitem__(self, i):
+        if i == self.bad: raise ValueError("a worn disk")
+        return {"Input": pictures[i], "Output": classes[i]}
+
+def batches(info):
+    start = 9 * ((info["AbsoluteBatch"] - 1) % 5)
+    return {"Input": pictures[start : start + 9], "Output": classes[start : start + 9]}
+
+def little():
+    capacity.SMALL, capacity.SHARE, streaming.CHUNK_BYTES = 0, 0.0, 2000
+"""
+
+
+def test_streamed_data_train_two_processes_to_the_same_bits(one_and_two: Any) -> None:
+    """As data in memory, though the memory of one process alone is little; for a function, the numbers of one process."""
+    _, ((resident, _, _), _) = one_and_two
+    source = (
+        STREAMED
+        + """
+fits = capacity.fits
+if own == 0:
+    little()
+streaming.CHUNK_BYTES = 2000
+found = {}
+for name, data in {"source": Source(), "file": File(path), "generator": [batches, {"RoundLength": 45}]}.items():
+    results = train(data, TargetDevice=("CPU", 1))
+    found[name] = bits(results("TrainedNet")), [float(x) for x in results("BatchLossList")]
+tell(**found)
+"""
+    )
+    two = run(source)
+    ((one, text, _),) = run(source, 1)
+    assert one is not None, text
+    for found, text, _ in two:
+        assert found is not None, text
+        assert found["source"] == found["file"] == [resident["bits"], resident["losses"]]
+        assert found["generator"][0] == two[0][0]["generator"][0]
+        assert found["generator"][1] == pytest.approx(one["generator"][1], rel=1e-3, abs=1e-4)
+
+
+def test_what_one_process_cannot_read_is_said_in_the_other() -> None:
+    """Of the training data, of the validation data; and an iterator that ends in one process ends both."""
+    source = (
+        STREAMED
+        + """
+little()
+said = []
+for data, options in [(Source(7 if own else None), {}), (Source(), {"ValidationSet": Source(40 if own else None)})]:
+    try:
+        train(data, TargetDevice=("CPU", 1), **options)
+    except Exception as error:
+        said.append(str(error))
+ended = (batches({"AbsoluteBatch": 1 + k}) for k in range(7 + 4 * own))
+results = train([ended, {"RoundLength": 45}], TargetDevice=("CPU", 1), ValidationSet=None)
+tell(said=said, batches=results("TotalBatches"), why=results("ReasonTrainingStopped"), bits=bits(results("TrainedNet")))
+"""
+    )
+    (first, text, _), (second, _, _) = run(source)
+    assert first is not None, text
+    own, other = first.pop("said"), second.pop("said")
+    assert [each.split(": Source[")[0] for each in other] == [
+        "Example 8 of the training data cannot be read",
+        "Example 41 of the validation data cannot be read",
+    ]
+    assert own == [f"Process 1 of this training stopped: DataError: {each}" for each in other]
+    assert first == second
+    assert [first["batches"], first["why"]] == [7, "ended with its data"]
+
+
 def test_only_the_first_reports_and_time_is_the_same_for_all() -> None:
     """One is slow on the host: both stop after the same batch. A drawn seed is that of the first."""
     source = """

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import subprocess
 import sys
 import textwrap
 import threading
+from contextlib import contextmanager
 from pathlib import Path
 
 import h5py
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
+from sklearn.metrics import roc_auc_score
 
 from netdsl import (
     All,
@@ -32,10 +36,11 @@ from netdsl import (
     Scaled,
     SoftmaxLayer,
     TrainingError,
+    UnsupportedError,
 )
 from netdsl.lowering import compilations
 from netdsl.symbols import File
-from netdsl.training import capacity, streaming
+from netdsl.training import capacity, measured, run, streaming
 
 RANDOM = np.random.default_rng(4)
 INPUTS = RANDOM.normal(size=(300, 6)).astype(np.float32)
@@ -114,6 +119,16 @@ def test_the_same_bits_from_memory_and_streamed(train, resident, file, form, mem
     assert digest(results) == digest(resident)
 
 
+@pytest.mark.parametrize("memory_", ["much", "little"])
+def test_a_source_that_gives_fewer_than_asked_for(train, memory_, request):
+    if memory_ == "little":
+        request.getfixturevalue("little_memory")
+    source = Together(SOURCES["pairs"].row)
+    source.__class__ = type("Forgetful", (Together,), {"__getitems__": lambda self, places: [self.row(p) for p in places[1:]]})
+    with pytest.raises(DataError, match=r"The training data: Forgetful\.__getitems__ gave \d+ examples for \d+ positions\."):
+        train(NET, source, BatchSize=48)
+
+
 def test_a_part_held_out_of_a_source_and_validation_data_of_every_form(train, file, little_memory):
     expected = train(NET, COLUMNS, BatchSize=48, ValidationSet=Scaled(0.25))
     for data in (SOURCES["dicts"], file):
@@ -127,6 +142,39 @@ def test_a_part_held_out_of_a_source_and_validation_data_of_every_form(train, fi
         data = SOURCES["pairs"] if validation is forms[1] else COLUMNS
         results = train(expected("TrainedNet"), data, BatchSize=48, ValidationSet=validation, LearningRate=0, MaxTrainingRounds=1)
         np.testing.assert_allclose(results("ValidationLoss"), np.mean((outputs - TARGETS[:100]) ** 2), rtol=1e-5)
+
+
+def test_what_needs_all_outputs_is_measured_of_streamed_data(train, monkeypatch, little_memory):
+    """The outputs are kept, not the inputs; refused where the memory has no room for them either."""
+    classes, source = np.arange(300) % 3 + 1, np.random.default_rng(8)
+    inputs = (source.normal(size=(300, 6)) + np.eye(6)[classes - 1]).astype(np.float32)
+    net = NetInitialize(NetChain([8, Ramp, 3, SoftmaxLayer()], Input=6))
+    options = {"BatchSize": 48, "TrainingProgressMeasurements": ["AreaUnderROCCurve", "Accuracy"]}
+    data = Source(lambda i: {"Input": inputs[i], "Output": classes[i]})
+    monkeypatch.setattr(measured, "fits", lambda needed, device: needed < 5000)
+    with streams_noted(monkeypatch) as streamed:
+        found = train(net, data, ValidationSet=data, **options)
+    assert streamed == [True, True]
+    values = found("ValidationMeasurementsLists")["AreaUnderROCCurve"]
+    best = found("TrainedNet")
+    probabilities = np.asarray(best(inputs, "Probabilities") if best.decoder("Output") else best(inputs))
+    expected = [roc_auc_score(classes == k + 1, probabilities[:, k]) for k in range(3)]
+    place = found("BestValidationRound") - 1
+    np.testing.assert_allclose(list(values[place].values()), expected, atol=1e-6)
+    monkeypatch.setattr(measured, "fits", lambda needed, device: needed < 3 * 4 * 300)
+    with pytest.raises(
+        UnsupportedError, match=r"AreaUnderROCCurve need all outputs of the validation data together, about 0\.0 GB"
+    ):
+        train(net, data, ValidationSet=data, **options)
+    train(net, data, ValidationSet=data, BatchSize=48, TrainingProgressMeasurements="Accuracy")
+
+
+@contextmanager
+def streams_noted(monkeypatch):
+    """Whether each feed of a training was streamed."""
+    seen, made = [], run.feed
+    monkeypatch.setattr(run, "feed", lambda *given: (seen.append((found := made(*given)).streamed), found)[1])
+    yield seen
 
 
 def test_rounds_of_one_chunk_have_an_order_each(train, resident, monkeypatch):
@@ -378,6 +426,50 @@ def test_short_batches_are_filled_up_by_repeating_them(train):
     net = NetInitialize(NetChain([8, Ramp, 2], Input=6))
     found, expected = (train(net, [f, {"RoundLength": 250}], BatchSize=50) for f in (short, twice))
     np.testing.assert_array_equal(found("BatchLossList"), expected("BatchLossList"))
+
+
+def test_iterators_that_end_or_never_do(train):
+    def batches(count):
+        return (Batches()({"BatchSize": 50, "AbsoluteBatch": number}) for number in count)
+
+    options = {"BatchSize": 50, "MaxTrainingRounds": 2}
+    with pytest.raises(DataError, match=r"The validation data ended before the training did\."):
+        train(NET, COLUMNS, ValidationSet=[batches(range(3)), {"RoundLength": 100}], **options)
+    numbers = itertools.count()
+    results = train(NET, [batches(numbers), {"RoundLength": 250}], **options)
+    assert results("TotalBatches") == next(numbers) == 10, "none is asked for in vain"
+
+
+def test_rounds_and_batches_of_other_sizes_and_kinds(train, little_memory):
+    """A round that one call gives is one chunk, however large; each as large as the first."""
+    calls = []
+    results = train(NET, lambda info: (calls.append(info), COLUMNS)[1], BatchSize=48)
+    assert [len(calls), results("TotalBatches")] == [2, 14]
+    changing = Batches(lambda info, batch: batch if info["Round"] == 1 else halved(batch))
+    with pytest.raises(DataError, match=r"asked for round 2, gave 25 examples, in round 1 it were 50\."):
+        train(NET, changing, BatchSize=50)
+    small = Batches()
+    assert train(NET, [small, {"RoundLength": 30}], BatchSize=50)("BatchSize") == 30
+    assert {info["BatchSize"] for info in small.calls} == {30}
+
+    def pixels(info):
+        kind = np.float32 if info["AbsoluteBatch"] == 4 else np.uint8
+        return {"Input": np.zeros((9, 1, 8, 8) if kind is np.float32 else (9, 8, 8), kind), "Output": np.zeros((9, 2))}
+
+    net = NetChain([FlattenLayer(), 2], Input=NetEncoder("Image", [8, 8], ColorSpace="Grayscale"))
+    with pytest.raises(DataError, match=r"round 1, batch 4, gave .* encoded values in some places and values to be encoded in"):
+        train(net, [pixels, {"RoundLength": 90}], BatchSize=9)
+
+
+def test_what_is_on_the_device_already_stays_there(train, monkeypatch, little_memory):
+    with streams_noted(monkeypatch) as streamed:
+        train(NET, {name: jnp.asarray(column) for name, column in COLUMNS.items()}, BatchSize=48)
+        train(NET, COLUMNS, BatchSize=48)
+    assert streamed == [False, True]
+
+
+def test_the_next_good_example_takes_the_place_of_a_bad_one():
+    assert streaming._without(np.array([3, 5, 7, 9]), {5, 9}).tolist() == [3, 7, 7, 3]
 
 
 def test_functions_to_validate_with(train):

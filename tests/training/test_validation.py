@@ -36,6 +36,15 @@ def test_losses_are_those_of_the_net_in_test_mode_with_a_last_batch_that_is_padd
     assert results("ValidationPositions").tolist() == [3]
 
 
+def test_validation_data_may_have_another_form_than_the_training_data(train):
+    ports = {"Input": INPUTS, "Output": TARGETS}
+    net = NetInitialize(NetChain([2], Input=3))
+    options = {"LearningRate": 0, "MaxTrainingRounds": 1}
+    expected = np.mean((np.asarray(net(INPUTS)) - TARGETS) ** 2)
+    for data, validation in (((INPUTS, TARGETS), ports), (ports, (INPUTS, TARGETS))):
+        np.testing.assert_allclose(train(net, data, ValidationSet=validation, **options)("ValidationLoss"), expected, rtol=1e-5)
+
+
 def overfitting(train, **options):
     """The net y = w x moves from 0 towards 1, while validation would have it at 0.4: it gets better, then worse."""
     net = LinearLayer([], Weights=[[0.0]], Biases=None, Input=1)

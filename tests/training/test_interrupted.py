@@ -218,7 +218,7 @@ small = np.ones((64, 8), np.float32)
 options = dict(TrainingProgressReporting=None, MaxTrainingRounds=3)
 
 # compilation: many layers that differ
-deep = NetChain([layer for width in range(20, 45) for layer in (width, Tanh, BatchNormalizationLayer())] + [1])
+deep = NetChain([layer for width in range(20, 34) for layer in (width, Tanh, BatchNormalizationLayer())] + [1])
 asked = when(threading.Thread, "start", lambda self: self.name == "netdsl compilation")
 found = stopped(lambda: NetTrain(deep, Rule(small, small.sum(1)), **options), *asked)
 compiling = [thread for thread in threading.enumerate() if thread.name == "netdsl compilation"]

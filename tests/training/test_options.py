@@ -53,7 +53,10 @@ def told(facts):
 @pytest.mark.parametrize(
     ("rules", "meant"),
     [
-        ({"TrainingProgressFunction": [told, Rule("Interval", Quantity(2, "Batches"))]}, [told, {"Interval": Quantity(2, "Batches")}]),
+        (
+            {"TrainingProgressFunction": [told, Rule("Interval", Quantity(2, "Batches"))]},
+            [told, {"Interval": Quantity(2, "Batches")}],
+        ),
         ({"TrainingStoppingCriterion": [Rule("Criterion", "Loss"), Rule("Patience", 2)]}, {"Criterion": "Loss", "Patience": 2}),
         (
             {"TrainingProgressCheckpointing": ["Directory", "x", Rule("Interval", Quantity(2, "Rounds"))]},
@@ -66,7 +69,11 @@ def test_suboptions_may_be_rules(rules, meant):
     """As in Mathematica, where they are nothing else."""
     (name,) = rules
     found, expected = settings_of(rules), settings_of({name: meant})
-    assert [found.criterion, found.checkpointing, found.validated] == [expected.criterion, expected.checkpointing, expected.validated]
+    assert [found.criterion, found.checkpointing, found.validated] == [
+        expected.criterion,
+        expected.checkpointing,
+        expected.validated,
+    ]
     assert [call.due.every for call in found.functions.calls] == [call.due.every for call in expected.functions.calls]
 
 

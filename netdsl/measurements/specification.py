@@ -24,6 +24,7 @@ from netdsl.symbols import Automatic, Rule, is_rules
 __all__ = ["Asked", "Reader", "values"]
 
 AVERAGING = {"Macro": "MacroAveraged", "Micro": "MicroAveraged"}
+AGGREGATIONS = ("Mean", "Total", "Max", "Min")
 FOR_TRAINING = ("Aggregation", "Direction", "Interval", "Plot")
 """Suboptions of a measurement that only mean something while a net is trained."""
 INFORMATION = (*PROPERTIES, *OF_MXNET)
@@ -44,6 +45,7 @@ class Asked:
         function: the function of the ports of an example that it is the mean of, with the wires of those ports.
         options: the suboptions that mean something while a net is trained.
         name: the name of the measurement, whatever its key is.
+        aggregation: how the values of examples, or of an array after batches, are combined: one of AGGREGATIONS.
     """
 
     key: Hashable
@@ -55,6 +57,7 @@ class Asked:
     function: tuple[Callable[..., Any], tuple[tuple[str, Ref], ...]] | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     name: str = ""
+    aggregation: str = "Mean"
 
 
 def values(asked: Asked | list[Any], outcome: Any) -> Any:
@@ -192,12 +195,29 @@ class Reader:
         if averaging is not Automatic and averaging is not None:
             thing = self._averaged(thing, averaging)
         asked = replace(self._one(thing), options={name: options[name] for name in FOR_TRAINING if name in options})
+        asked = self._aggregated(asked, options.get("Aggregation", Automatic))
         key = options.get("Key", Automatic)
         if key is Automatic:
             return asked
         if not isinstance(key, str):
             raise DeclarationError(f"The Key of a measurement is a string. Got {excerpt(key)}.")
         return replace(asked, key=key, named=True)
+
+    def _aggregated(self, asked: Asked, given: Any) -> Asked:
+        """The measurement with the values of examples combined as the suboption "Aggregation" says."""
+        if given is Automatic:
+            return asked
+        how = str(given)
+        if how not in AGGREGATIONS:
+            raise DeclarationError(
+                f'The suboption "Aggregation" of a measurement is "Mean", "Total", "Max", "Min" or Automatic. Got {excerpt(given)}.'
+            )
+        if not asked.wires and asked.array is None and asked.function is None:
+            raise DeclarationError(
+                f'The suboption "Aggregation" is for ports, arrays and functions: {excerpt(asked.key)} is of all examples together. '
+                "Leave it out."
+            )
+        return asked if how == "Mean" else replace(asked, aggregation=how, value=lambda outcome: outcome.combined(asked, how))
 
     def _averaged(self, thing: Any, averaging: Any) -> Rule:
         """The measurement averaged over the classes."""

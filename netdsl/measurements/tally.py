@@ -6,6 +6,8 @@ so a measurement made from them is exact, where the mean of the measurements of 
 
 from __future__ import annotations
 
+import math
+import operator
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -27,13 +29,19 @@ from netdsl.measurements.evaluation import compared_elements, weighted_sum
 from netdsl.nets import ArrayPath, Net, Ref, Sequence
 from netdsl.shapes import ArrayType, describe
 
-__all__ = ["CURVES", "Dummies", "PortFunction", "Sums", "Tallied", "merged", "together", "zeros"]
+__all__ = ["CURVES", "EXTREMES", "Dummies", "PortFunction", "Sums", "Tallied", "merged", "together", "zeros"]
 
 CURVES = "curves"
 """What needs all elements together, in the place of sums: the ROC curves."""
 
 MOMENTS = ("moments.count", "moments.mean", "moments.spread")
 """Of actual numbers: how many, the mean of each element, and the sum of the squares about it. Merged rather than added."""
+
+EXTREMES: dict[str, tuple[float, str, Callable[..., Any]]] = {
+    "Max": (-math.inf, "max", lax.pmax),
+    "Min": (math.inf, "min", lax.pmin),
+}
+"""Of each kind of extreme what it is of nothing, and how it is found in an array and over devices."""
 
 LENGTH = 8
 """How long a sequence is on which a function is tried."""
@@ -73,6 +81,7 @@ class Sums:
         wires: the wires whose values are summed.
         arrays: the arrays whose values are.
         functions: functions of the ports of an example, with those ports; compared by what they trace to.
+        extremes: the names of sums that are greatest or least values rather than sums: "Max " or "Min ", and that of the sum.
     """
 
     names: tuple[str, ...] = ()
@@ -81,6 +90,7 @@ class Sums:
     wires: tuple[Ref, ...] = ()
     arrays: tuple[ArrayPath, ...] = ()
     functions: tuple[PortFunction, ...] = ()
+    extremes: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self.names or self.losses or self.wires or self.arrays or self.functions)
@@ -106,6 +116,20 @@ class Sums:
         def total(value: Any) -> Any:
             return lax.psum(value, axes) if axes else value
 
+        def extremes(name: str, values: Any, there: Any) -> dict[str, Any]:
+            """The greatest and the least of values, where there are some; of sequences over all their elements."""
+            if isinstance(values, Sequence):
+                there = (there[:, None] & jax.vmap(lambda one: one.mask)(values)).ravel()
+                values = values.data.reshape(-1, *values.data.shape[2:])
+            values = jnp.asarray(values, jnp.result_type(float))
+            there = there.reshape((-1,) + (1,) * (values.ndim - 1))
+            found = {}
+            for how, (fill, reduced, over) in EXTREMES.items():
+                if f"{how} {name}" in self.extremes:
+                    value = getattr(jnp, reduced)(jnp.where(there, values, fill), axis=0)
+                    found[f"{how} {name}"] = over(value, axes) if axes else value
+            return found
+
         sums: dict[str, Any] = {"examples": total(jnp.sum((weights > 0).astype(jnp.int32)))}
         if self.comparison and self.names:
             form, predicted, target = self.comparison
@@ -119,13 +143,16 @@ class Sums:
         for ref in self.wires:
             parts = jax.vmap(weighted_sum)(found[ref].value, weights)
             sums[_at(ref)], sums[f"{_at(ref)}, count"] = (total(jnp.sum(part, axis=0)) for part in parts)
+            sums |= extremes(_at(ref), found[ref].value, weights > 0)
         for path in self.arrays:
             sums[_array(path)], sums["batches"] = _value(arrays, runs, path), jnp.ones(())
+            sums |= extremes(_array(path), sums[_array(path)][None], jnp.ones(1, bool))
         for place, one in enumerate(self.functions, 1):
             values = jax.vmap(one.function)({name: found[ref].value for name, ref in one.ports})
             values = jnp.asarray(values, jnp.result_type(float))
             there = weights.reshape((-1,) + (1,) * (values.ndim - 1))
             sums[f"function {place}"] = total(jnp.sum(jnp.where(there > 0, values, 0), axis=0))
+            sums |= extremes(f"function {place}", values, weights > 0)
         return sums
 
 
@@ -197,12 +224,19 @@ def _of_numbers(names: tuple[str, ...], real: Any, predicted: Any, actual: Any, 
 def zeros(sums: Mapping[str, Any], slots: int | None = None) -> dict[str, Any]:
     """What no batch has been added to yet, from the shapes of a batch's sums; with `slots`, so many of each."""
     front = () if slots is None else (slots,)
-    return {name: np.zeros((*front, *value.shape), value.dtype) for name, value in sums.items()}
+    return {name: np.full((*front, *value.shape), _kind(name)[0], value.dtype) for name, value in sums.items()}
+
+
+def _kind(name: str) -> tuple[float, str]:
+    """What the sum, or extreme, of this name is of nothing, and the function that makes one of several."""
+    fill, reduced, *_ = EXTREMES.get(name.split(" ")[0], (0.0, "sum"))
+    return fill, reduced
 
 
 def merged(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, Any]:
     """The sums of both together, on the device or on the host."""
-    both = {name: a[name] + b[name] for name in a}
+    add = operator.add
+    both = {name: {"max": jnp.maximum, "min": jnp.minimum}.get(_kind(name)[1], add)(a[name], b[name]) for name in a}
     if MOMENTS[1] in a:  # the mean of both, and the squares about it: Chan, Golub and LeVeque 1979
         count, far = both[MOMENTS[0]], b[MOMENTS[1]] - a[MOMENTS[1]]
         share = b[MOMENTS[0]] / (count + (count == 0))
@@ -214,7 +248,7 @@ def merged(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, Any]:
 def together(slots: Mapping[str, np.ndarray]) -> dict[str, Any]:
     """The sums of all slots in double precision."""
     wide = {name: np.asarray(slot, float if np.issubdtype(slot.dtype, np.inexact) else np.int64) for name, slot in slots.items()}
-    sums = {name: slot.sum(axis=0) for name, slot in wide.items()}
+    sums = {name: getattr(slot, _kind(name)[1])(axis=0) for name, slot in wide.items()}
     if MOMENTS[1] in wide:
         count, mean, spread = (wide[name] for name in MOMENTS)
         count = count.reshape(-1, *(1,) * (mean.ndim - 1))
@@ -260,6 +294,8 @@ class Dummies(dict[str, Any]):
                     f"It takes the ports of one example as a dict: {shown}; and gives a number or an array, computed by JAX."
                 ) from None
             self[f"function {place}"] = np.ones(made.shape)
+        for name in sums.extremes:
+            self[name] = self[name.split(" ", 1)[1]]
 
 
 def _sample(type_: ArrayType) -> Any:
@@ -391,8 +427,22 @@ class Tallied:
 
     def function(self, function: Any) -> Any:
         """The mean of the values of a function over the examples."""
-        place = next(place for place, one in enumerate(self.functions, 1) if one.function is function)
-        return _plain(self.sums[f"function {place}"] / self.sums["examples"])
+        return _plain(self.sums[self._of_function(function)] / self.sums["examples"])
+
+    def combined(self, asked: Any, how: str) -> Any:
+        """The "Total", "Max" or "Min" of what is at the port, in the array, or of the function that is asked for."""
+        return _plain(self.sums[self.name(asked, how)])
+
+    def name(self, asked: Any, how: str) -> str:
+        """The name of the sum, or of the extreme, that `combined` takes."""
+        if asked.function is not None:
+            name = self._of_function(asked.function[0])
+        else:
+            name = _at(asked.wires[0]) if asked.array is None else _array(asked.array)
+        return f"{how} {name}" if how in EXTREMES else name
+
+    def _of_function(self, function: Any) -> str:
+        return f"function {next(place for place, one in enumerate(self.functions, 1) if one.function is function)}"
 
 
 def _plain(value: Any) -> Any:

@@ -17,7 +17,7 @@ from netdsl.measurements.comparison import NUMBERS, Comparison, comparison
 from netdsl.measurements.evaluation import Evaluation
 from netdsl.measurements.predictions import Predictions
 from netdsl.measurements.specification import Asked, Reader
-from netdsl.measurements.tally import CURVES, Dummies, PortFunction, Sums, Tallied, together, zeros
+from netdsl.measurements.tally import CURVES, EXTREMES, Dummies, PortFunction, Sums, Tallied, together, zeros
 from netdsl.nets import ArrayPath, Sequence
 from netdsl.symbols import Automatic, Rule
 from netdsl.training.capacity import fits
@@ -226,6 +226,8 @@ def measured(setting: Any, criterion: Criterion | None, plan: Plan, training: Tr
         functions=tuple(PortFunction.of(*one.function, training.graph) for one in asked if one.function is not None),
     )
     tallied = Tallied({}, None if compared is None else compared.form, classes, training.terms, wanted.functions)
+    extremes = dict.fromkeys(tallied.name(one, one.aggregation) for one in asked if one.aggregation in EXTREMES)
+    wanted = replace(wanted, extremes=tuple(extremes))
     tried = [_tried(one, tallied, wanted, training, validated) for one in asked]
     measures = tuple(measure for measure, _ in tried)
     named = {name for _, names in tried for name in names}
@@ -286,11 +288,6 @@ def _tried(asked: Asked, tallied: Tallied, wanted: Sums, training: TrainingNet, 
     plotted = options.get("Plot", Automatic)
     if plotted not in (True, False, None, Automatic):
         raise DeclarationError(f'The suboption "Plot" of a measurement is True, False or Automatic. Got {excerpt(plotted)}.')
-    if options.get("Aggregation", Automatic) is not Automatic:
-        raise UnsupportedError(
-            'NetTrain does not support the suboption "Aggregation" of a measurement: values are exact over a round and over the '
-            "validation data. Leave it out."
-        )
     measure = Measure(
         asked.key,
         asked,

@@ -7,12 +7,14 @@ import pytest
 
 from netdsl import (
     All,
+    BasicRecurrentLayer,
     CrossEntropyLossLayer,
     DeclarationError,
     ElementwiseLayer,
     LinearLayer,
     LogisticSigmoid,
     MeanSquaredLossLayer,
+    Min,
     NetChain,
     NetDecoder,
     NetGraph,
@@ -20,12 +22,14 @@ from netdsl import (
     NetMapOperator,
     NetMeasurements,
     NetPort,
+    NetTake,
     NetTrain,
     PartError,
     Ramp,
     Rule,
     Scaled,
     SoftmaxLayer,
+    Total,
     TrainingError,
     UnsupportedError,
 )
@@ -208,6 +212,49 @@ def test_a_function_of_the_ports(train):
     np.testing.assert_allclose(results("ValidationMeasurements")["worst"], worst[:31].mean(), rtol=1e-5)
 
 
+@pytest.mark.parametrize("cores", [1, 2])
+def test_values_of_examples_are_combined_as_asked(train, cores, monkeypatch):
+    """Also where the last batch is filled up, and where the devices that share a batch see different examples."""
+    monkeypatch.setattr(run_module, "cores_for", lambda *_: min(cores, cores_available()))
+    worst = lambda p: abs(p["Output"] - p["Target"]).max()  # noqa: E731
+    asked = [
+        {"Measurement": thing, "Aggregation": how, "Key": f"{name} {how}"}
+        for name, thing in {"far": worst, "out": NetPort("Output")}.items()
+        for how in ("Mean", Total, "Max", Min)
+    ]
+    data, held = (INPUTS[:38], TARGETS[:38]), (INPUTS[38:], TARGETS[38:])
+    results = still(train, NUMBERS, data, TrainingProgressMeasurements=asked, BatchSize=12, ValidationSet=held)
+    combined = {"Mean": np.mean, "Total": np.sum, "Max": np.max, "Min": np.min}
+    for property, (inputs, targets), ways in (
+        ("RoundMeasurements", data, ["Max", "Min"]),  # of the others some examples count twice
+        ("ValidationMeasurements", held, combined),
+    ):
+        found, out = results(property), np.asarray(NUMBERS(inputs))
+        for how in ways:
+            np.testing.assert_allclose(found[f"out {how}"], combined[how](out, axis=0), rtol=1e-5)
+            np.testing.assert_allclose(found[f"far {how}"], combined[how](np.abs(out - targets).max(1)), rtol=1e-5)
+    batches = results("BatchMeasurementsLists")
+    assert batches["far Max"].shape == (4,)
+    assert batches["far Max"].max() == pytest.approx(results("RoundMeasurements")["far Max"])
+    assert results("RoundMeasurements")["far Total"] == pytest.approx(48 * results("RoundMeasurements")["far Mean"], rel=1e-5)
+
+
+def test_the_greatest_of_sequences_and_arrays(train):
+    net = NetInitialize(NetChain({"rnn": BasicRecurrentLayer(3), "p": SoftmaxLayer()}, Input=["Varying", 2]))
+    lengths = RANDOM.integers(5, 7, 20)
+    inputs = [RANDOM.normal(size=(n, 2)).astype(np.float32) for n in lengths]
+    data = Rule(inputs, [RANDOM.integers(1, 4, n) for n in lengths])
+    asked = [
+        {"Measurement": NetPort(["rnn", "Output"]), "Aggregation": "Max", "Key": "most"},
+        {"Measurement": NetPort(["rnn", "InputWeights"]), "Aggregation": "Min", "Key": "least"},
+    ]
+    results = still(train, net, data, TrainingProgressMeasurements=asked, ValidationSet=data, BatchSize=5)
+    outputs = np.concatenate([np.asarray(NetTake(net, "rnn")(x)) for x in inputs])
+    for found in (results("RoundMeasurements"), results("ValidationMeasurements")):
+        np.testing.assert_allclose(found["most"], outputs.max(0), rtol=1e-5)
+        np.testing.assert_allclose(found["least"], net["rnn", "InputWeights"], rtol=1e-6)
+
+
 def test_partial_losses_are_reported_without_their_weights(train):
     loss = NetGraph({"a": MeanSquaredLossLayer(), "b": ElementwiseLayer(lambda x: x**4)}, [
         (NetPort("Input"), NetPort("a", "Input")), (NetPort("Target"), NetPort("a", "Target")), (NetPort("Input"), "b"),
@@ -301,7 +348,16 @@ def test_a_history_is_stored_and_read_back(train):
         ({"Measurement": "Accuracy", "Direction": "Up"}, DeclarationError, "The suboption 'Direction' of a measurement is "),
         ({"Measurement": "Accuracy", "Interval": "Day"}, DeclarationError, "The suboption 'Interval' of a measurement is "),
         ({"Measurement": "Accuracy", "Plot": "x"}, DeclarationError, 'The suboption "Plot" of a measurement is True, False'),
-        ({"Measurement": "Accuracy", "Aggregation": "Max"}, UnsupportedError, "NetTrain does not support the suboption "),
+        (
+            {"Measurement": "Accuracy", "Aggregation": "Max"},
+            DeclarationError,
+            'The suboption "Aggregation" is for ports, arrays and',
+        ),
+        (
+            {"Measurement": NetPort("Input"), "Aggregation": "Most"},
+            DeclarationError,
+            'The suboption "Aggregation" of a measurement is',
+        ),
     ],
     ids=str,
 )

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import os
 
-from jax._src import xla_bridge
-
 from netdsl.errors import DeviceError
+
+try:
+    from jax._src.xla_bridge import backends_are_initialized
+except ImportError:  # it is no public interface; without it a fork is refused that came before JAX started, and would have worked
+
+    def backends_are_initialized() -> bool:
+        return True
+
 
 __all__ = ["refuse_forked"]
 
@@ -15,8 +21,7 @@ _running = _without_threads = False
 
 def _before() -> None:
     global _running
-    # not a public interface; without it a fork is refused that came before JAX started, and would have worked
-    _running = getattr(xla_bridge, "backends_are_initialized", lambda: True)()
+    _running = backends_are_initialized()
 
 
 def _after() -> None:

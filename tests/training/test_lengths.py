@@ -142,13 +142,19 @@ def test_streamed_sequences_come_in_batches_of_about_equal_lengths(little_memory
         assert sorted(round_) == list(range(400))
     computed = whole = 0
     for chunk in chunks:
-        sequences = chunk.data["Input"]
+        sequences, examples = chunk.data["Input"], np.asarray(chunk.order[0])
+        assert np.asarray(sequences.length).tolist()[: 8 * chunk.batches] == [
+            len(data.inputs[i]) for i in examples[: 8 * chunk.batches]
+        ]
         for batch, plan in enumerate(chunk.plans[group] for group in chunk.which):
             there, (length,) = np.asarray(sequences.length)[8 * batch : 8 * batch + 8], dict(plan.lengths).values()
             assert there.max() <= length <= sequences.data.shape[1]
             computed, whole = computed + length, whole + sequences.data.shape[1]
         assert np.any(np.diff(chunk.which) < 0), "in a random order"
     assert computed < 0.45 * whole
+    padded = [chunk.data["Input"].data.shape[1] for chunk in chunks]
+    assert padded == sorted(padded), "no chunk has programs of its own because it is shorter"
+    assert min(int(np.asarray(chunk.data["Input"].length).max()) for chunk in chunks) <= 3 * padded[-1] // 4
     expected = np.mean((np.array(LAST(data.inputs)) - data.targets) ** 2)
     np.testing.assert_allclose(results("RoundLossList"), [expected] * 2, rtol=1e-4)
 

@@ -93,7 +93,7 @@ def main():
     options = arguments.parse_args()
     training, test = ResourceData("MNIST", "TrainingData"), ResourceData("MNIST", "TestData")
 
-    old = examples(training, OLD, 500 if options.quick else None)
+    old = examples(training, OLD, 300 if options.quick else None)
     known = NetTrain(classifier(), old, MaxTrainingRounds=2)
     print(f"Accuracy on the digits {OLD[0]} to {OLD[-1]}: {ClassifierMeasurements(known, examples(test, OLD), 'Accuracy'):.4f}")
     net = with_new_head(known)
@@ -102,7 +102,7 @@ def main():
     new = examples(test, NEW)
     table, curves = {}, {}
     for each in [10] if options.quick else [2, 5, 20, 50]:
-        ways = compared(known, examples(training, NEW, each), examples(test, NEW, 100), 8 if options.quick else 15)
+        ways = compared(known, examples(training, NEW, each), examples(test, NEW, 100), 5 if options.quick else 12)
         table[each] = {name: ClassifierMeasurements(net, new, "Accuracy") for name, (net, _) in ways.items()}
         curves = curves or {name: curve for name, (_, curve) in ways.items()}
 

@@ -89,10 +89,19 @@ def _found(graph: Net, port: str, column: Any, what: str, otherwise: str) -> Dat
     while last - first > 1:
         middle = (first + last) // 2
         first, last = (first, middle) if problem(first, middle) else (middle, last)
-    found = problem(first, last)
+    found, cure = problem(first, last), _from_zero(graph.port_type(port), column)
     if found is None or (first == 0 and len(column) > 1 and problem(len(column) - 1, len(column))):
-        return DataError(otherwise)
-    return of_example(found, first, what)
+        return DataError(otherwise + cure)
+    return DataError(f"{of_example(found, first, what)}{cure}")
+
+
+def _from_zero(type_: ArrayType, column: Any) -> str:
+    """What helps where integers are counted from 0, the most frequent of all mistakes."""
+    high = type_.elements.high if type_.elements else None
+    flat = column if isinstance(column, list) else np.asarray(column).ravel()
+    if high is None or not all(isinstance(each, (int, np.integer)) and 0 <= each < high for each in flat):
+        return ""
+    return f' Add 1, or declare labels from 0: NetDecoder("Class", range({high})).'
 
 
 def of_example(problem: NetError, row: int, what: str) -> DataError:

@@ -195,14 +195,15 @@ def _one_setting(net: Net, item: Any) -> tuple[str, Net | None, float]:
         if "Input" not in item.input_names or set(item.input_names) - {"Input", "Target"}:
             raise DeclarationError(
                 'A net used as LossFunction has an input port "Input" and may have "Target". '
-                f"{item.title()} has "
-                f"{listing(map(repr, item.input_names))}."
+                f"{item.title()} has {listing(map(repr, item.input_names)) or 'none with a name'}."
             )
         return port, item, weight
+    if isinstance(item, type) and issubclass(item, Net):
+        raise DeclarationError(f"LossFunction is a loss layer, and {item.__name__} is a kind of them: write {item.__name__}().")
+    cure = " A function is made one by FunctionLayer(lambda Input, Target: …)." if callable(item) else ""
     raise DeclarationError(
-        f"LossFunction cannot be {excerpt(item)}. It is Automatic, the name of an output port, a loss layer "
-        "or net, "
-        "Rule(port, losslayer), or a list of them, each with a weight as Rule(l, Scaled(w))."
+        f"LossFunction cannot be {excerpt(item)}. It is Automatic, the name of an output port, a loss layer or net, "
+        f"Rule(port, losslayer), or a list of them, each with a weight as Rule(l, Scaled(w)).{cure}"
     )
 
 
@@ -430,8 +431,10 @@ def _columns_of(graph: Net, data: Table, targets: Mapping[str, str]) -> dict[str
         columns[port] = name
     unused = [name for name in data.ports if name not in columns.values()]
     if unused:
-        raise DataError(
-            f"The data have the column {unused[0]!r}, which no port of the training net takes. "
-            f"{nearest(unused[0], graph.input_names)}"
+        cure = (
+            f"LossFunction names the output itself as the loss; Rule({unused[0]!r}, Automatic) compares it with the column."
+            if unused[0] in graph.output_names
+            else nearest(unused[0], graph.input_names)
         )
+        raise DataError(f"The data have the column {unused[0]!r}, which no port of the training net takes. {cure}")
     return columns

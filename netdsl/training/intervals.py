@@ -23,6 +23,9 @@ COUNTED = ("Batches", "Rounds")
 
 SUBOPTIONS = ("Interval", "MinimumInterval")
 
+_UNITS = {**{unit[:-1]: unit for unit in (*TIMES, "Rounds")}, "Batch": "Batches"}
+"""Those of one alone, as they are said too."""
+
 _SLACK = 1e-9
 """What rounding may take from a place: 3 times a third of a round is one round."""
 
@@ -96,13 +99,18 @@ def every(options: Mapping[str, Any], default: Every, what: str, numbers: str = 
 
 def seconds(value: Any, what: str, zero: bool = False, endless: bool = False) -> float:
     """The seconds that a number or a Quantity of time means."""
-    number, unit = (value.magnitude, value.unit) if isinstance(value, Quantity) else (value, "Seconds")
+    number, unit = _parts(value, "Seconds")
     if unit not in TIMES:
         raise DeclarationError(f"{what} is a time, but {value!r} has the unit {unit!r}. {nearest(unit, TIMES)}")
     if not _fits(number, zero, endless):
         bound = "of at least 0" if zero else "above 0"
         raise DeclarationError(f"{what} is a number of seconds {bound}, or a Quantity. Got {excerpt(value)}.")
     return float(number) * TIMES[unit]
+
+
+def _parts(value: Any, unit: str) -> tuple[Any, str]:
+    """The number and the unit, which is given for a number alone."""
+    return (value.magnitude, _UNITS.get(value.unit, value.unit)) if isinstance(value, Quantity) else (value, unit)
 
 
 def _fits(number: Any, zero: bool = False, endless: bool = False) -> bool:
@@ -113,7 +121,7 @@ def _fits(number: Any, zero: bool = False, endless: bool = False) -> bool:
 
 def _amount(value: Any, what: str, numbers: str) -> tuple[float, str]:
     """An amount of seconds, batches or rounds, and its unit."""
-    number, unit = (value.magnitude, value.unit) if isinstance(value, Quantity) else (value, numbers)
+    number, unit = _parts(value, numbers)
     timed = numbers == "Seconds"
     if not _fits(number):
         forms = 'Quantity(n, "Batches"), Quantity(n, "Rounds")' + (' or Quantity(n, "Seconds")' if timed else "")

@@ -16,6 +16,9 @@ __all__ = ["arranged", "groups", "shared_groups", "stretches"]
 MOST_GROUPS = 8
 """So many programs are compiled for sequences of different lengths at most."""
 
+SHORT = 8
+"""Sequences up to this length are one group: programs of their own take longer to compile than they save."""
+
 
 def groups(columns: dict[str, Any]) -> tuple[np.ndarray | None, list[tuple[tuple[str, int], ...]]]:
     """The group of each example by its length, and for each group the length of its sequences at every port that varies.
@@ -27,7 +30,7 @@ def groups(columns: dict[str, Any]) -> tuple[np.ndarray | None, list[tuple[tuple
         return None, []
     total = np.sum([column.length for column in varying.values()], axis=0)
     different, place = np.unique(total, return_inverse=True)
-    sizes, group = np.unique(np.array([length_bucket(int(length)) for length in different])[place], return_inverse=True)
+    sizes, group = np.unique(np.array([length_bucket(max(int(length), SHORT)) for length in different])[place], return_inverse=True)
     group = np.maximum(group - (len(sizes) - MOST_GROUPS), 0) if len(sizes) > MOST_GROUPS else group  # the short ones are cheap
     if group.max() == group.min():
         return None, []
@@ -48,7 +51,7 @@ def shared_groups(lengths: Mapping[str, np.ndarray]) -> tuple[np.ndarray, list[t
     """
     longest = np.max(list(lengths.values()), axis=0)
     ladder = [length_bucket(int(longest.max()))]
-    while len(ladder) < MOST_GROUPS and ladder[0] > 1:
+    while len(ladder) < MOST_GROUPS and ladder[0] > SHORT:
         ladder.insert(0, length_bucket(ladder[0] - max(ladder[0] // 3, 1)))
     most = {port: length_bucket(int(each.max())) for port, each in lengths.items()}
     return np.searchsorted(ladder, longest), [tuple((port, min(step, most[port])) for port in most) for step in ladder]

@@ -193,7 +193,12 @@ def optimizer(method: Any, learning_rate: Any) -> Optimizer:
     own = not _is_transformation(name)
     if own and not (isinstance(name, str) and name in METHODS):
         raise DeclarationError(
-            f"NetTrain has no Method {excerpt(name)}. {nearest(name, METHODS)} Any optax.GradientTransformation is taken too."
+            f"NetTrain has no Method {excerpt(name)}. {nearest(name, METHODS)} "
+            + (
+                "Call it with its numbers: optax.adam(0.001)."
+                if callable(name)
+                else "Any optax.GradientTransformation is taken too."
+            )
         )
     rate = None if learning_rate is Automatic else _rate(learning_rate)
     words = repr(name) if own else "of optax"

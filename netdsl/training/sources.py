@@ -76,4 +76,6 @@ def split(
             )
         order = np.random.default_rng([seed, 1]).permutation(len(data))
         return data.taken(np.sort(order[held:])), data.taken(np.sort(order[:held]))
+    if isinstance(validation, Real) and not isinstance(validation, bool):
+        raise DataError(f"ValidationSet is data, or Scaled({validation}) for a part of the training data. Got {validation!r}.")
     return data, source(validation, "validation data", "TestData", size, hosts)

@@ -210,7 +210,7 @@ class TestOrder:
         (["File", "p.netdsl", 3], "suboptions of TrainingProgressCheckpointing are a dict. Got 3."),
         (["File", "p.netdsl", {"Intervall": 3}], "no suboption 'Intervall'. Did you mean 'Interval'?"),
         (["File", "p.netdsl", {"Interval": "long"}], "or Quantity(n, \"Seconds\"), or a number of seconds, above 0. Got 'long'."),
-        (["File", "p.netdsl", {"Interval": Quantity(3, "Batch")}], "has the unit 'Batch'. Did you mean 'Batches'?"),
+        (["File", "p.netdsl", {"Interval": Quantity(3, "Batchs")}], "has the unit 'Batchs'. Did you mean 'Batches'?"),
         (
             ["File", "p.netdsl", {"Interval": Quantity(0, "Rounds")}],
             "or a number of seconds, above 0. Got Quantity(0, 'Rounds').",

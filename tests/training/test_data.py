@@ -209,7 +209,11 @@ WHOLE = "The column 'targets' of the training data: The port 'Output' takes an i
 @pytest.mark.parametrize(
     ("targets", "message"),
     [
-        (np.zeros(8, int), f"{WHOLE}0 (at position 1), which is out of range. Classes and positions count from 1."),
+        (
+            np.zeros(8, int),
+            f"{WHOLE}0 (at position 1), which is out of range. Classes and positions count from 1. "
+            'Add 1, or declare labels from 0: NetDecoder("Class", range(2)).',
+        ),
         (
             np.arange(1, 9),
             "Example 3 of the training data: The port 'Output' takes an integer from 1 to 2. Got 3, which is out of range. "

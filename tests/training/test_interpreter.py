@@ -31,6 +31,7 @@ results = NetTrain(net, (inputs, classes), All, BatchSize=16, MaxTrainingRounds=
     TrainingProgressFunction=lambda facts: dict(facts) and None,
     TrainingProgressCheckpointing=["Directory", folder])
 trained = results("TrainedNet")
+print(results("ValidationPositions").tolist(), results("RoundLossList").tolist(), results("BestValidationRound"))
 for figure in results("FinalPlots").values(): figure.savefig(folder + "/x.png")
 str(results), results._repr_html_(), results(results("Properties"))
 Export(folder + "/n.netdsl", trained)
@@ -66,4 +67,4 @@ def test_assertions_and_warnings_change_nothing():
         exec(compile(SCRIPT, "<string>", "exec"), {"__name__": "__main__"})
     assert done.stdout == here.getvalue()
     assert "no error" not in done.stdout
-    assert len(done.stdout.splitlines()) == 10
+    assert len(done.stdout.splitlines()) == 11

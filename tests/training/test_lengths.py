@@ -199,8 +199,8 @@ def test_lengths_of_one_ladder():
             assert a[place] <= there["a"] <= max(2 * a[place], 256 // 12 + 4)
             assert b[place] <= there["b"] <= 24
     assert len(known) == lengths.MOST_GROUPS
-    group, steps = lengths.shared_groups({"a": np.array([1, 3, 2, 5])})
-    assert [dict(steps[each])["a"] for each in group] == [1, 3, 2, 6]
+    group, steps = lengths.shared_groups({"a": np.array([1, 3, 9, 5, 20])})
+    assert [dict(steps[each])["a"] for each in group] == [8, 8, 12, 8, 24], "the short ones are together"
     assert lengths.shared_groups({"a": np.zeros(3, int)})[1] == [(("a", 1),)]
 
 

@@ -13,7 +13,7 @@ from reference_pages import FAMILIES, Entry, documented, heading, summary
 from shape_pictures import evaluated, picture
 from specimens import SPECIMENS, Specimen
 
-from netdsl.declarations import source_text
+from netdsl.constraints import source_text
 from netdsl.display.graphic.rendering import svg
 
 __all__ = ["FAMILY_WORDS", "family_pages", "members", "slug"]

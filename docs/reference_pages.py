@@ -18,7 +18,8 @@ from typing import Any
 
 import netdsl
 from netdsl import functions, symbols
-from netdsl.declarations import REQUIRED, Declared, source_text
+from netdsl.constraints import source_text
+from netdsl.declarations import REQUIRED, Declared
 from netdsl.decoders import DECODERS
 from netdsl.encoders import ENCODERS
 from netdsl.functions import Function

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
 
-from netdsl.declarations import REQUIRED, Constraint, Declared, list_of
+from netdsl.constraints import Constraint, list_of
+from netdsl.declarations import REQUIRED, Declared
 from netdsl.errors import DeclarationError, UnsupportedError, excerpt, listing, nearest
 from netdsl.symbols import Rule, is_rules
 

@@ -10,57 +10,11 @@ import inspect
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
-from netdsl.constraints import (
-    ANYTHING,
-    BOOLEAN,
-    COUNT,
-    FUNCTION,
-    LARGEST,
-    NAMES,
-    NATURAL,
-    NUMBER,
-    POSITIVE,
-    Constraint,
-    FrozenDict,
-    either,
-    frozen,
-    integer,
-    is_integer,
-    list_of,
-    number,
-    one_of,
-    source_text,
-    string,
-)
+from netdsl.constraints import Constraint, source_text
 from netdsl.errors import DeclarationError, excerpt, listing, nearest, public
 from netdsl.symbols import Symbol
 
-__all__ = [
-    "ANYTHING",
-    "BOOLEAN",
-    "COUNT",
-    "FUNCTION",
-    "LARGEST",
-    "NAMES",
-    "NATURAL",
-    "NUMBER",
-    "POSITIVE",
-    "REQUIRED",
-    "Constraint",
-    "Declared",
-    "FrozenDict",
-    "Parameter",
-    "either",
-    "frozen",
-    "integer",
-    "is_integer",
-    "list_of",
-    "number",
-    "one_of",
-    "parameter",
-    "source_text",
-    "string",
-]
+__all__ = ["REQUIRED", "Declared", "Parameter", "parameter"]
 
 REQUIRED = Symbol("REQUIRED")
 

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from jax import lax, random
 
 from netdsl import symbols
-from netdsl.declarations import source_text
+from netdsl.constraints import source_text
 from netdsl.errors import DeclarationError, excerpt
 
 __all__: list[str] = []

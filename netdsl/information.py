@@ -9,7 +9,8 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from netdsl.declarations import Declared, source_text
+from netdsl.constraints import source_text
+from netdsl.declarations import Declared
 from netdsl.errors import DeclarationError, PartError, UnsupportedError, excerpt, nearest, public
 from netdsl.nets import SHARED, ArrayPath, Net, multipliers_by_path
 from netdsl.shapes import ArrayType, shape_form, type_text

@@ -11,7 +11,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from netdsl.declarations import frozen, is_integer
+from netdsl.constraints import frozen, is_integer
 from netdsl.errors import DeclarationError, UninitializedError, excerpt, listing, nearest, public
 from netdsl.nets import SHARED, ArrayDeclaration, ArrayPath, Net, NetArray, path_text
 from netdsl.shapes import describe

@@ -7,8 +7,9 @@ from functools import reduce
 from textwrap import indent
 from typing import Any, ClassVar, Self
 
+from netdsl.constraints import FrozenDict
 from netdsl.containers.promotion import promote
-from netdsl.declarations import REQUIRED, FrozenDict
+from netdsl.declarations import REQUIRED
 from netdsl.decoders.decoder import Decoder
 from netdsl.encoders.encoder import Encoder
 from netdsl.encoders.mapped import MappedEncoder

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from netdsl.constraints import source_text
 from netdsl.containers.promotion import named_layers
-from netdsl.declarations import source_text
 from netdsl.errors import DeclarationError, listing
 from netdsl.nets import Net, Parts, lift_shared
 

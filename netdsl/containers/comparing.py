@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from netdsl.constraints import one_of
 from netdsl.containers.applied import (
     Applied,
     Types,
@@ -17,7 +18,7 @@ from netdsl.containers.applied import (
     outside,
     same_type,
 )
-from netdsl.declarations import one_of, parameter
+from netdsl.declarations import parameter
 from netdsl.functions import FUNCTIONS
 from netdsl.nets import Solved
 from netdsl.shapes import REAL, ArrayType

@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from netdsl.constraints import NAMES, POSITIVE, Constraint, either, list_of, one_of, string
 from netdsl.containers.applied import (
     Applied,
     Types,
@@ -20,7 +21,7 @@ from netdsl.containers.applied import (
     same_type,
     without_length,
 )
-from netdsl.declarations import NAMES, POSITIVE, Constraint, either, list_of, one_of, parameter, string
+from netdsl.declarations import parameter
 from netdsl.errors import DeclarationError, nearest
 from netdsl.functions import FUNCTIONS
 from netdsl.nets import Net, Sequence, Solved

@@ -7,10 +7,10 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from netdsl.constraints import FrozenDict, source_text
 from netdsl.containers.ports import Edge, NetPort, edges
 from netdsl.containers.promotion import named_layers
 from netdsl.containers.tracing import traced_parts
-from netdsl.declarations import FrozenDict, source_text
 from netdsl.errors import DeclarationError, PartError, listing, nearest
 from netdsl.nets import Net, Parts, lift_shared
 from netdsl.symbols import Automatic

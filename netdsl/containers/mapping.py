@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from netdsl.constraints import Constraint, FrozenDict, either, integer, string
 from netdsl.containers.applied import (
     Applied,
     Types,
@@ -20,7 +21,7 @@ from netdsl.containers.applied import (
     outside,
     without_length,
 )
-from netdsl.declarations import Constraint, FrozenDict, either, integer, parameter, string
+from netdsl.declarations import parameter
 from netdsl.errors import DeclarationError, nearest
 from netdsl.nets import Sequence, Solved
 from netdsl.shapes import ArrayType, Contradiction, Length

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from netdsl.declarations import FrozenDict, is_integer
+from netdsl.constraints import FrozenDict, is_integer
 from netdsl.errors import DeclarationError, excerpt
 from netdsl.functions import ACTIVATIONS, Function
 from netdsl.layers.elementwise import ElementwiseLayer, ThreadingLayer

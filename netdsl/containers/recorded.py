@@ -11,7 +11,7 @@ import numpy as np
 from jax.core import ShapedArray
 from jax.extend.core import Primitive
 
-from netdsl.declarations import frozen
+from netdsl.constraints import frozen
 from netdsl.functions.aggregations import AGGREGATIONS
 from netdsl.functions.places import tried
 from netdsl.functions.recording import recording

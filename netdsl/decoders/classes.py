@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from netdsl.coders import LABELS
-from netdsl.declarations import BOOLEAN, POSITIVE, parameter
+from netdsl.constraints import BOOLEAN, POSITIVE
+from netdsl.declarations import parameter
 from netdsl.decoders.decoder import Decoder, as_numbers, generator
 from netdsl.errors import DeclarationError, EncodingError, PartError, excerpt, listing, nearest
 from netdsl.shapes import REAL, ArrayType

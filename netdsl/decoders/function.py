@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from netdsl.declarations import FUNCTION, NATURAL, parameter
+from netdsl.constraints import FUNCTION, NATURAL
+from netdsl.declarations import parameter
 from netdsl.decoders.decoder import Decoder
 from netdsl.errors import EncodingError
 from netdsl.shapes import OPEN, ArrayType

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netdsl.coders import FixedArray
-from netdsl.declarations import BOOLEAN, Constraint, either, list_of, number, parameter
+from netdsl.constraints import BOOLEAN, Constraint, either, list_of, number
+from netdsl.declarations import parameter
 from netdsl.decoders.decoder import Decoder, as_numbers
 from netdsl.errors import DeclarationError, EncodingError, UnsupportedError
 from netdsl.shapes import REAL, ArrayType

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from netdsl.declarations import NATURAL, parameter
+from netdsl.constraints import NATURAL
+from netdsl.declarations import parameter
 from netdsl.decoders.decoder import Decoder, as_numbers, generator
 from netdsl.errors import EncodingError, PartError, excerpt
 from netdsl.shapes import REAL, ArrayType, array_of

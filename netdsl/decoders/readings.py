@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from netdsl.coders import LABELS
-from netdsl.declarations import POSITIVE, parameter
+from netdsl.constraints import POSITIVE
+from netdsl.declarations import parameter
 from netdsl.decoders.decoder import Decoder, as_numbers
 from netdsl.errors import DeclarationError, EncodingError, PartError, excerpt
 from netdsl.shapes import REAL, ArrayType

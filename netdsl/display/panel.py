@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from netdsl.declarations import Declared, source_text
+from netdsl.constraints import source_text
+from netdsl.declarations import Declared
 from netdsl.decoders.decoder import Decoder
 from netdsl.display.coders import coder_words, port_words, value_text
 from netdsl.errors import size_text

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from netdsl.coders import LABELS, kept_label
-from netdsl.declarations import BOOLEAN, Constraint, parameter
+from netdsl.constraints import BOOLEAN, Constraint
+from netdsl.declarations import parameter
 from netdsl.encoders.encoder import Encoder, real_type
 from netdsl.encoders.nesting import is_many, levels, place, unmasked
 from netdsl.errors import DeclarationError, EncodingError, excerpt, listing, nearest

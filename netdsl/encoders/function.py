@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from netdsl.declarations import BOOLEAN, FUNCTION, Constraint, frozen, parameter
+from netdsl.constraints import BOOLEAN, FUNCTION, Constraint, frozen
+from netdsl.declarations import parameter
 from netdsl.encoders.encoder import Encoder, real_type
 from netdsl.encoders.nesting import is_many, place
 from netdsl.errors import DeclarationError, EncodingError, excerpt

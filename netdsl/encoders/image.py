@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from netdsl.coders import FixedArray
-from netdsl.declarations import BOOLEAN, Constraint, either, integer, list_of, number, one_of, parameter
+from netdsl.constraints import BOOLEAN, Constraint, either, integer, list_of, number, one_of
+from netdsl.declarations import parameter
 from netdsl.encoders.encoder import Encoder, real_type
 from netdsl.encoders.nesting import is_many, place, unmasked
 from netdsl.encoders.pixels import (

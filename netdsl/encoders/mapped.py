@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from netdsl.declarations import ANYTHING, parameter
+from netdsl.constraints import ANYTHING
+from netdsl.declarations import parameter
 from netdsl.encoders.encoder import Encoder
 from netdsl.encoders.nesting import is_many
 from netdsl.errors import EncodingError, excerpt

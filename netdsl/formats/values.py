@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from netdsl import distributions, symbols
+from netdsl.constraints import FrozenDict, source_text
 from netdsl.containers import NetPort
-from netdsl.declarations import FrozenDict, source_text
 from netdsl.errors import DeclarationError, FormatError, excerpt
 from netdsl.formats.strict_json import write_json
 from netdsl.formats.tensors import LARGEST_SIZE, bits, from_bits, plain_array

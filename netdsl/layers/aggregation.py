@@ -10,7 +10,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from netdsl.declarations import COUNT, NAMES, POSITIVE, Constraint, either, integer, one_of, parameter
+from netdsl.constraints import COUNT, NAMES, POSITIVE, Constraint, either, integer, one_of
+from netdsl.declarations import parameter
 from netdsl.errors import DeclarationError
 from netdsl.functions import AGGREGATIONS, FUNCTIONS, Function
 from netdsl.layers.elementwise import equal_sizes, real_numbers

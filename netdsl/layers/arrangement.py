@@ -9,7 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from netdsl.declarations import NATURAL, NUMBER, POSITIVE, Constraint, either, integer, list_of, one_of, parameter
+from netdsl.constraints import NATURAL, NUMBER, POSITIVE, Constraint, either, integer, list_of, one_of
+from netdsl.declarations import parameter
 from netdsl.errors import DeclarationError
 from netdsl.layers.elementwise import equal_sizes
 from netdsl.layers.sequences import lengthened, shifted

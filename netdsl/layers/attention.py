@@ -10,7 +10,8 @@ from typing import Any, ClassVar, Self
 import jax
 import jax.numpy as jnp
 
-from netdsl.declarations import BOOLEAN, POSITIVE, Constraint, FrozenDict, number, one_of, parameter, source_text
+from netdsl.constraints import BOOLEAN, POSITIVE, Constraint, FrozenDict, number, one_of, source_text
+from netdsl.declarations import parameter
 from netdsl.errors import DeclarationError
 from netdsl.layers.elementwise import dropped
 from netdsl.nets import Layer, Net, Operator, Sequence, Solved, array, lift_shared

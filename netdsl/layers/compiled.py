@@ -10,7 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from netdsl.declarations import FUNCTION, NAMES, parameter
+from netdsl.constraints import FUNCTION, NAMES
+from netdsl.declarations import parameter
 from netdsl.errors import EncodingError, ShapeError, UnsupportedError, excerpt
 from netdsl.layers.function import VARYING_SAMPLES, argument_names
 from netdsl.nets import Layer, Sequence

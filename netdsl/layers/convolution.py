@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 import jax.numpy as jnp
 from jax import lax
 
-from netdsl.declarations import BOOLEAN, NATURAL, POSITIVE, Constraint, either, list_of, one_of, parameter
+from netdsl.constraints import BOOLEAN, NATURAL, POSITIVE, Constraint, either, list_of, one_of
+from netdsl.declarations import parameter
 from netdsl.errors import DeclarationError
 from netdsl.functions import FUNCTIONS
 from netdsl.nets import Layer, Sequence, array

@@ -8,7 +8,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from netdsl.declarations import COUNT, FUNCTION, NAMES, Constraint, either, integer, list_of, number, one_of, parameter
+from netdsl.constraints import COUNT, FUNCTION, NAMES, Constraint, either, integer, list_of, number, one_of
+from netdsl.declarations import parameter
 from netdsl.errors import DeclarationError, NetError, excerpt, nearest
 from netdsl.functions import ACTIVATIONS, FUNCTIONS, Function
 from netdsl.layers.levels import LEVELS, level_axes

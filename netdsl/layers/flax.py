@@ -13,7 +13,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from netdsl.declarations import ANYTHING, BOOLEAN, NAMES, FrozenDict, parameter
+from netdsl.constraints import ANYTHING, BOOLEAN, NAMES, FrozenDict
+from netdsl.declarations import parameter
 from netdsl.errors import DeclarationError, UninitializedError, UnsupportedError, excerpt, listing
 from netdsl.layers.function import port_values, traced_types
 from netdsl.nets import Layer

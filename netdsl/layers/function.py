@@ -9,7 +9,8 @@ from typing import Any, NamedTuple, Self
 import jax
 import jax.numpy as jnp
 
-from netdsl.declarations import COUNT, FUNCTION, NAMES, FrozenDict, either, one_of, parameter
+from netdsl.constraints import COUNT, FUNCTION, NAMES, FrozenDict, either, one_of
+from netdsl.declarations import parameter
 from netdsl.errors import DeclarationError, excerpt, listing
 from netdsl.functions import Function as NumericFunction
 from netdsl.functions.places import places

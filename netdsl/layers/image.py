@@ -9,7 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from netdsl.declarations import POSITIVE, list_of, number, parameter
+from netdsl.constraints import POSITIVE, list_of, number
+from netdsl.declarations import parameter
 from netdsl.nets import Layer
 from netdsl.shapes import ArrayType, Contradiction, Size
 

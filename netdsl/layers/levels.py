@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from netdsl.declarations import Constraint, integer
+from netdsl.constraints import Constraint, integer
 from netdsl.shapes import Contradiction
 from netdsl.symbols import All, Span
 

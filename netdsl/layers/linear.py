@@ -8,7 +8,8 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from netdsl.declarations import POSITIVE, either, list_of, parameter
+from netdsl.constraints import POSITIVE, either, list_of
+from netdsl.declarations import parameter
 from netdsl.nets import Layer, array
 from netdsl.shapes import OPEN, REAL, ArrayType, Contradiction, Size, element_count
 from netdsl.symbols import Automatic

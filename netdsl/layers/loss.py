@@ -8,7 +8,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from netdsl.declarations import number, one_of, parameter
+from netdsl.constraints import number, one_of
+from netdsl.declarations import parameter
 from netdsl.nets import Layer, Sequence
 from netdsl.shapes import INTEGER, ArrayType, Contradiction, Elements, Signature, parse_signature
 

@@ -9,19 +9,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from netdsl.declarations import (
-    BOOLEAN,
-    NATURAL,
-    NUMBER,
-    POSITIVE,
-    Constraint,
-    either,
-    integer,
-    list_of,
-    number,
-    one_of,
-    parameter,
-)
+from netdsl.constraints import BOOLEAN, NATURAL, NUMBER, POSITIVE, Constraint, either, integer, list_of, number, one_of
+from netdsl.declarations import parameter
 from netdsl.errors import DeclarationError
 from netdsl.layers.elementwise import equal_sizes
 from netdsl.nets import Layer, Sequence, array, state

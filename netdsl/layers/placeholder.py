@@ -9,7 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from netdsl.declarations import NAMES, Constraint, FrozenDict, frozen, parameter, string
+from netdsl.constraints import NAMES, Constraint, FrozenDict, frozen, string
+from netdsl.declarations import parameter
 from netdsl.errors import UnsupportedError
 from netdsl.nets import ArrayDeclaration, Layer, Net, path_text
 from netdsl.shapes import ArrayType

@@ -8,7 +8,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from netdsl.declarations import Constraint, parameter
+from netdsl.constraints import Constraint
+from netdsl.declarations import parameter
 from netdsl.distributions import CLASSES, check, draw, is_distribution
 from netdsl.errors import DeclarationError, ShapeError, excerpt
 from netdsl.layers.elementwise import equal_sizes

@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 import jax
 import jax.numpy as jnp
 
-from netdsl.declarations import POSITIVE, Constraint, FrozenDict, number, parameter
+from netdsl.constraints import POSITIVE, Constraint, FrozenDict, number
+from netdsl.declarations import parameter
 from netdsl.layers.elementwise import dropped
 from netdsl.nets import Layer, Sequence, array
 from netdsl.symbols import Automatic

@@ -10,7 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from netdsl.declarations import BOOLEAN, POSITIVE, Constraint, either, list_of, one_of, parameter
+from netdsl.constraints import BOOLEAN, POSITIVE, Constraint, either, list_of, one_of
+from netdsl.declarations import parameter
 from netdsl.errors import DeclarationError
 from netdsl.layers.convolution import MARGINS, Convolving, Window, layout
 from netdsl.nets import Layer

@@ -8,7 +8,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from netdsl.declarations import POSITIVE, either, one_of, parameter
+from netdsl.constraints import POSITIVE, either, one_of
+from netdsl.declarations import parameter
 from netdsl.layers.elementwise import equal_sizes
 from netdsl.nets import Layer, Sequence
 from netdsl.shapes import ArrayType, Contradiction, Elements, Length, Size

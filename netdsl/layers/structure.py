@@ -8,7 +8,8 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from netdsl.declarations import COUNT, NAMES, POSITIVE, either, integer, list_of, one_of, parameter
+from netdsl.constraints import COUNT, NAMES, POSITIVE, either, integer, list_of, one_of
+from netdsl.declarations import parameter
 from netdsl.errors import DeclarationError, excerpt
 from netdsl.layers.elementwise import equal_sizes
 from netdsl.layers.linear import complete_sizes

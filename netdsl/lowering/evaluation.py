@@ -12,9 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
+from netdsl.constraints import FrozenDict
 from netdsl.containers import NetPort
 from netdsl.containers.states import states_given, with_states
-from netdsl.declarations import FrozenDict
 from netdsl.errors import EncodingError, UninitializedError, UnsupportedError, excerpt, listing
 from netdsl.forks import refuse_forked
 from netdsl.initialization import seed_of

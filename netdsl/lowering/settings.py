@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from netdsl.declarations import is_integer
+from netdsl.constraints import is_integer
 from netdsl.errors import DeclarationError, excerpt, nearest
 from netdsl.lowering.devices import devices_named
 from netdsl.lowering.precision import Precision, precision_named

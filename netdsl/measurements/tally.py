@@ -19,7 +19,7 @@ import numpy as np
 from jax import lax
 
 from netdsl.attachment import LossTerm, TrainingNet
-from netdsl.declarations import source_text
+from netdsl.constraints import source_text
 from netdsl.errors import DeclarationError
 from netdsl.lowering.identity import canonical
 from netdsl.lowering.rolling import STACKED, Run

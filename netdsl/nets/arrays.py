@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from netdsl.declarations import POSITIVE, FrozenDict, either, list_of
+from netdsl.constraints import POSITIVE, FrozenDict, either, list_of
 from netdsl.errors import DeclarationError, excerpt
 from netdsl.shapes.signature import Slot, parse_slot
 from netdsl.symbols import Automatic, Symbol

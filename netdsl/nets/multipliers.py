@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from numbers import Real
 from typing import Any
 
-from netdsl.declarations import is_integer
+from netdsl.constraints import is_integer
 from netdsl.errors import DeclarationError, PartError, excerpt, nearest
 from netdsl.nets.arrays import ArrayPath, NetArray
 from netdsl.nets.net import Net

@@ -8,7 +8,8 @@ from typing import Any, ClassVar, Self
 import jax
 import numpy as np
 
-from netdsl.declarations import Declared, FrozenDict, source_text
+from netdsl.constraints import FrozenDict, source_text
+from netdsl.declarations import Declared
 from netdsl.decoders.decoder import Decoder
 from netdsl.encoders.encoder import Encoder
 from netdsl.errors import DeclarationError, PartError, ShapeError, excerpt, nearest, public

@@ -6,7 +6,7 @@ from typing import Any
 
 import jax
 
-from netdsl.declarations import FrozenDict
+from netdsl.constraints import FrozenDict
 from netdsl.nets.arrays import NetArray
 from netdsl.nets.program import SHARED
 

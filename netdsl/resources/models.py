@@ -11,7 +11,7 @@ from typing import Any
 
 import jax
 
-from netdsl.declarations import FrozenDict
+from netdsl.constraints import FrozenDict
 from netdsl.errors import DeclarationError, PartError, ResourceError, UnsupportedError, excerpt, nearest, public
 from netdsl.formats import Import
 from netdsl.nets import Net

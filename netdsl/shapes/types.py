@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from netdsl.declarations import LARGEST, is_integer
+from netdsl.constraints import LARGEST, is_integer
 from netdsl.errors import DeclarationError, excerpt
 from netdsl.symbols import Automatic, Restricted, Symbol
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from netdsl.constraints import FrozenDict
 from netdsl.containers import NetChain, NetGraph
 from netdsl.containers.promotion import named_layers, promote
-from netdsl.declarations import FrozenDict
 from netdsl.decoders.decoder import Decoder
 from netdsl.encoders.encoder import Encoder
 from netdsl.errors import DeclarationError, PartError, excerpt, listing, public

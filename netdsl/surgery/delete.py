@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from netdsl.constraints import FrozenDict
 from netdsl.containers import NetChain, NetGraph
-from netdsl.declarations import FrozenDict
 from netdsl.errors import DeclarationError, PartError, excerpt, public
 from netdsl.nets import ArrayPath, Net, Operator
 from netdsl.surgery.chains import chain_run

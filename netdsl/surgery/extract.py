@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from netdsl.constraints import FrozenDict
 from netdsl.containers import NetChain, NetGraph
-from netdsl.declarations import Declared, FrozenDict
+from netdsl.declarations import Declared
 from netdsl.decoders.decoder import Decoder
 from netdsl.encoders.encoder import Encoder
 from netdsl.errors import DeclarationError, PartError, excerpt, nearest, public

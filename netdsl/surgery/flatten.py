@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
+from netdsl.constraints import FrozenDict
 from netdsl.containers import NetChain, NetGraph
-from netdsl.declarations import FrozenDict
 from netdsl.decoders.decoder import Decoder
 from netdsl.encoders.encoder import Encoder
 from netdsl.errors import DeclarationError, UnsupportedError, excerpt, public

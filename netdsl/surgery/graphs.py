@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from netdsl.constraints import FrozenDict
 from netdsl.containers import NetGraph
-from netdsl.declarations import FrozenDict
 from netdsl.errors import DeclarationError
 from netdsl.nets import Net
 from netdsl.surgery.extract import unnamed

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from netdsl.constraints import is_integer
 from netdsl.containers import NetChain, NetGraph
-from netdsl.declarations import is_integer
 from netdsl.errors import DeclarationError, PartError, excerpt, nearest
 from netdsl.nets import Net, path_text
 from netdsl.symbols import All, Span

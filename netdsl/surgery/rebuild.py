@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
+from netdsl.constraints import FrozenDict
 from netdsl.containers import NetChain, NetGraph
-from netdsl.declarations import FrozenDict
 from netdsl.errors import DeclarationError, PartError, ShapeError, listing, warn
 from netdsl.nets import SHARED, ArrayPath, Net, NetArray, Solved, declared_port, lift_shared, path_text
 from netdsl.nets.program import solve

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from netdsl.constraints import FrozenDict, source_text
 from netdsl.containers import NetChain, NetGraph
-from netdsl.declarations import FrozenDict, source_text
 from netdsl.errors import DeclarationError, PartError, excerpt, listing, public
 from netdsl.nets import SHARED, Net
 from netdsl.surgery.positions import as_path, find_part, missing_part, part_names, place_text

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from netdsl.constraints import FrozenDict
 from netdsl.containers.promotion import promote
-from netdsl.declarations import FrozenDict
 from netdsl.decoders.decoder import Decoder
 from netdsl.encoders.encoder import Encoder
 from netdsl.errors import DeclarationError, PartError, excerpt, nearest, public

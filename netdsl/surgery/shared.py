@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from netdsl.declarations import FrozenDict
+from netdsl.constraints import FrozenDict
 from netdsl.errors import DeclarationError, excerpt, public
 from netdsl.nets import ArrayPath, Net, NetArray, path_text
 from netdsl.surgery.rebuild import settled

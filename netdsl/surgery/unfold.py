@@ -6,8 +6,8 @@ from collections.abc import Callable, Collection, Mapping
 from textwrap import indent
 from typing import Any, NamedTuple
 
+from netdsl.constraints import FrozenDict
 from netdsl.containers import NetBidirectionalOperator, NetFoldOperator, NetGraph, NetMapOperator
-from netdsl.declarations import FrozenDict
 from netdsl.decoders.classes import ClassDecoder
 from netdsl.decoders.numbers import BooleanDecoder
 from netdsl.encoders.encoder import Encoder

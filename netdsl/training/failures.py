@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from netdsl.declarations import source_text
+from netdsl.constraints import source_text
 from netdsl.errors import DeclarationError, TrainingError
 
 if TYPE_CHECKING:

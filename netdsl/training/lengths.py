@@ -30,7 +30,9 @@ def groups(columns: dict[str, Any]) -> tuple[np.ndarray | None, list[tuple[tuple
         return None, []
     total = np.sum([column.length for column in varying.values()], axis=0)
     different, place = np.unique(total, return_inverse=True)
-    sizes, group = np.unique(np.array([length_bucket(max(int(length), SHORT)) for length in different])[place], return_inverse=True)
+    sizes, group = np.unique(
+        np.array([length_bucket(max(int(length), SHORT)) for length in different])[place], return_inverse=True
+    )
     group = np.maximum(group - (len(sizes) - MOST_GROUPS), 0) if len(sizes) > MOST_GROUPS else group  # the short ones are cheap
     if group.max() == group.min():
         return None, []

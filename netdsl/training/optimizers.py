@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from netdsl.declarations import integer, number
+from netdsl.constraints import integer, number
 from netdsl.errors import DeclarationError, excerpt, nearest
 from netdsl.symbols import Automatic
 from netdsl.training.intervals import suboptions

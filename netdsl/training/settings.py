@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from netdsl.declarations import is_integer
+from netdsl.constraints import is_integer
 from netdsl.errors import DeclarationError, excerpt, nearest
 from netdsl.initialization import seed_of
 from netdsl.lowering import Precision, devices_named, devices_of_all, precision_named

@@ -24,7 +24,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from netdsl.declarations import number
+from netdsl.constraints import number
 from netdsl.errors import DeclarationError, excerpt
 from netdsl.nets import ArrayPath, Net, rules_by_path
 from netdsl.symbols import Automatic, Rule

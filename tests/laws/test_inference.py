@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from specimens import SPECIMENS, initialized, inputs, things
 
-from netdsl.declarations import FrozenDict
+from netdsl.constraints import FrozenDict
 from netdsl.nets import Sequence
 from netdsl.shapes import Length
 

@@ -9,7 +9,8 @@ import pytest
 from specimens import CODERS, PLACEHOLDERS, SPECIMENS, initialized, things
 
 from netdsl import NetChain, NetGraph
-from netdsl.declarations import ANYTHING, Declared
+from netdsl.constraints import ANYTHING
+from netdsl.declarations import Declared
 from netdsl.errors import DeclarationError, NetError
 from netdsl.nets import Layer, Net
 

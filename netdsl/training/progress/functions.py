@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from netdsl.declarations import source_text
+from netdsl.constraints import source_text
 from netdsl.errors import DeclarationError, TrainingError, excerpt, nearest
 from netdsl.training.failures import failure, named
 from netdsl.training.intervals import Due, Every, every, specs, suboptions

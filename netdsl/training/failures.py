@@ -1,4 +1,4 @@
-"""A function of the user's that fails while a training runs."""
+"""Functions and data of the user's that fail while a training runs."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from netdsl.constraints import source_text
-from netdsl.errors import DeclarationError, TrainingError
+from netdsl.errors import DataError, DeclarationError, TrainingError
 
 if TYPE_CHECKING:
     from netdsl.training.run import Training
 
-__all__ = ["failure", "named"]
+__all__ = ["failure", "named", "reading"]
 
 
 def failure(training: Training, option: str, function: Callable[..., Any], what: str) -> TrainingError:
@@ -36,3 +36,14 @@ def named(training: Training, option: str, function: Callable[..., Any] | None) 
         if function is None or (isinstance(error, DeclarationError) and str(error).startswith(option)):
             raise
         raise failure(training, option, function, f"failed: {type(error).__name__}: {error}") from error
+
+
+@contextmanager
+def reading(training: Training) -> Iterator[None]:
+    """Errors of the data have the results so far."""
+    try:
+        yield
+    except (DataError, TrainingError) as error:
+        training.reason = "broke off at its data"
+        error.results = training.results()
+        raise

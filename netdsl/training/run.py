@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -12,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from netdsl.attachment import training_net, typed
-from netdsl.errors import DataError, DeclarationError, TrainingError
+from netdsl.errors import DeclarationError
 from netdsl.initialization import NetInitialize
 from netdsl.layers.placeholder import refuse_placeholders
 from netdsl.lowering import cast, cores_for, explained, multiply_adds, wire_elements
@@ -22,7 +23,7 @@ from netdsl.measurements.tally import merged
 from netdsl.nets import SHARED, ArrayPath, Net, multipliers_by_path
 from netdsl.shapes import OPEN, ArrayType
 from netdsl.training.checkpoints import Checkpoints
-from netdsl.training.failures import named
+from netdsl.training.failures import named, reading
 from netdsl.training.feeding import Feed, feed
 from netdsl.training.generators import Ended
 from netdsl.training.history import History
@@ -282,15 +283,12 @@ class Training:
                 self._judge(round_, done)
 
     def _ready(self, done: int, count: int) -> int:
-        """How many of these batches there are now; none once the data have ended. An error of the data has the results so far."""
+        """How many of these batches there are now; none once the data have ended."""
         try:
-            return self.feed.ready(done, count)
+            with reading(self):
+                return self.feed.ready(done, count)
         except Ended:
             return 0
-        except (DataError, TrainingError) as error:
-            self.reason = "broke off at its data"
-            error.results = self.results()
-            raise
 
     def _consult(self, round_: int, done: int, count: int, took: float) -> None:
         """What the host does after a chunk: check, adapt, report, stop."""
@@ -349,14 +347,16 @@ class Training:
         now = self._returned(self.plan.apart({**arrays, **fixed, **state})) if self.measured.whole else None
         found: tuple[Any, ...] = ()
         elements: list[Any] = []
-        for data, batches in self.validation.whole():
+        parts = self.validation.whole()
+        while part := self._next(parts):
+            data, batches = part
             given = arrays, fixed, state, data, np.int32(batches)
             compiled_aside(self.validate, given)
             self.hosts.now()  # nobody has failed since the last batch: all compute this
             with alone(self.plan.mesh):
                 sums = heard(self.validate(*given), seconds_of(self, batches), leave=self.plan.mesh is None)
-                part = jax.tree.map(np.asarray, sums)
-            found = (found[0] + part[0], found[1] + part[1], merged(found[2], part[2])) if found else part
+                more = jax.tree.map(np.asarray, sums)
+            found = (found[0] + more[0], found[1] + more[1], merged(found[2], more[2])) if found else more
             if now is not None:
                 there, compact = brought(data, self.device), self.validation.compact
                 elements.append(compared_of(self.training, now, self.plan, self.device, there, compact))
@@ -368,6 +368,10 @@ class Training:
         status.validation_loss = loss
         status.validation_error = error if self.plan.classified else None
         status.validation_measurements = self.measured.numbers(history.validation_sums[-1])
+
+    def _next(self, parts: Iterator[tuple[Any, int]]) -> tuple[Any, int] | None:
+        with reading(self):
+            return next(parts, None)
 
     def _own(self, path: ArrayPath) -> ArrayPath:
         """The path of an array in the user's net, where it is in it."""

@@ -191,6 +191,19 @@ def test_chunks_compile_one_program(train, file, little_memory):
     assert compilations() == before
 
 
+def test_a_last_chunk_that_is_short_has_no_program_of_its_own(train, file, little_memory):
+    before = compilations()
+    train(NetChain([7, 2]), file, BatchSize=48, MaxTrainingRounds=1)  # chunks of 2, 2, 2 and 1 batches
+    assert compilations() == before + 1
+
+
+def test_validation_data_that_fail_keep_the_results(train, little_memory):
+    source = Source(lambda i: 1 / (77 - i) and COLUMNS_AT(i))
+    with pytest.raises(DataError, match="Example 78 of the validation data cannot be read") as raised:
+        train(NET, COLUMNS, BatchSize=48, MaxTrainingRounds=2, ValidationSet=source)
+    assert raised.value.results("TotalBatches") == 7
+
+
 def test_threads_end_with_the_training(train, file, little_memory):
     train(NET, file, BatchSize=48)
     assert not [each.name for each in threading.enumerate() if each.name.startswith("netdsl")]

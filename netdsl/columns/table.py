@@ -227,7 +227,8 @@ def gives_batches(data: Any) -> bool:
 
 def _is_source(data: Any) -> bool:
     """Whether the data are rows by position, and no array, text or class."""
-    known = isinstance(data, (str, bytes, type, Net)) or hasattr(data, "shape")
+    # a table may have a shape: a Dataset of Hugging Face
+    known = isinstance(data, (str, bytes, type, Net)) or (hasattr(data, "shape") and hasattr(data, "dtype"))
     return not known and hasattr(data, "__len__") and hasattr(data, "__getitem__")
 
 

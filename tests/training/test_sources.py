@@ -76,7 +76,9 @@ class Source:
 
 
 class Together(Source):
-    """A source that gives many rows at once, as those of TFDS and Hugging Face do."""
+    """A source that gives many rows at once, as those of TFDS and Hugging Face do, and has a shape, as the latter."""
+
+    shape = (300, 2)
 
     def __getitems__(self, places):
         return [self.row(place) for place in places]

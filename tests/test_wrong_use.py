@@ -35,13 +35,14 @@ CASES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     ),
     "label": (
         lambda: NetTrain(ready, [Rule([1.0, 2.0], "d")], TrainingProgressReporting=None),
-        EncodingError,
-        "NetEncoder(\"Class\") has no class 'd' at position 1. Its 3 classes are 'a', 'b' and 'c'.",
+        DataError,
+        "Example 1 of the training data: NetEncoder(\"Class\") has no class 'd'. Its 3 classes are 'a', 'b' and 'c'.",
     ),
     "index": (
         lambda: NetTrain(NetChain([3, SoftmaxLayer()], Input=2), Rule([[1.0, 2.0]], [4]), TrainingProgressReporting=None),
-        EncodingError,
-        "The port 'Output' takes an integer from 1 to 3. Got 4 (at position 1), which is out of range. Classes and positions count from 1.",
+        DataError,
+        "Example 1 of the training data: The port 'Output' takes an integer from 1 to 3. Got 4, which is out of range. "
+        "Classes and positions count from 1.",
     ),
     "option": (
         lambda: ConvolutionLayer(3, 3, Strid=2),

@@ -114,14 +114,8 @@ class Net(Declared):
     def option_names(self) -> list[str]:
         """Everything that may be given to this net as a keyword."""
         options = [p.name for p in self.parameters.values() if not p.positional]
-        return [
-            *options,
-            *self.array_declarations,
-            *self.inner_options,
-            *self.input_names,
-            *self.output_names,
-            "LearningRateMultipliers",
-        ]
+        ports = [*self.input_names, *self.output_names]
+        return [*options, *self.array_declarations, *self.inner_options, *ports, "LearningRateMultipliers"]
 
     def fields(self) -> dict[str, Any]:
         arrays = {name: self.__dict__[name] for name in self.array_declarations}

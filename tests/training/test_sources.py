@@ -193,6 +193,28 @@ def test_chunks_compile_one_program(train, file, little_memory):
     assert compilations() == before
 
 
+@pytest.mark.parametrize(("memory_", "times"), [("much", 1), ("little", 3)])
+def test_what_fits_the_memory_is_read_once_and_else_each_round(train, memory_, times, request):
+    if memory_ == "little":
+        request.getfixturevalue("little_memory")
+    read = []
+    train(NET, Source(lambda i: read.append(i) or COLUMNS_AT(i)), BatchSize=50, MaxTrainingRounds=3)
+    assert 300 * times <= len(read) < 300 * times + 50, "and the first ones, which tell what they are"
+
+
+def test_a_damaged_file_is_named(train, tmp_path):
+    path = tmp_path / "x.h5"
+    with h5py.File(path, "w") as made:
+        made.create_dataset("Input", data=INPUTS, chunks=(100, 6), compression="gzip")
+        made["Output"] = TARGETS
+        chunk = made["Input"].id.get_chunk_info(2)
+    with open(path, "r+b") as file:
+        file.seek(chunk.byte_offset)
+        file.write(bytes(chunk.size))
+    with pytest.raises(DataError, match=r"The column '/Input' of '.*x\.h5' cannot be read: "):
+        train(NET, File(str(path)), BatchSize=48)
+
+
 def test_a_last_chunk_that_is_short_has_no_program_of_its_own(train, file, little_memory):
     before = compilations()
     train(NetChain([7, 2]), file, BatchSize=48, MaxTrainingRounds=1)  # chunks of 2, 2, 2 and 1 batches

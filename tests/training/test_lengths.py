@@ -208,6 +208,8 @@ def test_equal_lengths_are_one_group():
     column = Sequence(np.zeros((10, 7)), np.full(10, 7))
     assert lengths.groups({"Input": column}) == (None, [])
     assert lengths.groups({"Input": np.zeros((10, 7))}) == (None, [])
+    short = Sequence(np.zeros((8, 8)), np.arange(1, 9))
+    assert lengths.groups({"Input": short}) == (None, []), "short ones together"
 
 
 def test_two_ports_that_vary():

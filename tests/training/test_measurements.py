@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from netdsl import (
+    AggregationLayer,
     All,
     BasicRecurrentLayer,
     CrossEntropyLossLayer,
     DeclarationError,
     ElementwiseLayer,
+    FunctionLayer,
     LinearLayer,
     LogisticSigmoid,
     MeanSquaredLossLayer,
@@ -253,6 +256,16 @@ def test_the_greatest_of_sequences_and_arrays(train):
     for found in (results("RoundMeasurements"), results("ValidationMeasurements")):
         np.testing.assert_allclose(found["most"], outputs.max(0), rtol=1e-5)
         np.testing.assert_allclose(found["least"], net["rnn", "InputWeights"], rtol=1e-6)
+
+
+def test_what_pads_a_sequence_is_not_among_its_greatest(train):
+    """Running sums, which would go on with what is repeated at the end."""
+    sums = FunctionLayer(lambda x: jnp.cumsum(x, axis=0), Varying="elementwise")
+    net = NetChain({"sums": sums, "mean": AggregationLayer("Mean", 1), "last": LinearLayer([])}, Input=["Varying", 1])
+    inputs = [np.full((2, 1), 5.0), np.ones((7, 1))]
+    asked = {"Measurement": NetPort(["sums", "Output"]), "Aggregation": "Max", "Key": "most"}
+    results = still(train, NetInitialize(net), Rule(inputs, [1.0, 2.0]), TrainingProgressMeasurements=asked)
+    assert results("RoundMeasurements")["most"].tolist() == [10.0]
 
 
 def test_partial_losses_are_reported_without_their_weights(train):

@@ -214,3 +214,13 @@ def test_fraction_done(status, fraction):
 
 def test_durations():
     assert [duration_text(seconds) for seconds in (0.04, 9.94, 19.4, 168, 4320)] == ["0.0s", "9.9s", "19s", "2.8min", "1.2h"]
+
+
+def test_the_places_of_intervals():
+    third = Every(1 / 3, "Rounds")
+    places = [0]
+    while places[-1] < 20:
+        places.append(third.after(places[-1], 10))
+    assert places == [0, 4, 7, 10, 14, 17, 20]
+    assert [third.passed(place, 10) for place in places] == [0, 1, 2, 3, 4, 5, 6]
+    assert Every(1e-12, "Batches").after(3, 10) == 4, "never the same place again"

@@ -211,6 +211,14 @@ class TestGoingOn:
             train(plain(), (INPUTS, CLASSES), BatchSize=8, ValidationSet=Scaled(0.2), MaxTrainingRounds=5)
         )
 
+    def test_intervals_go_on_where_they_were(self, train: Any, tmp_path: Path) -> None:
+        going_on(train, tmp_path, 2)
+        told: list[Any] = []
+        look = lambda facts: told.append((facts["Round"], facts["Batch"], facts["BatchesPerRound"]))  # noqa: E731
+        going_on(train, tmp_path, 5, TrainingProgressFunction=[look, {"Interval": Quantity(2, "Rounds")}])
+        assert [round_ for round_, _, _ in told] == [4]
+        assert told[0][1] == told[0][2], "at its end"
+
     def test_one_that_is_done_is_done(self, train: Any, tmp_path: Path) -> None:
         done = going_on(train, tmp_path, 3)
         again = going_on(train, tmp_path, 3)

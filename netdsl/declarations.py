@@ -7,14 +7,15 @@ signature and messages, equality, hashing, repr, files, the reference page and t
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 from netdsl.constraints import Constraint, source_text
 from netdsl.errors import DeclarationError, excerpt, listing, nearest, public
-from netdsl.symbols import Symbol
+from netdsl.symbols import Rule, Symbol
 
-__all__ = ["REQUIRED", "Declared", "Parameter", "parameter"]
+__all__ = ["REQUIRED", "Declared", "Parameter", "parameter", "suboptions"]
 
 REQUIRED = Symbol("REQUIRED")
 
@@ -214,3 +215,21 @@ def _signature(cls: type[Declared]) -> inspect.Signature:
     keywords = [e for e in entries if e.kind is inspect.Parameter.KEYWORD_ONLY]
     positional = [e for e in entries if e.kind is inspect.Parameter.POSITIONAL_ONLY]
     return inspect.Signature([*positional, *keywords, inspect.Parameter("ports", inspect.Parameter.VAR_KEYWORD)])
+
+
+def suboptions(given: Iterable[Any], what: str, known: Iterable[str]) -> dict[str, Any]:
+    """The suboptions by name, of dicts and rules; `what` has them, in the words of a message.
+
+    >>> suboptions([{"Beta1": 0.5}, Rule("Epsilon", 1e-6)], "Method 'ADAM'", ["Beta1", "Beta2", "Epsilon"])
+    {'Beta1': 0.5, 'Epsilon': 1e-06}
+    """
+    found: dict[str, Any] = {}
+    for item in given:
+        if not isinstance(item, (Mapping, Rule)):
+            raise DeclarationError(f"The suboptions of {what.removeprefix('The ')} are a dict. Got {excerpt(item)}.")
+        found |= {item.key: item.value} if isinstance(item, Rule) else item
+    names = list(known)
+    for name in found:
+        if name not in names:
+            raise DeclarationError(f"{what} has no suboption {excerpt(name)}. {nearest(name, names)}")
+    return found

@@ -12,10 +12,11 @@ import jax
 import numpy as np
 
 from netdsl.constraints import frozen, is_integer
+from netdsl.declarations import suboptions
 from netdsl.errors import DeclarationError, UninitializedError, excerpt, listing, nearest, public
 from netdsl.nets import SHARED, ArrayDeclaration, ArrayPath, Net, NetArray, path_text
 from netdsl.shapes import describe
-from netdsl.symbols import All, Automatic, Inherited, NormalDistribution, Rule, UniformDistribution
+from netdsl.symbols import All, Automatic, Inherited, NormalDistribution, UniformDistribution
 
 __all__ = ["NetInitialize", "seed_of"]
 
@@ -136,15 +137,7 @@ def _method(method: Any) -> tuple[Draw, Draw | None]:
     if name not in _OPTIONS:
         raise DeclarationError(f"NetInitialize has no method {name!r}. {nearest(name, _OPTIONS)}")
     options = dict(_OPTIONS[name])
-    item: Any
-    for item in given:
-        entries: Any = [(item.key, item.value)] if isinstance(item, Rule) else item.items() if hasattr(item, "items") else None
-        if entries is None:
-            raise DeclarationError(f"The suboptions of method {name!r} are a dict. Got {excerpt(item)}.")
-        for key, value in entries:
-            if key not in options:
-                raise DeclarationError(f"The method {name!r} has no suboption {key!r}. {nearest(key, options)}")
-            options[key] = value
+    options |= suboptions(given, f"The method {name!r}", options)
     if name in ("Kaiming", "Xavier"):
         return _scaled(name, options["Distribution"]), None
     if name == "Orthogonal":

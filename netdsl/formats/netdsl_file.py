@@ -32,7 +32,7 @@ from netdsl.formats.writing import write_atomically
 from netdsl.nets import Net
 from netdsl.symbols import Automatic
 
-__all__ = ["ELEMENTS", "VERSION", "checkpoint_of", "checkpoint_parts", "net_parts", "packed", "read", "read_checkpoint", "write"]
+__all__ = ["ELEMENTS", "VERSION", "checkpoint_of", "checkpoint_parts", "net_parts", "packed", "read", "write"]
 
 VERSION = 1
 ELEMENTS = ("Net", "UninitializedNet", "ArrayAssociation", "ArrayList", "Version", "Elements")
@@ -95,11 +95,6 @@ def read(path: str, element: str = "Net", *, Functions: Named | None = None) -> 
     return arrays if element == "ArrayAssociation" else list(arrays.values())
 
 
-def read_checkpoint(path: str) -> tuple[bytes, Any, dict[str, np.ndarray]]:
-    """The `net.json` of a checkpoint, what its `training.json` holds, and the arrays of both by name."""
-    return checkpoint_of(path, checkpoint_parts(path))
-
-
 def checkpoint_parts(path: str) -> list[bytes]:
     """The parts of the file of a checkpoint, after every byte was checked."""
     with _named(path):
@@ -110,7 +105,7 @@ def checkpoint_parts(path: str) -> list[bytes]:
 
 
 def checkpoint_of(path: str, parts: Sequence[bytes]) -> tuple[bytes, Any, dict[str, np.ndarray]]:
-    """What `read_checkpoint` gives, of the parts of the file."""
+    """The `net.json` of a checkpoint, what its `training.json` holds, and the arrays of both by name; `path` is for messages."""
     with _named(path):
         arrays = read_tensors(parts[1], PARTS[1])
         return parts[0], read_json(parts[2], TRAINING_PARTS[0]), arrays | read_tensors(parts[3], TRAINING_PARTS[1])

@@ -12,12 +12,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any
 
+from netdsl.declarations import suboptions
 from netdsl.errors import DeclarationError, FormatError, TrainingError, excerpt, warn
 from netdsl.formats.netdsl_file import checkpoint_parts, packed
 from netdsl.formats.writing import write_atomically
 from netdsl.resources.cache import try_lock
 from netdsl.symbols import Automatic
-from netdsl.training.intervals import Due, Every, every, suboptions
+from netdsl.training.intervals import ROUND, SUBOPTIONS, Due, Every, every
 from netdsl.training.planning import plan_rounds
 from netdsl.training.resuming import identity, restore, snapshot
 
@@ -27,10 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["Checkpointing", "Checkpoints", "checkpointing"]
 
 OPTION = "TrainingProgressCheckpointing"
-SUBOPTIONS = ("Interval", "MinimumInterval", "Resume", "Functions")
 
-ROUND = Every(1, "Rounds")
-"""When a checkpoint is made where nothing is said; no time has to pass between two [M]."""
 
 _SERIES = re.compile(r"(\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d)_(\d{6,})_\d+_\d+_[^_]+(?:_[^_]+)?\.netdsl")
 
@@ -43,6 +41,7 @@ class Checkpointing:
     series: bool
     """Whether `path` is a directory that gets a file for each checkpoint."""
     every: Every = ROUND
+    """When a checkpoint is made; where nothing is said no time has to pass between two [M]."""
     resume: bool | str = False
     """Whether to go on from the last checkpoint, or the checkpoint to go on from."""
     functions: Mapping[str, Any] = field(default_factory=dict)
@@ -60,7 +59,7 @@ def checkpointing(setting: Any) -> Checkpointing | None:
     path = _path(kind, place)
     if kind == "File" and not path.lower().endswith(".netdsl"):
         raise DeclarationError(f"TrainingProgressCheckpointing: the file's name ends in '.netdsl'. Got {excerpt(place)}.")
-    options = suboptions(rest, OPTION, SUBOPTIONS)
+    options = suboptions(rest, OPTION, [*SUBOPTIONS, "Resume", "Functions"])
     functions = options.get("Functions", {})
     if not isinstance(functions, Mapping) or not all(isinstance(name, str) and callable(f) for name, f in functions.items()):
         raise DeclarationError(f'"Functions" is a dict from names to functions: {{"name": f}}. Got {excerpt(functions)}.')

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from netdsl.columns import Table, gives_batches, table
+from netdsl.declarations import suboptions
 from netdsl.errors import DataError, DeclarationError, NetError, TrainingError, excerpt
 from netdsl.symbols import Rule
-from netdsl.training.intervals import suboptions
 
 __all__ = ["Ended", "Generated", "generated"]
 

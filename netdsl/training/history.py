@@ -71,11 +71,6 @@ class History:
         """The mean loss of every round."""
         return np.array([part.mean() for part in self.losses if part.size])
 
-    @property
-    def round_errors(self) -> np.ndarray:
-        """The mean error rate of every round."""
-        return np.array([part.mean() for part in self.errors if part.size])
-
     def to_dict(self) -> dict[str, Any]:
         """The fields as a dict of numbers, arrays, and lists and dicts of them."""
         return {each.name: _copied(getattr(self, each.name)) for each in fields(self)}

@@ -1,9 +1,9 @@
-"""How often something is done: every so many seconds, batches or rounds; and the suboptions that say so."""
+"""How often something is done: every so many seconds, batches or rounds."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from numbers import Real
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ from netdsl.symbols import Automatic, Quantity, Rule
 if TYPE_CHECKING:
     from netdsl.training.progress.status import Status
 
-__all__ = ["Due", "Every", "every", "seconds", "specs", "suboptions"]
+__all__ = ["ROUND", "SUBOPTIONS", "Due", "Every", "every", "seconds", "specs"]
 
 TIMES = {"Milliseconds": 1e-3, "Seconds": 1.0, "Minutes": 60.0, "Hours": 3600.0, "Days": 86400.0}
 """The units of time, in seconds."""
@@ -55,29 +55,16 @@ class Every:
         return self.amount * (per_round if self.unit == "Rounds" else 1)
 
 
-def suboptions(given: Iterable[Any], what: str, known: Iterable[str] = SUBOPTIONS) -> dict[str, Any]:
-    """The suboptions by name, of dicts and rules; `what` has them, in the words of a message."""
-    found: dict[str, Any] = {}
-    for item in given:
-        if not _optional(item):
-            raise DeclarationError(f"The suboptions of {what} are a dict. Got {excerpt(item)}.")
-        found |= item if isinstance(item, Mapping) else {item.key: item.value}
-    names = list(known)
-    for name in found:
-        if name not in names:
-            raise DeclarationError(f"{what} has no suboption {excerpt(name)}. {nearest(name, names)}")
-    return found
-
-
-def _optional(item: Any) -> bool:
-    return isinstance(item, (Mapping, Rule))
+ROUND = Every(1, "Rounds")
+"""After each round."""
 
 
 def specs(setting: Any) -> list[tuple[Any, Any]]:
     """The things of a setting and their suboptions: one thing, ``[thing, {…}]``, or a list of such; None is nothing."""
 
     def one(item: Any) -> bool:
-        return isinstance(item, (list, tuple)) and len(item) > 1 and not _optional(item[0]) and all(map(_optional, item[1:]))
+        listed = isinstance(item, (list, tuple)) and len(item) > 1
+        return listed and [isinstance(each, (Mapping, Rule)) for each in item] == [False] + [True] * (len(item) - 1)
 
     items = setting if isinstance(setting, (list, tuple)) and not one(setting) else [setting]
     return [(item[0], item[1:]) if one(item) else (item, ()) for item in items if item is not None]

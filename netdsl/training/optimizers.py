@@ -12,9 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from netdsl.constraints import integer, number
+from netdsl.declarations import suboptions
 from netdsl.errors import DeclarationError, excerpt, nearest
 from netdsl.symbols import Automatic
-from netdsl.training.intervals import suboptions
 from netdsl.training.schedules import Schedule, schedule
 
 __all__ = ["METHODS", "Optimizer", "optimizer"]

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import Any
 
+from netdsl.declarations import suboptions
 from netdsl.errors import DeclarationError, excerpt
 from netdsl.symbols import Automatic, Quantity, is_rules
-from netdsl.training.intervals import suboptions
 
 __all__ = ["LOSS", "Criterion", "Watch", "criterion"]
 

@@ -6,13 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from netdsl.columns import gives_batches
+from netdsl.declarations import suboptions
 from netdsl.symbols import Rule
-from netdsl.training.intervals import Every, every, suboptions
+from netdsl.training.intervals import ROUND, Every, every
 
 __all__ = ["validation_of"]
-
-ROUND = Every(1, "Rounds")
-"""How often is validated, where nothing is said."""
 
 
 def validation_of(setting: Any) -> tuple[Any, Every]:

@@ -22,7 +22,7 @@ TRAINING = """
 import hashlib, json, os, random, signal, sys, time
 import numpy as np
 from netdsl import *
-from netdsl.formats.netdsl_file import read_checkpoint
+from netdsl.formats.netdsl_file import checkpoint_of, checkpoint_parts
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have it ignored in the background
 inputs = np.linspace(-1, 1, 120).reshape(40, 3)
@@ -84,12 +84,13 @@ for kind, path in (("File", folder + "/p.netdsl"), ("Directory", folder + "/d"))
         assert os.WIFSIGNALED(os.waitpid(child, 0)[1])
         files = [path] if kind == "File" else sorted(os.path.join(path, n) for n in os.listdir(path) if n.endswith(".netdsl"))
         for file in files[-3:]:
-            _, state, arrays = read_checkpoint(file)  # which checks every byte
+            _, state, arrays = checkpoint_of(file, checkpoint_parts(file))  # which checks every byte
         positions.append(len(arrays[state["history"]["losses"]["arrays"][0][0]]))
     print(json.dumps(positions))
 
 def gone_on(kind, path):
-    _, state, arrays = read_checkpoint(last(kind, path)[0])
+    file = last(kind, path)[0]
+    _, state, arrays = checkpoint_of(file, checkpoint_parts(file))
     batches = max(rounds, len(arrays[state["history"]["losses"]["arrays"][0][0]]) // 4 + 2)
     print(json.dumps(bits(train([kind, path, {"Interval": Quantity(1, "Hours"), "Resume": True}], batches))))
     print(json.dumps(bits(train(None, batches))))

@@ -41,7 +41,7 @@ from netdsl import (
     TrainingError,
 )
 from netdsl.formats import Export, Import
-from netdsl.formats.netdsl_file import read_checkpoint
+from netdsl.formats.netdsl_file import checkpoint_parts
 from netdsl.lowering import compilations
 from netdsl.training import capacity, planning, streaming
 
@@ -459,7 +459,7 @@ class TestDamage:
             damaged = bytearray(whole)
             damaged[place // 8] ^= 1 << place % 8
             file.write_bytes(damaged)
-            for read in (read_checkpoint, Import):
+            for read in (checkpoint_parts, Import):
                 with pytest.raises(FormatError):
                     read(str(file))
         self.refused(train, file)

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from netdsl.constraints import source_text
+from netdsl.declarations import suboptions
 from netdsl.errors import DeclarationError, TrainingError, excerpt, nearest
 from netdsl.training.failures import failure, named
-from netdsl.training.intervals import Due, Every, every, specs, suboptions
+from netdsl.training.intervals import ROUND, SUBOPTIONS, Due, Every, every, specs
 from netdsl.training.progress.facts import Facts
 from netdsl.training.progress.status import Status
 
@@ -87,5 +88,5 @@ def progress_functions(setting: Any, further: Sequence[FunctionCall] = ()) -> Fu
                 f'{OPTION} is a function, [function, {{"Interval": Quantity(n, "Batches")}}], a list of such, or None. '
                 f"Got {excerpt(function)}."
             )
-        calls.append(function_call(OPTION, function, every(suboptions(options, OPTION), Every(1, "Rounds"), OPTION)))
+        calls.append(function_call(OPTION, function, every(suboptions(options, OPTION, SUBOPTIONS), ROUND, OPTION)))
     return Functions([*calls, *further])

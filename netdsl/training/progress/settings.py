@@ -7,9 +7,10 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from netdsl.declarations import suboptions
 from netdsl.errors import DeclarationError, excerpt
 from netdsl.symbols import Automatic, File
-from netdsl.training.intervals import Every, every, specs, suboptions
+from netdsl.training.intervals import ROUND, SUBOPTIONS, Every, every, specs
 from netdsl.training.progress.files import ReportFile
 from netdsl.training.progress.functions import FunctionCall, function_call
 from netdsl.training.progress.lines import Lines, Parts, Stream
@@ -25,7 +26,7 @@ INTERVALS = {
     "Panel": Every(0.33),
     "Print": Every(2.0),
     "ProgressIndicator": Every(0.1),
-    "File": Every(1, "Rounds"),
+    "File": ROUND,
     "Function": Every(1, "Rounds", 0.05),
 }
 """The default intervals of Mathematica."""
@@ -62,7 +63,7 @@ def progress(setting: Any) -> Progress:
     parts: list[Progress] = []
     calls: list[FunctionCall] = []
     for kind, given in specs(setting):
-        options = suboptions(given, OPTION)
+        options = suboptions(given, OPTION, SUBOPTIONS)
         if callable(kind) and kind is not Automatic:
             calls.append(function_call(OPTION, kind, every(options, INTERVALS["Function"], OPTION)))
         else:
